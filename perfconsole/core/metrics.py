@@ -1,0 +1,79 @@
+"""The catalogue of metrics: one place for names, units (UCUM), kinds and help. OpenTelemetry names where they exist."""
+
+from typing import Final, NamedTuple
+
+
+class Metric(NamedTuple):
+    """What a metric name means; `kind` is ``gauge`` or ``counter`` (only ever grows, until reset)."""
+
+    name: str
+    unit: str
+    kind: str
+    help: str
+
+
+def _entry(name: str, unit: str, kind: str, text: str) -> tuple[str, Metric]:
+    return name, Metric(name, unit, kind, text)
+
+
+METRICS: Final[dict[str, Metric]] = dict(
+    (
+        _entry("system.cpu.utilization", "1", "gauge", "Busy share of the CPU time that may be used: 1 - idle - iowait, steal included"),
+        _entry("system.cpu.time", "s", "counter", "CPU time by mode, summed over the cores"),
+        _entry("system.cpu.logical.count", "{cpu}", "gauge", "Logical CPUs online"),
+        _entry("system.cpu.limit", "{cpu}", "gauge", "CPUs that may be used: the smallest of CPU quota, CPU set and CPUs online"),
+        _entry("system.cpu.iowait.ratio", "1", "gauge", "Share of CPU time idle while I/O is outstanding"),
+        _entry("system.cpu.steal.ratio", "1", "gauge", "Share of CPU time taken by the hypervisor"),
+        _entry("system.cpu.throttled.ratio", "1", "gauge", "Share of CPU quota periods in which the own cgroup was throttled"),
+        _entry("system.load.1m", "{thread}", "gauge", "Load average over 1 minute"),
+        _entry("system.load.5m", "{thread}", "gauge", "Load average over 5 minutes"),
+        _entry("system.load.15m", "{thread}", "gauge", "Load average over 15 minutes"),
+        _entry("system.pressure.cpu.some", "1", "gauge", "Share of time in which some task waited for CPU (PSI)"),
+        _entry("system.pressure.cpu.full", "1", "gauge", "Share of time in which all tasks waited for CPU (PSI)"),
+        _entry("system.pressure.memory.some", "1", "gauge", "Share of time in which some task waited for memory (PSI)"),
+        _entry("system.pressure.memory.full", "1", "gauge", "Share of time in which all tasks waited for memory (PSI)"),
+        _entry("system.pressure.io.some", "1", "gauge", "Share of time in which some task waited for I/O (PSI)"),
+        _entry("system.pressure.io.full", "1", "gauge", "Share of time in which all tasks waited for I/O (PSI)"),
+        _entry("system.memory.utilization", "1", "gauge", "1 - available / the limit that binds"),
+        _entry("system.memory.usage", "By", "gauge", "Memory by state: used, free, available, cached, buffers, slab, arc, zswap, ..."),
+        _entry("system.memory.limit", "By", "gauge", "Memory that may be used: the smallest cgroup limit, else what is installed"),
+        _entry("system.paging.utilization", "1", "gauge", "Used share of the swap space"),
+        _entry("system.paging.usage", "By", "gauge", "Swap space by state"),
+        _entry("system.paging.operations", "{operation}", "counter", "Pages swapped, by direction"),
+        _entry("system.filesystem.utilization", "1", "gauge", "Used share of a filesystem as df counts it; unlabelled: the worst one"),
+        _entry("system.filesystem.usage", "By", "gauge", "Filesystem space by state"),
+        _entry("system.filesystem.inodes.utilization", "1", "gauge", "Used share of the inodes; unlabelled: the worst one"),
+        _entry("system.filesystem.read_only", "1", "gauge", "1 when mounted read-only"),
+        _entry("system.disk.io", "By", "counter", "Bytes read and written; unlabelled by device: physical devices summed"),
+        _entry("system.disk.operations", "{operation}", "counter", "Reads and writes completed"),
+        _entry("system.disk.io_time", "s", "counter", "Time with I/O outstanding: its rate is the device's utilisation"),
+        _entry("system.disk.wait", "s", "gauge", "Mean time of an operation, queueing included (await), over the last interval"),
+        _entry("system.network.io", "By", "counter", "Bytes received and transmitted; unlabelled by interface: physical ones summed"),
+        _entry("system.network.packets", "{packet}", "counter", "Packets received and transmitted"),
+        _entry("system.network.errors", "{error}", "counter", "Packets with errors"),
+        _entry("system.network.dropped", "{packet}", "counter", "Packets dropped"),
+        _entry("system.network.speed", "By/s", "gauge", "Link speed"),
+        _entry("system.tcp.retransmits", "{segment}", "counter", "TCP segments sent again"),
+        _entry("system.tcp.established", "{connection}", "gauge", "TCP connections established"),
+        _entry("system.fd.utilization", "1", "gauge", "Open files as a share of the system's limit"),
+        _entry("system.fd.open", "{file}", "gauge", "Open files on the system"),
+        _entry("system.temperature", "Cel", "gauge", "Temperature of a sensor"),
+        _entry("system.battery.charge", "1", "gauge", "Charge of the battery"),
+        _entry("system.uptime", "s", "gauge", "Time since boot"),
+        _entry("system.oom_kills", "{process}", "counter", "Processes killed because memory ran out"),
+        _entry("process.count", "{process}", "gauge", "Processes that exist; by state where labelled"),
+        _entry("process.cpu.utilization", "1", "gauge", "CPU use of a process that is looked at, in cores"),
+        _entry("process.memory.usage", "By", "gauge", "Resident set size of a process that is looked at"),
+        _entry("process.disk.io", "By", "counter", "Storage bytes of a process that is looked at, by direction"),
+        _entry("perfconsole.cpu.utilization", "1", "gauge", "CPU use of perfconsole itself, in cores"),
+        _entry("perfconsole.memory.usage", "By", "gauge", "Resident set size of perfconsole itself"),
+        _entry("perfconsole.tick.lateness", "s", "gauge", "How late the last collection started"),
+        _entry("perfconsole.terminal.bytes", "By", "counter", "Bytes written to the terminal"),
+    )
+)
+
+
+def is_counter(name: str) -> bool:
+    """Whether rates are to be made of a metric's samples; an unknown name is a gauge."""
+    metric = METRICS.get(name)
+    return metric is not None and metric.kind == "counter"

@@ -1,0 +1,193 @@
+"""The fold of ticks that every screen, report and export reads. Whoever applied the same ticks has the same state."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from math import nan
+from typing import Final, NamedTuple, TypeVar
+
+from perfconsole.core import metrics, series
+from perfconsole.core.series import Ring
+from perfconsole.core.tables import Table
+from perfconsole.core.tick import Alert, Backlog, Event, Group, Health, Reading, SeriesDef, Stream, Tick
+
+Labels = tuple[tuple[str, str], ...]
+
+EVENTS_HELD: Final = 500
+
+T = TypeVar("T", bound=Table)
+
+
+class Series(NamedTuple):
+    """One series as it stands in a state: a column of a ring. Rates are made of counters, values are left as they are."""
+
+    definition: SeriesDef
+    ring: Ring
+    column: int
+    counter: bool
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels."""
+        return dict(self.definition.labels)
+
+    @property
+    def value(self) -> float:
+        """The newest value, a counter's as it was counted."""
+        return self.ring.latest(self.column)
+
+    @property
+    def shown(self) -> float:
+        """The newest value as it is read: a counter's is its rate per second."""
+        return self.ring.rate(self.column) if self.counter else self.ring.latest(self.column)
+
+    def points(self, since: float = 0.0) -> tuple[Sequence[float], Sequence[float]]:
+        """Times and shown values from `since` on."""
+        return self.ring.rates(self.column, since) if self.counter else self.ring.points(self.column, since)
+
+
+class State:
+    """What is known of one host now, and `series.HELD_S` seconds back.
+
+    Attributes:
+        at: Wall-clock time of the newest tick, epoch seconds; NaN before the first.
+        boot: CLOCK_BOOTTIME of that tick.
+        stream: What the stream is about; None before the first keyframe.
+    """
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self.seq = -1
+        self.at = nan
+        self.boot = nan
+        self.past = False
+        self.stream: Stream | None = None
+        self.groups: dict[int, Group] = {}
+        self.health: dict[tuple[str, str], Health] = {}
+        self.alerts: dict[str, Alert] = {}
+        self.events: deque[Event] = deque(maxlen=EVENTS_HELD)
+        self._rings: dict[int, Ring] = {}
+        self._ids: dict[tuple[str, str], int] = {}
+        self._tables: dict[tuple[type[Table], str], Table] = {}
+        self._index: dict[SeriesDef, Series] | None = None
+
+    # Reading it -------------------------------------------------------------------------------------------------------------------
+
+    def find(self, name: str, **labels: str) -> Series | None:
+        """The series with exactly these labels, or None."""
+        return self._indexed().get(SeriesDef(name, tuple(sorted(labels.items()))))
+
+    def every(self, name: str) -> list[Series]:
+        """All series of a metric, in the order in which they were defined."""
+        return [found for definition, found in self._indexed().items() if definition.name == name]
+
+    def all_series(self) -> Iterator[Series]:
+        """Every series there is."""
+        return iter(self._indexed().values())
+
+    def value(self, name: str, **labels: str) -> float:
+        """The newest value (of a counter its rate per second); NaN when unknown."""
+        found = self.find(name, **labels)
+        return found.shown if found else nan
+
+    def table(self, kind: type[T], target: str = "host") -> T | None:
+        """The newest table of a kind, or None."""
+        found = self._tables.get((kind, target))
+        return found if isinstance(found, kind) else None
+
+    def _indexed(self) -> dict[SeriesDef, Series]:
+        if self._index is None:
+            self._index = {
+                definition: Series(definition, self._rings[group.id], column, metrics.is_counter(definition.name))
+                for group in self.groups.values()
+                for column, definition in enumerate(group.series)
+            }
+        return self._index
+
+    # Folding ----------------------------------------------------------------------------------------------------------------------
+
+    def apply(self, tick: Tick) -> None:
+        """Fold one tick in.
+
+        Readings of a group that was never defined are dropped: their definition was lost with the ticks a keyframe replaced.
+        """
+        if tick.key:
+            self._clear()
+        self.seq, self.at, self.boot, self.past = tick.seq, tick.at, tick.boot, tick.past
+        self.stream = tick.stream or self.stream
+        for group in tick.groups:
+            self._define(group)
+        for part in tick.backlog:
+            if part.group in self._rings:
+                self._rings[part.group].load(part.times, part.columns)
+        for reading in tick.readings:
+            self._add(reading)
+        for table in tick.tables:
+            self._tables[type(table), table.target] = table
+        for health in tick.health:
+            self.health[health.collector, health.target] = health
+        for alert in tick.alerts:
+            self._set_alert(alert)
+        self.events.extend(tick.events)
+
+    def _define(self, group: Group) -> None:
+        place = (group.collector, group.target)
+        old_id = self._ids.pop(place, None)
+        old = self.groups.pop(old_id, None) if old_id is not None else None
+        old_ring = self._rings.pop(old.id) if old else None
+        self._index = None
+        if not group.series:
+            self.health.pop(place, None)
+            return
+        if old and old_ring:
+            columns = {definition: column for column, definition in enumerate(old.series)}
+            ring = old_ring.rearranged([columns.get(definition) for definition in group.series], group.interval_s)
+        else:
+            ring = Ring(len(group.series), group.interval_s)
+        self.groups[group.id], self._rings[group.id], self._ids[place] = group, ring, group.id
+
+    def _add(self, reading: Reading) -> None:
+        ring = self._rings.get(reading.group)
+        if ring is not None:
+            ring.append(reading.at, reading.values)
+
+    def _set_alert(self, alert: Alert) -> None:
+        if alert.state == "inactive":
+            self.alerts.pop(alert.id, None)
+        else:
+            self.alerts[alert.id] = alert
+
+    def keyframe(self, points: int | None = None) -> Tick:
+        """A tick that makes any state equal to this one.
+
+        Args:
+            points: Samples a series carried along; all that are held when None.
+        """
+        backlog = []
+        for group_id, ring in self._rings.items():
+            times, columns = ring.dump(points)
+            backlog.append(Backlog(group_id, times, columns))
+        return Tick(
+            seq=self.seq,
+            at=self.at,
+            boot=self.boot,
+            key=True,
+            past=self.past,
+            groups=list(self.groups.values()),
+            tables=list(self._tables.values()),
+            alerts=list(self.alerts.values()),
+            events=list(self.events),
+            health=list(self.health.values()),
+            backlog=backlog,
+            stream=self.stream,
+        )
+
+    def age_s(self, collector: str, target: str = "host") -> float:
+        """Seconds between a collector's last success and the newest tick; NaN when it never succeeded."""
+        health = self.health.get((collector, target))
+        return self.at - health.last_ok if health else nan
+
+    def gap_s(self) -> float:
+        """How long the slowest group of this host may be silent before its data is stale: three of its intervals."""
+        return max((3 * group.interval_s for group in self.groups.values()), default=3 * series.GAP)

@@ -1,0 +1,181 @@
+"""The one stream: what a source tells its readers. These types are also the wire and the recording format.
+
+Structs are array-like (no field names travel) and frozen. Every value is in a base unit: seconds, bytes, ratios 0-1; NaN is unknown.
+NaN is never equal to itself: compare ticks by their encoded bytes, not with ``==``. Every ``str`` has passed `core.text.safe`.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from perfconsole.core.tables import Table
+
+HEALTH_STATES: Final = ("ok", "stale", "error", "denied", "off")
+SEVERITIES: Final = ("info", "warning", "critical")
+"""From mild to severe: the index is the rank."""
+
+
+class SeriesDef(Struct, frozen=True, array_like=True, gc=False):
+    """A series: a metric name and its labels, sorted by label name."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+class Group(Struct, frozen=True, array_like=True):
+    """A set of series that are always measured together, defined once; readings then refer to it by `id` and position.
+
+    A later group with the same collector and target replaces this one (columns of series in both are carried over); one without
+    series ends it.
+    """
+
+    id: int
+    collector: str
+    target: str
+    interval_s: float
+    series: tuple[SeriesDef, ...]
+
+
+class Reading(Struct, frozen=True, array_like=True):
+    """One collector run at one target: the values of a group, by position.
+
+    Attributes:
+        at: Wall-clock time of completion, epoch seconds.
+        began: The scheduled start where it differs in meaning from `at` (an HTTP check); only ever used for "since".
+    """
+
+    group: int
+    at: float
+    values: list[float]
+    began: float | None = None
+
+
+class Health(Struct, frozen=True, array_like=True):
+    """How a collector does at a target; `state` is one of `HEALTH_STATES`. `fix` is the exact grant, group or setting that mends it."""
+
+    collector: str
+    target: str
+    state: str
+    at: float
+    last_ok: float
+    cost_s: float = 0.0
+    error: str = ""
+    fix: str = ""
+
+
+class Alert(Struct, frozen=True, array_like=True):
+    """An alert after a transition: states are ``inactive pending firing resolved``; `limit` is the threshold it crossed.
+
+    A threshold (`colour` true) is a rule without duration and notification: it colours a value and never counts as an alert.
+    """
+
+    id: str
+    rule: str
+    metric: str
+    labels: tuple[tuple[str, str], ...]
+    severity: str
+    state: str
+    before: str
+    at: float
+    since: float
+    value: float
+    limit: float
+    above: bool = True
+    colour: bool = False
+
+
+class Event(Struct, frozen=True, array_like=True):
+    """Something that changed, at a time known to lie between `time_lo` and `time_hi` (epoch seconds)."""
+
+    time_lo: float
+    time_hi: float
+    kind: str
+    scope: str
+    text: str
+    source: str
+
+
+class Backlog(Struct, frozen=True, array_like=True):
+    """The samples held of one group, for keyframes: native-endian float64 arrays as bytes, one time axis, one column a series."""
+
+    group: int
+    times: bytes
+    columns: list[bytes]
+
+
+class Stream(Struct, frozen=True, array_like=True):
+    """What a stream is about: one host as seen by one engine. Sent in keyframes.
+
+    Attributes:
+        session: Identifies one run of one engine; ticks of the same session with consecutive `Tick.seq` belong together.
+        ops: Names of the operations this source offers; a screen binds no key for one that is missing.
+        recorded: First and last moment that can be looked at with `Watch.at`; None when only the present is known.
+        recorder: In words, who records: empty when nobody does.
+    """
+
+    host: str
+    session: str
+    boot_id: str
+    version: str
+    ops: frozenset[str] = frozenset()
+    read_only: bool = False
+    recorded: tuple[float, float] | None = None
+    recorder: str = ""
+    interval_s: float = 2.0
+
+
+class Tick(Struct, frozen=True, array_like=True):
+    """Everything learnt since the last beat; may be empty, and is then still the clock for alerts, freshness and link loss.
+
+    Attributes:
+        at: Wall-clock time at which it was closed, epoch seconds.
+        boot: CLOCK_BOOTTIME at that moment; elapsed time is counted with this, so a step of the wall clock completes no duration.
+        key: A keyframe: replaces everything known.
+        past: Not the present, but a moment looked at in a recording.
+    """
+
+    seq: int
+    at: float
+    boot: float
+    key: bool = False
+    past: bool = False
+    groups: list[Group] = []
+    readings: list[Reading] = []
+    tables: list[Table] = []
+    alerts: list[Alert] = []
+    events: list[Event] = []
+    health: list[Health] = []
+    backlog: list[Backlog] = []
+    stream: Stream | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing but time has passed."""
+        return not (self.key or self.readings or self.tables or self.alerts or self.events or self.health or self.groups)
+
+
+def merge(ticks: list[Tick]) -> Tick:
+    """One tick that leaves a state as the given ones, applied in order, would.
+
+    Args:
+        ticks: Consecutive ticks of one source, at least one. What precedes the last keyframe is dropped.
+    """
+    last = ticks[-1]
+    start = max((i for i, tick in enumerate(ticks) if tick.key), default=0)
+    run = ticks[start:]
+    tables = {(type(table), table.target): table for tick in run for table in tick.tables}
+    return Tick(
+        seq=last.seq,
+        at=last.at,
+        boot=last.boot,
+        key=run[0].key,
+        past=last.past,
+        groups=[group for tick in run for group in tick.groups],
+        readings=[reading for tick in run for reading in tick.readings],
+        tables=list(tables.values()),
+        alerts=[alert for tick in run for alert in tick.alerts],
+        events=[event for tick in run for event in tick.events],
+        health=[health for tick in run for health in tick.health],
+        backlog=[part for tick in run for part in tick.backlog],
+        stream=next((tick.stream for tick in reversed(run) if tick.stream), None),
+    )

@@ -1,0 +1,1 @@
+"""What outlives the process: recordings of the stream and the audit file. Written behind the engine, never in its way."""

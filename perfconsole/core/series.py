@@ -99,7 +99,7 @@ class Ring:
 
     def rate(self, column: int) -> float:
         """The newest per-second rate of a counter; NaN when there is none."""
-        if len(self) < 2:  # noqa: PLR2004  two samples make a rate
+        if len(self) < 2:
             return nan
         return _rate(self._times, self._columns[column], len(self._times) - 1, self._longest_step_s)
 

@@ -91,12 +91,14 @@ class Collector(Protocol):
     Attributes:
         name: Its name in health and groups.
         interval_s: Seconds between runs.
+        first_after_s: Seconds after the start before the first run; 0 is at once.
         targets: Names of what it looks at; ``host`` for the machine itself.
         operations: What it can do on request.
     """
 
     name: str
     interval_s: float
+    first_after_s: float
     targets: Sequence[str]
     operations: Sequence[Operation]
 
@@ -115,7 +117,13 @@ class Collector(Protocol):
 
 
 class Sink(Protocol):
-    """A consumer of closed ticks inside the engine; never blocks."""
+    """A consumer of closed ticks inside the engine; never blocks.
+
+    Attributes:
+        wants_keyframe: Set while it can only go on from a keyframe (at its start, after a fault): it is given one in place of the tick.
+    """
+
+    wants_keyframe: bool
 
     def __call__(self, tick: Tick) -> None:
         """Take one tick."""

@@ -37,10 +37,10 @@ class Request(Struct, frozen=True, array_like=True):
 
 
 class Response(Struct, frozen=True, array_like=True):
-    """What came of it: `result` encodes the result struct; else `error` says why not."""
+    """What came of it: `result` encodes the result struct (msgpack nil where there is none: then `error` says why)."""
 
     id: int
-    result: msgspec.Raw | None = None
+    result: msgspec.Raw = msgspec.Raw(b"\xc0")
     error: str = ""
     fix: str = ""
 

@@ -1,0 +1,224 @@
+"""Checking what a file says against the schema: every fault is noted with its line, and the rest is checked all the same."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from perfconsole.config import actions, themes
+from perfconsole.config.lines import Path
+from perfconsole.config.schema import TABLES, AlertRule, Config, Key, keys_of
+from perfconsole.config.toml import Document
+from perfconsole.config.wording import shown, suggestion
+from perfconsole.core.alerts import SHIPPED
+from perfconsole.core.errors import ConfigError
+from perfconsole.core.metrics import METRICS
+from perfconsole.core.text import safe
+from perfconsole.core.units import parse_duration, parse_ratio, parse_size
+
+_SHIPPED_NAMES = [rule.name for rule in SHIPPED]
+
+
+class Checker:
+    """Turns a document into a configuration.
+
+    Attributes:
+        errors: What was wrong, in the order of the lines once `config` was called.
+    """
+
+    def __init__(self, document: Document, env: Mapping[str, str]) -> None:
+        self._document = document
+        self._env = env
+        self._noted: list[tuple[int, ConfigError]] = []
+
+    @property
+    def errors(self) -> list[ConfigError]:
+        """The faults by line."""
+        return [error for _, error in sorted(self._noted, key=lambda noted: noted[0])]
+
+    def config(self) -> Config:
+        """The configuration; to be used only where there are no `errors`."""
+        made: dict[str, Any] = {}
+        for name, value in self._document.values.items():
+            if name == "alert":
+                made[name] = self._alerts(value)
+            elif name == "keys":
+                made[name] = self._keys(value)
+            elif name in TABLES:
+                if self._is_table((name,), value, f"[{name}]"):
+                    made[name] = TABLES[name](**self._values((name,), value, keys_of(TABLES[name])))
+            else:
+                self._unknown((name,), name, [*TABLES, "keys"], "tables")
+        self._theme()
+        self._disabled(made)
+        return Config(**made)
+
+    # One table --------------------------------------------------------------------------------------------------------------------
+
+    def _values(self, at: Path, table: dict[str, Any], keys: dict[str, Key]) -> dict[str, Any]:
+        """The good values of a table, by attribute."""
+        out = {}
+        for name, value in table.items():
+            key = keys.get(name)
+            if key is None:
+                self._unknown((*at, name), name, list(keys), f"keys in [{at[0]}]")
+                continue
+            try:
+                out[key.attribute] = key.kind.read(value)
+            except ValueError as error:
+                self._refuse((*at, name), key, value, str(error))
+        return out
+
+    def _refuse(self, at: Path, key: Key, value: Any, reason: str) -> None:
+        wrong = reason if reason and key.kind.choices else value
+        near = suggestion(wrong, key.kind.choices) if key.kind.choices and isinstance(wrong, str) else ""
+        self._note(at, f"found {shown(value)}{_type(value)}", f"accepted: {key.kind.accepts}" + (f"; {near}" if near else ""))
+
+    def _unknown(self, at: Path, name: str, known: list[str], what: str) -> None:
+        near = suggestion(name, known)
+        self._note(at, f'"{safe(name, 60)}" is not known yet', f"{near + ' ' if near else ''}(known {what}: {' '.join(known)})")
+
+    def _is_table(self, at: Path, value: Any, written: str) -> bool:
+        if isinstance(value, dict):
+            return True
+        found = "an array of tables" if isinstance(value, list) and value and isinstance(value[0], dict) else shown(value)
+        self._note(at, f"found {found}", f"accepted: a table, written {written}")
+        return False
+
+    def _note(self, at: Path, message: str, fix: str = "") -> None:
+        self._noted.append((self._document.lines.of(at), self._document.error(at, message, fix)))
+
+    # Alerts -----------------------------------------------------------------------------------------------------------------------
+
+    def _alerts(self, value: Any) -> tuple[AlertRule, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            self._note(("alert",), "found a single table" if isinstance(value, dict) else f"found {shown(value)}",
+                       "accepted: tables of an array, each written [[alert]] in double brackets")  # fmt: skip
+            return ()
+        rules: list[AlertRule] = []
+        lines: dict[str, int] = {}
+        for number, item in enumerate(value):
+            rule = self._alert(("alert", number), item)
+            name = item.get("name")
+            if isinstance(name, str) and name in lines:
+                self._note(
+                    ("alert", number, "name"),
+                    f"found {shown(name)}, which the alert on line {lines[name]} is called",
+                    "give it a name of its own",
+                )
+            elif isinstance(name, str):
+                lines[name] = self._document.lines.of(("alert", number))
+            rules += [rule] if rule else []
+        return tuple(rules)
+
+    def _alert(self, at: Path, item: dict[str, Any]) -> AlertRule | None:
+        before = len(self._noted)
+        keys = keys_of(AlertRule)
+        values = self._values(at, item, keys)
+        missing = [key.name for key in keys.values() if key.required and key.name not in item]
+        if missing:
+            self._note(
+                at,
+                f"no {', '.join(missing)}",
+                f"an alert needs {' '.join(key.name for key in keys.values() if key.required)}, and above or below",
+            )
+        bounds = [name for name in ("above", "below") if name in item]
+        if len(bounds) != 1:
+            self._note(at, "both above and below" if bounds else "neither above nor below", "accepted: exactly one of them")
+        metric = METRICS.get(values.get("metric", ""))
+        if metric:
+            for name in bounds:
+                self._threshold((*at, name), values, name, metric.unit)
+        elif "metric" in values:
+            near = suggestion(values["metric"], list(METRICS))
+            self._note((*at, "metric"), f"found {shown(values['metric'])}, which is no metric", near or "`perfconsole snapshot` lists them")
+        return AlertRule(**values) if len(self._noted) == before else None
+
+    def _threshold(self, at: Path, values: dict[str, Any], name: str, unit: str) -> None:
+        """Read a threshold in its metric's unit, in place."""
+        found = values.get(name)
+        if not isinstance(found, str):
+            return
+        read = {"1": parse_ratio, "s": parse_duration, "By": parse_size, "By/s": parse_size}.get(unit, float)
+        try:
+            values[name] = float(read(found))
+        except ValueError:
+            accepts = {"1": "a ratio: 90% or 0.9", "s": "a duration: 250ms 10s, or seconds", "By": "a size: 512MB 64MiB, or bytes"}
+            self._note(at, f"found {shown(found)}, but {values['metric']} is in {unit}", f"accepted: {accepts.get(unit, 'a plain number')}")
+
+    def _disabled(self, made: dict[str, Any]) -> None:
+        """What is disabled exists, and no rule takes the name of a shipped one that is in force."""
+        alerts = made.get("alerts", Config().alerts)
+        for number, name in enumerate(alerts.disable):
+            if name not in _SHIPPED_NAMES:
+                near = suggestion(name, _SHIPPED_NAMES)
+                self._note(("alerts", "disable", number), f"found {shown(name)}, which is no shipped threshold",
+                           f"{near + ' ' if near else ''}(shipped: {' '.join(_SHIPPED_NAMES)})")  # fmt: skip
+        for number, rule in enumerate(self._document.values.get("alert", ()) if "alert" in made else ()):
+            name = rule.get("name") if isinstance(rule, dict) else None
+            if alerts.defaults and name in _SHIPPED_NAMES and name not in alerts.disable:
+                self._note(("alert", number, "name"), f"found {shown(name)}, which a shipped threshold is called",
+                           f'choose another name, or leave the shipped one out: [alerts] disable = ["{name}"]')  # fmt: skip
+
+    # Keys and themes --------------------------------------------------------------------------------------------------------------
+
+    def _keys(self, value: Any) -> dict[str, tuple[str, ...]]:
+        if not self._is_table(("keys",), value, "[keys]"):
+            return {}
+        out: dict[str, tuple[str, ...]] = {}
+        # A dotted id without quotes is a table to TOML: nav.down = "n" and "nav.down" = "n" mean the same.
+        for at, found in _leaves(("keys",), value):
+            name = ".".join(map(str, at[1:]))
+            if name not in actions.BY_ID:
+                near = suggestion(name, list(actions.BY_ID))
+                self._note(at, f'"{safe(name, 60)}" is no action', near or "`perfconsole keys` lists them")
+                continue
+            keys = self._key_list(at, found)
+            if keys is not None:
+                out[name] = keys
+        for key, first, second in actions.clashes(actions.keymap(out)):
+            mine, other = (second, first) if second.id in out else (first, second)
+            self._note(self._key_path(value, mine.id), f'"{key}" already does {other.id} ({other.title})',
+                       "choose another key, or give that action another one too")  # fmt: skip
+        return out
+
+    def _key_list(self, at: Path, found: Any) -> tuple[str, ...] | None:
+        items = found if isinstance(found, list) else [found]
+        if not all(isinstance(item, str) for item in items):
+            self._note(at, f"found {shown(found)}{_type(found)}", 'accepted: a key such as "n" or "ctrl+n", or a list of keys; [] for none')
+            return None
+        try:
+            keys = tuple(dict.fromkeys(actions.read_key(item) for item in items))
+        except ValueError as error:
+            self._note(at, f"no such key: {safe(str(error))}")
+            return None
+        for taken in actions.TAKEN.intersection(keys):
+            self._note(at, f'"{taken}" cannot be taken', "it always quits")
+        return keys
+
+    def _key_path(self, table: dict[str, Any], action: str) -> Path:
+        """The path under which an action stands in the file: quoted whole, or dotted."""
+        return ("keys", action) if action in table else ("keys", *action.split("."))
+
+    def _theme(self) -> None:
+        console = self._document.values.get("console")
+        name = console.get("theme") if isinstance(console, dict) else None
+        if isinstance(name, str) and name.strip():
+            known = themes.names(self._env)
+            if name not in known:
+                near = suggestion(name, known)
+                self._note(
+                    ("console", "theme"),
+                    f"found {shown(name)}, which is no theme",
+                    f"{near + ' ' if near else ''}(there are: {' '.join(known)})",
+                )
+
+
+def _leaves(at: Path, table: dict[str, Any]) -> list[tuple[Path, Any]]:
+    out: list[tuple[Path, Any]] = []
+    for name, value in table.items():
+        out += _leaves((*at, name), value) if isinstance(value, dict) and value else [((*at, name), value)]
+    return out
+
+
+def _type(value: Any) -> str:
+    """The type of a found value where seeing it does not tell."""
+    return " (a number)" if isinstance(value, int | float) and not isinstance(value, bool) else ""

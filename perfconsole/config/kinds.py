@@ -1,0 +1,172 @@
+"""Kinds of values a configuration may hold: how each is read, what is accepted, how it is written back. The schema is made of these."""
+
+from collections.abc import Callable, Sequence
+from math import isfinite
+from typing import Any, Final, NamedTuple
+
+from perfconsole.core.units import parse_duration, parse_size
+
+
+class Kind(NamedTuple):
+    """A kind of value.
+
+    Attributes:
+        accepts: What may be written, in words.
+        read: The value of what TOML gave; raises ValueError where it is none (its text, if any, says more than `accepts`).
+        write: What TOML is given for a value.
+        schema: The same for an editor, as JSON Schema.
+        choices: Where only some words are accepted.
+    """
+
+    accepts: str
+    read: Callable[[Any], Any]
+    write: Callable[[Any], Any]
+    schema: dict[str, Any]
+    choices: tuple[str, ...] = ()
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError  # noqa: TRY004  every reader says "not this kind" in the same way
+    return tuple(_text(item) for item in value)
+
+
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError  # noqa: TRY004  likewise
+    return value
+
+
+def _ascii(value: Any) -> bool | str:
+    return "auto" if value == "auto" and isinstance(value, str) else _switch(value)
+
+
+def _labels(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise ValueError  # noqa: TRY004  likewise
+    return {name: _text(glob) for name, glob in value.items()}
+
+
+def _threshold(value: Any) -> float | str:
+    """A number, or a text whose unit is judged once the metric is known."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError
+    return float(value)
+
+
+def _path(value: Any) -> str:
+    path = _text(value)
+    if not path.startswith(("/", "~/")):
+        raise ValueError
+    return path
+
+
+def duration_text(seconds: float) -> str:
+    """Seconds as a configuration writes them, exactly: ``2s``, ``24h``, ``250ms``."""
+    for unit, width in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        if seconds >= width and seconds % width == 0 and not (unit == "d" and seconds == width):  # a day is written 24h
+            return f"{seconds / width:.0f}{unit}"
+    return f"{seconds * 1000:.10g}ms"
+
+
+def size_text(size_bytes: float) -> str:
+    """Bytes as a configuration writes them, exactly: ``100MB``, ``64MiB``."""
+    for unit, width in (("GB", 10**9), ("GiB", 2**30), ("MB", 10**6), ("MiB", 2**20), ("KB", 10**3), ("KiB", 2**10)):
+        if size_bytes >= width and size_bytes % width == 0:
+            return f"{size_bytes // width:.0f}{unit}"
+    return f"{size_bytes:.0f}B"
+
+
+def duration(least_s: float, most_s: float) -> Kind:
+    """A duration within bounds, in seconds."""
+    bounds = f"{duration_text(least_s)} to {duration_text(most_s)}"
+
+    def read(value: Any) -> float:
+        seconds = parse_duration(_text(value))
+        if not least_s <= seconds <= most_s:
+            raise ValueError(bounds)
+        return seconds
+
+    accepts = f"a duration in quotes such as 250ms 10s 5m 24h 30d, {bounds}"
+    return Kind(accepts, read, duration_text, {"type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w))+$"})
+
+
+def duration_or_off(least_s: float, most_s: float) -> Kind:
+    """A duration within bounds or ``off``, which is 0."""
+    inner = duration(least_s, most_s)
+
+    def read(value: Any) -> float:
+        return 0.0 if value == "off" else float(inner.read(value))
+
+    def write(seconds: float) -> str:
+        return duration_text(seconds) if seconds else "off"
+
+    pattern = {"type": "string", "pattern": inner.schema["pattern"].replace("^", "^off$|^", 1)}
+    return Kind(inner.accepts + ', or "off"', read, write, pattern)
+
+
+def size(least_bytes: int) -> Kind:
+    """A size in bytes."""
+
+    def read(value: Any) -> int:
+        found = parse_size(_text(value))
+        if found < least_bytes:
+            raise ValueError
+        return found
+
+    accepts = f"a size in quotes such as 512MB or 64MiB, at least {size_text(least_bytes)}"
+    return Kind(accepts, read, size_text, {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? *([KMGT]i?)?B$"})
+
+
+def choice(*words: str) -> Kind:
+    """One of some words."""
+
+    def read(value: Any) -> str:
+        if value not in words:
+            raise ValueError
+        return str(value)
+
+    return Kind("one of " + " ".join(words), read, _as_is, {"enum": list(words)}, words)
+
+
+def choices(words: Sequence[str]) -> Kind:
+    """A list of some words, each at most once."""
+    allowed = tuple(words)
+
+    def read(value: Any) -> tuple[str, ...]:
+        found = _texts(value)
+        for word in found:
+            if word not in allowed:
+                raise ValueError(word)
+        if len(set(found)) != len(found):
+            raise ValueError
+        return found
+
+    schema = {"type": "array", "items": {"enum": list(allowed)}, "uniqueItems": True}
+    return Kind("a list, each at most once, of " + " ".join(allowed), read, list, schema, allowed)
+
+
+TEXT: Final = Kind("a text in quotes, not empty", _text, _as_is, {"type": "string", "minLength": 1})
+PATH: Final = Kind("a path in quotes that begins with / or ~/", _path, _as_is, {"type": "string", "pattern": "^(/|~/)"})
+SWITCH: Final = Kind("true or false", _switch, _as_is, {"type": "boolean"})
+ASCII: Final = Kind('"auto", true or false', _ascii, _as_is, {"enum": ["auto", True, False]})
+TEXTS: Final = Kind('a list of texts such as ["sd*", "!sdb"]', _texts, list, {"type": "array", "items": {"type": "string", "minLength": 1}})
+LABELS: Final = Kind(
+    'a table of texts such as { mountpoint = "/var*" }',
+    _labels, dict, {"type": "object", "additionalProperties": {"type": "string", "minLength": 1}},
+)  # fmt: skip
+THRESHOLD: Final = Kind(
+    "a number, or a text with the metric's unit such as 90% 250ms 512MB", _threshold, _as_is, {"type": ["number", "string"]}
+)

@@ -1,0 +1,155 @@
+"""What a configuration may say, with its defaults: the one description that is read, checked, documented and written from."""
+
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct, field
+
+from perfconsole.config import kinds
+from perfconsole.config.kinds import Kind
+
+INTERVAL: Final = kinds.duration(0.5, 3600.0)
+"""Not under the engine's beat; over an hour nothing would be live any more."""
+
+PROCESS_COLUMNS: Final = {
+    "pid": "pid", "user": "user", "state": "state", "cpu": "cpu", "time": "cpu_s", "memory": "memory_bytes", "pss": "pss_bytes",
+    "threads": "threads", "nice": "nice", "read": "read_bytes_s", "write": "write_bytes_s", "files": "fds", "started": "started",
+    "unit": "unit", "name": "name", "command": "command",
+}  # fmt: skip
+"""Columns as people write them, and the fields of `core.tables.ProcessRow` they show."""
+
+SCREENS: Final = ("operations", "processes")
+
+
+def _key(kind: Kind, text: str, example: Any = None) -> Meta:
+    """The description of a key: its kind, its words, and what to show in the example where the default is "not given"."""
+    return Meta(description=text, extra={"kind": kind, "example": example})
+
+
+class Console(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    rename={"interval_s": "interval", "recording_s": "recording", "recording_size_bytes": "recording_size"},
+):
+    """The console itself."""
+
+    interval_s: Annotated[float, _key(INTERVAL, "Time between two measurements of system and processes.")] = 2.0
+    theme: Annotated[str, _key(kinds.TEXT, "Colours; `perfconsole themes` lists them.")] = "midnight"
+    read_only: Annotated[bool, _key(kinds.SWITCH, "Refuse every action that changes something (signals, nice values).")] = False
+    ascii: Annotated[bool | str, _key(kinds.ASCII, "Draw with ASCII only; auto does so where the terminal or the locale needs it.")] = (
+        "auto"
+    )
+    mouse: Annotated[bool, _key(kinds.SWITCH, "Use the mouse; false leaves selecting text to the terminal.")] = True
+    screen: Annotated[str, _key(kinds.choice(*SCREENS), "The screen to begin with: operations or processes.")] = "operations"
+    recording_s: Annotated[
+        float,
+        _key(kinds.duration_or_off(60.0, 30 * 86400.0), 'How far back the recording in the state directory reaches; "off" keeps none.'),
+    ] = 86400.0
+    recording_size_bytes: Annotated[
+        int, _key(kinds.size(10**6), "The most the recording may take on disk; the oldest part goes first.")
+    ] = 100_000_000
+
+
+class System(Struct, frozen=True, kw_only=True):
+    """What is measured of this machine. Lists of shell globs choose; one that begins with ! excludes."""
+
+    mounts: Annotated[
+        tuple[str, ...], _key(kinds.TEXTS, 'Mount points, e.g. ["/", "/srv/*"] or ["!/mnt/*"]; empty: every real filesystem.')
+    ] = ()
+    disks: Annotated[tuple[str, ...], _key(kinds.TEXTS, 'Block devices, e.g. ["nvme*"]; empty: every physical one.')] = ()
+    networks: Annotated[tuple[str, ...], _key(kinds.TEXTS, 'Network interfaces, e.g. ["!veth*"]; empty: every physical one.')] = ()
+    cpu_normalize: Annotated[
+        str, _key(kinds.choice("machine", "core"), "What 100% of a process's CPU is: the whole machine, or one core (as top shows it).")
+    ] = "machine"
+
+
+class Processes(Struct, frozen=True, kw_only=True):
+    """The table of processes."""
+
+    columns: Annotated[
+        tuple[str, ...], _key(kinds.choices(tuple(PROCESS_COLUMNS)), f"Columns, of: {' '.join(PROCESS_COLUMNS)}; empty: those that fit.")
+    ] = ()
+    sort: Annotated[str, _key(kinds.choice(*PROCESS_COLUMNS), "The column to sort by.")] = "cpu"
+    tree: Annotated[bool, _key(kinds.SWITCH, "Begin with the tree of parents and children.")] = False
+
+
+class Alerts(Struct, frozen=True, kw_only=True):
+    """Thresholds: what colours a value and is listed as over its threshold."""
+
+    defaults: Annotated[bool, _key(kinds.SWITCH, "The shipped thresholds: CPU 70% and 90%, memory 80% and 90%, disk 85% and 95%.")] = True
+    disable: Annotated[tuple[str, ...], _key(kinds.TEXTS, 'Shipped thresholds to leave out, e.g. ["cpu-warning"].')] = ()
+
+
+class AlertRule(Struct, frozen=True, kw_only=True):
+    """A threshold of your own; as many of these tables as you like. Exactly one of above and below."""
+
+    name: Annotated[str, _key(kinds.TEXT, "A name of its own.", "var-nearly-full")]
+    severity: Annotated[str, _key(kinds.choice("critical", "warning", "info"), "critical, warning or info.", "warning")]
+    metric: Annotated[str, _key(kinds.TEXT, "A metric, as `perfconsole snapshot` names them.", "system.filesystem.utilization")]
+    match: Annotated[
+        dict[str, str],
+        _key(kinds.LABELS, "Labels and globs: exactly these labels. Without: the unlabelled series (the total).", {"mountpoint": "/var*"}),
+    ] = {}
+    above: Annotated[
+        float | None, _key(kinds.THRESHOLD, "Over this, in the metric's unit: 90%, 250ms, 512MB or a plain number.", "80%")
+    ] = None
+    below: Annotated[float | None, _key(kinds.THRESHOLD, "Or under this, in place of above.")] = None
+    enabled: Annotated[bool, _key(kinds.SWITCH, "Whether it counts.")] = True
+
+
+class History(Struct, frozen=True, kw_only=True):
+    """What is kept."""
+
+    dir: Annotated[
+        str,
+        _key(
+            kinds.PATH,
+            "The state directory. Default: ~/.local/state/perfconsole, for root /var/lib/perfconsole.",
+            "~/.local/state/perfconsole",
+        ),
+    ] = ""
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """A whole configuration."""
+
+    console: Console = field(default_factory=Console)
+    system: System = field(default_factory=System)
+    processes: Processes = field(default_factory=Processes)
+    alerts: Alerts = field(default_factory=Alerts)
+    alert: tuple[AlertRule, ...] = ()
+    history: History = field(default_factory=History)
+    keys: dict[str, tuple[str, ...]] = {}
+
+
+TABLES: Final[dict[str, type[Struct]]] = {
+    "console": Console, "system": System, "processes": Processes, "alerts": Alerts, "alert": AlertRule, "history": History,
+}  # fmt: skip
+"""Tables by name, in the order in which they are written; ``alert`` is an array of tables, ``keys`` a table of its own kind."""
+
+
+class Key(Struct, frozen=True):
+    """One key of a table, as it is written."""
+
+    name: str
+    attribute: str
+    kind: Kind
+    text: str
+    default: Any
+    required: bool
+    example: Any
+
+
+def keys_of(table: type[Struct]) -> dict[str, Key]:
+    """The keys a table accepts, in order."""
+    from msgspec import NODEFAULT, structs  # noqa: PLC0415  only once there is a file to read or to write
+
+    out = {}
+    for info in structs.fields(table):
+        meta: Meta = info.type.__metadata__[0]
+        extra = meta.extra or {}
+        default = info.default if info.default_factory is NODEFAULT else info.default_factory()
+        out[info.encode_name] = Key(
+            info.encode_name, info.name, extra["kind"], meta.description or "", default, info.required, extra["example"]
+        )
+    return out

@@ -1,0 +1,135 @@
+"""Writing configurations: the commented example, the effective values as TOML, the JSON Schema, and a file that others cannot read."""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import NODEFAULT, Struct
+
+from perfconsole.config.schema import TABLES, Config, Key, keys_of
+from perfconsole.core.errors import ConfigError
+
+_HEAD: Final = """\
+# perfconsole: every key, with its default. Nothing here is needed: perfconsole without a configuration watches this machine.
+# Lines that begin with # and a key are the defaults (or, where none exists, an example): take the # away and change the value.
+# Looked for in: --config FILE, $PERFCONSOLE_CONFIG, ./perfconsole.toml (yours or root's, and not writable by others),
+# $XDG_CONFIG_HOME/perfconsole/config.toml (~/.config/perfconsole/config.toml), /etc/perfconsole/config.toml.
+# Durations are written "250ms" "10s" "5m" "24h" "30d", sizes "512MB" "64MiB", ratios "90%" or 0.9.
+# `perfconsole config check` tells what is wrong with a file, `perfconsole config show` what is in force.
+"""
+_KEYS_TEXT: Final = """\
+# Keys: an action and the key or keys that do it, in place of its own; [] for none. `perfconsole keys` lists all of them.
+# One character, or such as "ctrl+n" "f5" "pagedown" "space". ctrl+c always quits.
+"""
+
+
+def example() -> str:
+    """A configuration in which everything is commented out and explained."""
+    return "\n".join(
+        [_HEAD, *(_example_table(name, table) for name, table in TABLES.items()), _KEYS_TEXT + '#[keys]\n#help = ["?", "f1"]\n']
+    )
+
+
+def _example_table(name: str, table: type[Struct]) -> str:
+    header = f"[[{name}]]" if name == "alert" else f"[{name}]"
+    lines = [f"# {(table.__doc__ or '').strip()}", f"#{header}" if name == "alert" else header]
+    for key in keys_of(table).values():
+        lines.append(f"# {key.text}")
+        lines.append(f"#{_example_line(key)}")
+    return "\n".join(lines) + "\n"
+
+
+def _example_line(key: Key) -> str:
+    if key.example is not None:
+        return _line(key.name, key.example)
+    if key.default is None:  # an alternative to the key before it: not to stand there with it
+        return f" {key.name} = 0.1"
+    return _line(key.name, key.kind.write(key.default))
+
+
+def _line(name: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{name} = {{ {', '.join(_line(*item) for item in value.items())} }}"
+    import tomli_w  # noqa: PLC0415  only when something is written
+
+    return tomli_w.dumps({name: value}).rstrip("\n")
+
+
+def render(config: Config) -> str:
+    """All effective values as TOML; what has no value (no state directory was named, no threshold below) is left out."""
+    import tomli_w  # noqa: PLC0415  likewise
+
+    document: dict[str, Any] = {}
+    for name in TABLES:
+        value = getattr(config, name)
+        document[name] = [_values(rule) for rule in value] if name == "alert" else _values(value)
+    document["keys"] = {action: list(keys) for action, keys in config.keys.items()}
+    return tomli_w.dumps({name: value for name, value in document.items() if value})
+
+
+def _values(table: Struct) -> dict[str, Any]:
+    found = ((key, getattr(table, key.attribute)) for key in keys_of(type(table)).values())
+    return {key.name: key.kind.write(value) for key, value in found if value is not None and value != "" and value != {}}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a configuration file, for editors: the texts that people write, not the numbers they become."""
+    import msgspec  # noqa: PLC0415  its schema part only here
+
+    schema = msgspec.json.schema(Config)
+    tables = {name: table.__name__ for name, table in TABLES.items()}
+    definitions = schema["$defs"]
+    for name, table in TABLES.items():
+        definition = definitions[tables[name]]
+        definition["properties"] = {key.name: _property(key) for key in keys_of(table).values()}
+        definition["additionalProperties"] = False
+        definition.pop("default", None)
+    one_key = {"type": "string", "minLength": 1}
+    top = {name: {"$ref": f"#/$defs/{struct}"} for name, struct in tables.items()}
+    top["alert"] = {"type": "array", "items": top["alert"]}
+    top["keys"] = {"type": "object", "additionalProperties": {"anyOf": [one_key, {"type": "array", "items": one_key}]}}
+    definitions["AlertRule"]["oneOf"] = [{"required": ["above"]}, {"required": ["below"]}]
+    definitions["Config"].update(properties=top, additionalProperties=False)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "perfconsole configuration", **schema}
+
+
+def _property(key: Key) -> dict[str, Any]:
+    out: dict[str, Any] = {"description": key.text, **key.kind.schema}
+    if not key.required and key.default not in (None, "", NODEFAULT):
+        out["default"] = key.kind.write(key.default)
+    return out
+
+
+def write_new(path: Path, text: str, *, force: bool) -> None:
+    """Write a file that only its owner can read (0600), whole or not at all.
+
+    Args:
+        path: Where; missing directories are made, for the owner alone.
+        text: What.
+        force: Replace one that is there.
+
+    Raises:
+        ConfigError: When it exists and may not be replaced, or cannot be written.
+    """
+    if not force and os.path.lexists(path):
+        raise ConfigError(f"{path}: exists and is left as it is", "--force replaces it")
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+        _put(beside, path, force=force)
+    except FileExistsError as error:
+        raise ConfigError(f"{path}: exists and is left as it is", "--force replaces it") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror}", "`perfconsole init` prints it, to be put elsewhere") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _put(beside: Path, path: Path, *, force: bool) -> None:
+    """Give the finished file its name; without force a file that appeared meanwhile wins, as link(2) fails where rename(2) would not."""
+    if force:
+        beside.replace(path)
+    else:
+        path.hardlink_to(beside)

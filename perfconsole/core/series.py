@@ -7,7 +7,7 @@ and a counter that ran backwards was reset: neither does that.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from math import isnan, nan
+from math import ceil, isnan, nan
 from typing import Final
 
 HELD_S: Final = 1800.0
@@ -76,6 +76,12 @@ class Ring:
         unknown = array("d", [nan]) * len(ring._times)
         ring._columns = [unknown[:] if source is None else self._columns[source][self._start :] for source in sources]
         return ring
+
+    def extend(self, newer: "Ring") -> None:
+        """Add the samples of a ring of the same series; those that are not newer than the last are dropped."""
+        times, columns = newer.dump()
+        for at, *values in zip(array("d", times), *(array("d", column) for column in columns), strict=True):
+            self.append(at, values)
 
     def latest(self, column: int) -> float:
         """The newest value; NaN when there is none."""
@@ -165,4 +171,4 @@ def buckets(times: Sequence[float], values: Sequence[float], first: int, count: 
 def percentile(values: Iterable[float], ratio: float) -> float:
     """The nearest-rank percentile of the known values; NaN when there are none."""
     known = sorted(value for value in values if not isnan(value))
-    return known[min(len(known) - 1, int(ratio * len(known)))] if known else nan
+    return known[max(0, ceil(ratio * len(known) - 1e-9) - 1)] if known else nan  #  0.07 * 100 is 7.000000000000001

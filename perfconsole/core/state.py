@@ -117,10 +117,10 @@ class State:
         self.seq, self.at, self.boot, self.past = tick.seq, tick.at, tick.boot, tick.past
         self.stream = tick.stream or self.stream
         for group in tick.groups:
+            self._complete(group, tick)
             self._define(group)
         for part in tick.backlog:
-            if part.group in self._rings:
-                self._rings[part.group].load(part.times, part.columns)
+            self._load(part)
         for reading in tick.readings:
             self._add(reading)
         for table in tick.tables:
@@ -141,11 +141,43 @@ class State:
             self.health.pop(place, None)
             return
         if old and old_ring:
-            columns = {definition: column for column, definition in enumerate(old.series)}
-            ring = old_ring.rearranged([columns.get(definition) for definition in group.series], group.interval_s)
+            ring = old_ring.rearranged(_sources(old, group), group.interval_s)
         else:
             ring = Ring(len(group.series), group.interval_s)
         self.groups[group.id], self._rings[group.id], self._ids[place] = group, ring, group.id
+
+    def _complete(self, group: Group, tick: Tick) -> None:
+        """Fold in what a tick says of the group that `group` replaces, while it still has a ring: a merged tick tells of both."""
+        old = self._ids.get((group.collector, group.target))
+        if old is None or old == group.id:
+            return
+        for part in tick.backlog:
+            if part.group == old:
+                self._load(part)
+        for reading in tick.readings:
+            if reading.group == old:
+                self._add(reading)
+
+    def resume(self, keyframe: Tick) -> None:
+        """Fold in a keyframe that goes on where this state stands: as `apply` does, but the samples that are held are kept.
+
+        A recording begins anew every few minutes with a keyframe that carries next to no samples; those before it are not to be lost.
+        """
+        groups, rings = self.groups, self._rings
+        ids = self._ids
+        self.apply(keyframe)
+        for place, group_id in self._ids.items():
+            before = ids.get(place)
+            if before is not None:
+                ring = rings[before].rearranged(_sources(groups[before], self.groups[group_id]), self.groups[group_id].interval_s)
+                ring.extend(self._rings[group_id])
+                self._rings[group_id] = ring
+        self._index = None
+
+    def _load(self, part: Backlog) -> None:
+        ring = self._rings.get(part.group)
+        if ring is not None:
+            ring.load(part.times, part.columns)
 
     def _add(self, reading: Reading) -> None:
         ring = self._rings.get(reading.group)
@@ -191,3 +223,9 @@ class State:
     def gap_s(self) -> float:
         """How long the slowest group of this host may be silent before its data is stale: three of its intervals."""
         return max((3 * group.interval_s for group in self.groups.values()), default=3 * series.GAP)
+
+
+def _sources(old: Group, new: Group) -> list[int | None]:
+    """Where each series of a group stands in the one it replaces."""
+    columns = {definition: column for column, definition in enumerate(old.series)}
+    return [columns.get(definition) for definition in new.series]

@@ -125,14 +125,19 @@ def select(rows: Iterable[ProcessRow], view: View) -> list[ProcessRow]:
 
 
 def _ordered(rows: list[ProcessRow], field: str, *, reverse: bool) -> list[ProcessRow]:
-    # attrgetter with a tuple of C-compared values: 0.5 ms for 2,000 rows, where a key function written in Python takes 3.
+    # Stable sorts one after the other, each by a single value that is compared in C: 0.5 ms for 2,000 rows, where a key function
+    # written in Python takes 3. NaN has no order, so that rows with one are taken out before each.
+    rows = _descending(rows, "memory_bytes")
     if field in _TEXTS:
         known = [row for row in rows if getattr(row, field)]
         unknown = [row for row in rows if not getattr(row, field)]
         return sorted(known, key=lambda row: str(getattr(row, field)).lower(), reverse=reverse) + unknown
+    return _descending(rows, field, reverse=(field in _ASCENDING) == reverse)
+
+
+def _descending(rows: list[ProcessRow], field: str, *, reverse: bool = True) -> list[ProcessRow]:
     value = attrgetter(field)
     known = [row for row in rows if not isnan(value(row))]
-    unknown = [row for row in rows if isnan(value(row))]
-    known.sort(key=attrgetter(field, "memory_bytes"), reverse=(field in _ASCENDING) == reverse)
-    unknown.sort(key=attrgetter("memory_bytes"), reverse=True)
+    unknown = [row for row in rows if isnan(value(row))] if len(known) < len(rows) else []
+    known.sort(key=value, reverse=reverse)
     return known + unknown

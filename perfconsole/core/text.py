@@ -9,6 +9,8 @@ LIMIT: Final = 4096
 _MARKS: Final = 2
 """Combining marks kept per base character: enough for every living script, not enough to paint over the line above."""
 
+_MARK_CATEGORIES: Final = frozenset({"Mn", "Me"})
+
 
 def safe(text: str | bytes, limit: int = LIMIT) -> str:
     """Make foreign text printable: one line, no control or format characters, no lone surrogates, bounded.
@@ -46,12 +48,16 @@ def _printable(char: str) -> str:
 
 def _bounded_marks(text: str) -> str:
     """Drop combining marks beyond `_MARKS` in a row, and enclosing ones: terminals disagree about the width of such piles."""
-    if not any(map(unicodedata.combining, text)):
+    # By category, not by combining class: U+034F and the variation selectors are marks of class 0, and as stackable as any.
+    if _MARK_CATEGORIES.isdisjoint(map(unicodedata.category, text)):
         return text
     kept: list[str] = []
     run = 0
     for char in text:
-        run = run + 1 if unicodedata.combining(char) else 0
+        category = unicodedata.category(char)
+        if category == "Me":
+            continue
+        run = run + 1 if category == "Mn" else 0
         if run <= _MARKS:
             kept.append(char)
     return "".join(kept)

@@ -4,6 +4,7 @@ Structs are array-like (no field names travel) and frozen. Every value is in a b
 NaN is never equal to itself: compare ticks by their encoded bytes, not with ``==``. Every ``str`` has passed `core.text.safe`.
 """
 
+from fnmatch import fnmatchcase
 from typing import Final
 
 from msgspec import Struct
@@ -26,7 +27,7 @@ class Group(Struct, frozen=True, array_like=True):
     """A set of series that are always measured together, defined once; readings then refer to it by `id` and position.
 
     A later group with the same collector and target replaces this one (columns of series in both are carried over); one without
-    series ends it.
+    series ends it. Another set of series has another id: readings of both may stand in one merged tick.
     """
 
     id: int
@@ -103,6 +104,34 @@ class Backlog(Struct, frozen=True, array_like=True):
     columns: list[bytes]
 
 
+class Rule(Struct, frozen=True, array_like=True):
+    """A threshold on a metric: without duration and notification, it colours a value.
+
+    Attributes:
+        match: Label name to glob. A rule means the series with exactly these label names: without any, the unlabelled series, which is
+            the binding total.
+        limit: Breached when the value (of a counter its rate per second) is above it, or below it where `above` is false.
+    """
+
+    name: str
+    severity: str
+    metric: str
+    limit: float
+    above: bool = True
+    match: tuple[tuple[str, str], ...] = ()
+
+    def covers(self, definition: SeriesDef) -> bool:
+        """Whether this rule is about a series."""
+        if definition.name != self.metric or len(definition.labels) != len(self.match):
+            return False
+        globs = dict(self.match)
+        return all(name in globs and fnmatchcase(value, globs[name]) for name, value in definition.labels)
+
+    def breached(self, value: float) -> bool:
+        """Whether a known value is on the wrong side."""
+        return value > self.limit if self.above else value < self.limit
+
+
 class Stream(Struct, frozen=True, array_like=True):
     """What a stream is about: one host as seen by one engine. Sent in keyframes.
 
@@ -111,6 +140,8 @@ class Stream(Struct, frozen=True, array_like=True):
         ops: Names of the operations this source offers; a screen binds no key for one that is missing.
         recorded: First and last moment that can be looked at with `Watch.at`; None when only the present is known.
         recorder: In words, who records: empty when nobody does.
+        began: When the engine was started, epoch seconds: what it found already so began before that.
+        rules: The thresholds in force.
     """
 
     host: str
@@ -122,6 +153,8 @@ class Stream(Struct, frozen=True, array_like=True):
     recorded: tuple[float, float] | None = None
     recorder: str = ""
     interval_s: float = 2.0
+    began: float = 0.0
+    rules: tuple[Rule, ...] = ()
 
 
 class Tick(Struct, frozen=True, array_like=True):
@@ -175,7 +208,18 @@ def merge(ticks: list[Tick]) -> Tick:
         tables=list(tables.values()),
         alerts=[alert for tick in run for alert in tick.alerts],
         events=[event for tick in run for event in tick.events],
-        health=[health for tick in run for health in tick.health],
+        health=_healths(run),
         backlog=[part for tick in run for part in tick.backlog],
         stream=next((tick.stream for tick in reversed(run) if tick.stream), None),
     )
+
+
+def _healths(run: list[Tick]) -> list[Health]:
+    """What is still true of health at the end: a group that ends takes the health of its place along."""
+    kept: list[Health] = []
+    for tick in run:
+        ended = {(group.collector, group.target) for group in tick.groups if not group.series}
+        if ended:
+            kept = [health for health in kept if (health.collector, health.target) not in ended]
+        kept += tick.health
+    return kept

@@ -1,7 +1,7 @@
 """Units: what people write in a configuration, and what they read on a screen. Inside there are only seconds, bytes and ratios."""
 
 import re
-from math import isfinite, isnan
+from math import isfinite, isnan, nan
 from typing import Final
 
 _DURATIONS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -28,7 +28,7 @@ def parse_duration(text: str) -> float:
             break
         total += float(found[1]) * _DURATIONS[found[2]]
         end = found.end()
-    if not text or end != len(text):
+    if not text or end != len(text) or not isfinite(total):
         message = f"not a duration: {text!r} (accepted: 250ms 10s 5m 24h 30d, and such joined as in 1h30m)"
         raise ValueError(message)
     return total
@@ -41,10 +41,11 @@ def parse_size(text: str) -> int:
         ValueError: Says what is accepted.
     """
     found = _SIZE.fullmatch(text.strip())
-    if not found or found[2] not in _SIZES:
+    value = float(found[1]) * _SIZES.get(found[2], nan) if found else nan
+    if not isfinite(value):
         message = f"not a size: {text!r} (accepted: {' '.join(_SIZES)}, as in 512MB or 64MiB)"
         raise ValueError(message)
-    return int(float(found[1]) * _SIZES[found[2]])
+    return int(value)
 
 
 def parse_ratio(text: str | float) -> float:
@@ -108,7 +109,7 @@ def count(value: float) -> str:
 
 
 def duration(value: float) -> str:
-    """Two units at most: ``0.4s  48s  6m12s  31m  2h05m  4d3h  41d``."""
+    """Two units at most: ``0.4s  48s  6m12s  31m00s  2h05m  4d3h  41d``."""
     if isnan(value):
         return UNKNOWN
     if value < 0:

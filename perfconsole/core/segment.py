@@ -1,0 +1,115 @@
+"""What a recording is made of: segments, each a header and a zlib stream of frames that begins with a keyframe. Pure: bytes in and out.
+
+A segment can be read alone. A recording is a directory of files of one segment, or one file of several segments, one after the other.
+The header says where a segment ends in time and in bytes, so that hundreds are found through without inflating one; it is written anew
+with every flush, and what a dying recorder wrote after its last is still read.
+"""
+
+import zlib
+from collections.abc import Iterator
+from struct import Struct as Layout
+from typing import Final, NamedTuple
+
+import msgspec
+
+from perfconsole.core import wire
+from perfconsole.core.errors import RecordingError
+from perfconsole.core.tables import ProcessTable, Table, View, select
+from perfconsole.core.tick import Tick
+
+SUFFIX: Final = ".pcr"
+KEYFRAME_POINTS: Final = 2
+"""Samples a series in the keyframe that begins a segment: with two, counters have a rate from the first moment on."""
+
+_MAGIC: Final = b"\x93perfrec"
+_LAYOUT: Final = Layout(">8sHxxddQ")
+HEADER_BYTES: Final = _LAYOUT.size
+
+_BY_CPU: Final = View("process", sort="cpu", limit=40)
+_BY_MEMORY: Final = View("process", sort="memory_bytes", limit=20)
+
+
+class Header(NamedTuple):
+    """What stands before a segment.
+
+    Attributes:
+        start: Time of its keyframe, epoch seconds.
+        end: Time of the last tick that was flushed.
+        length: Bytes of the stream that were flushed, without this header.
+    """
+
+    start: float
+    end: float
+    length: int
+
+    def encode(self) -> bytes:
+        """As it is written."""
+        return _LAYOUT.pack(_MAGIC, wire.VERSION, self.start, self.end, self.length)
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Header":
+        """Read one.
+
+        Raises:
+            RecordingError: When it is not a segment's, or of another version.
+        """
+        if len(data) < HEADER_BYTES or not data.startswith(_MAGIC):
+            raise RecordingError("not a recording", f"expected a {SUFFIX} file or a directory of them, as `perfconsole record` writes it")
+        _, version, start, end, length = _LAYOUT.unpack_from(data)
+        if version != wire.VERSION:
+            raise RecordingError(
+                f"a recording of format {version}", f"this perfconsole reads format {wire.VERSION}: replay it with the version that made it"
+            )
+        return cls(start, end, length)
+
+
+class Writer:
+    """The stream of one segment. What `add` and `flush` return is to be appended in order; level 6 is where the size stops falling."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.compressobj(6)
+
+    def add(self, tick: Tick) -> bytes:
+        """Take a tick; the bytes that have become ready, often none."""
+        return self._zlib.compress(wire.encode(tick))
+
+    def flush(self) -> bytes:
+        """The bytes with which everything taken can be read."""
+        return self._zlib.flush(zlib.Z_SYNC_FLUSH)
+
+    def finish(self) -> bytes:
+        """The last bytes."""
+        return self._zlib.flush(zlib.Z_FINISH)
+
+
+class Reader:
+    """Ticks from the stream of one segment, fed in any pieces."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj()
+        self._frames = wire.Splitter()
+
+    def feed(self, data: bytes) -> Iterator[Tick]:
+        """The ticks completed by these bytes.
+
+        Raises:
+            RecordingError: When the bytes are damaged; what was delivered before is sound, what comes after is lost.
+        """
+        try:
+            for message in self._frames.feed(self._zlib.decompress(data)):
+                if isinstance(message, Tick):
+                    yield message
+        except (zlib.error, wire.WireError) as error:
+            raise RecordingError(f"the recording is damaged: {error}") from error
+
+
+def recorded(tick: Tick) -> Tick:
+    """What is kept of a tick: all of it but most rows of its tables."""
+    return msgspec.structs.replace(tick, tables=[_cut(table) for table in tick.tables]) if tick.tables else tick
+
+
+def _cut(table: Table) -> ProcessTable:
+    big = tuple(row.key for row in select(table.rows, _BY_MEMORY))
+    kept = select(table.rows, msgspec.structs.replace(_BY_CPU, keys=big))
+    # In pid order, as `select` wants them, and because rows that stay where they were compress to half.
+    return msgspec.structs.replace(table, rows=sorted(kept, key=lambda row: row.pid))

@@ -1,0 +1,211 @@
+"""Filesystems: space and inodes as df counts them, each mount asked in its own thread under its own deadline.
+
+``statvfs`` on a dead NFS server never returns. Such a mount is told with its age, is not asked again while the earlier call is stuck, and
+heals by itself; none delays the others, nor the end of the process.
+"""
+
+import os
+from asyncio import Future, wait
+from collections.abc import Callable, Iterable, Sequence
+from errno import EACCES, EPERM
+from functools import partial
+from math import isnan, nan
+from typing import Final
+
+from perfconsole.collectors.system.files import Files
+from perfconsole.collectors.system.mounts import Filesystem, from_mountinfo, is_big
+from perfconsole.collectors.system.parts import define, distinct, ratio
+from perfconsole.collectors.system.threads import ask
+from perfconsole.core import units
+from perfconsole.core.errors import CollectorError
+from perfconsole.core.globs import Globs
+from perfconsole.core.ports import Measured, Operation, Result, Slot
+from perfconsole.core.tables import Table, View
+from perfconsole.core.text import safe
+from perfconsole.core.tick import Health, SeriesDef
+
+Answer = os.statvfs_result | OSError
+Key = tuple[bytes, bytes]
+
+_EVERYTHING: Final = Globs()
+_HOST: Final = "host"
+_STATES: Final = ("used", "free", "reserved")
+_WORST: Final = (define("system.filesystem.utilization"), define("system.filesystem.inodes.utilization"))
+_UNKNOWN: Final = (nan,) * 5
+
+
+class _Call:
+    """A question under way, or answered; `asked` is CLOCK_BOOTTIME."""
+
+    __slots__ = ("asked", "future")
+
+    def __init__(self, future: "Future[Answer]", asked: float) -> None:
+        self.future = future
+        self.asked = asked
+
+    @property
+    def answer(self) -> Answer | None:
+        """None while there is none."""
+        return self.future.result() if self.future.done() else None
+
+
+class FilesystemCollector:
+    """Space, inodes and read-only state of mounted filesystems.
+
+    Args:
+        interval_s: Seconds between runs.
+        proc: Where procfs is.
+        mounts: Mount points that are looked at; one that is named is shown whatever its type.
+        deadline_s: Seconds after which a run goes on without a mount that has not answered.
+        statvfs: Asks one mount point; see statvfs(3).
+        listed: Gives the filesystems where there is no procfs; asked in a thread too.
+    """
+
+    name = "filesystems"
+    first_after_s = 0.0
+    targets: Sequence[str] = (_HOST,)
+    operations: Sequence[Operation] = ()
+
+    def __init__(
+        self,
+        interval_s: float = 10.0,
+        *,
+        proc: str = "/proc",
+        mounts: Globs = _EVERYTHING,
+        deadline_s: float = 1.0,
+        statvfs: Callable[[bytes], os.statvfs_result] = os.statvfs,
+        listed: Callable[[Globs], list[Filesystem]] | None = None,
+    ) -> None:
+        self.interval_s = interval_s
+        self._path, self._wanted, self._deadline_s = f"{proc}/self/mountinfo", mounts, deadline_s
+        self._statvfs, self._listed = statvfs, listed
+        self._files = Files()
+        self._content = b""
+        self._known: list[Filesystem] = []
+        self._calls: dict[Key, _Call] = {}
+        self._big: set[Key] = set()
+        self._points: list[bytes] = []
+        self._labels: list[str] = []
+        self._series: tuple[SeriesDef, ...] = _WORST
+        self._told: set[str] = set()
+
+    async def run(self, target: str, slot: Slot, views: Sequence[View]) -> Result:
+        """See `Collector`."""
+        del views
+        await self._find()
+        await self._ask_all(slot.boot)
+        shown = [mount for mount in self._known if self._is_shown(mount)]
+        self._describe([mount.point for mount in shown])
+        rows = [_row(self._calls[mount.key].answer) for mount in shown]
+        values = [_worst(row[0] for row in rows), _worst(row[1] for row in rows)]
+        for mount, row in zip(shown, rows, strict=True):
+            values += (*row, float(mount.read_only))
+        return Result(measured=[Measured(target, self._series, values)], health=self._health(shown, slot))
+
+    async def look(self, views: Sequence[View]) -> Sequence[Table]:
+        """Nothing here is a table."""
+        del views
+        return ()
+
+    def close(self) -> None:
+        """Let go; a thread that is stuck is a daemon and ends with the process."""
+        self._files.close()
+        self._calls.clear()
+
+    async def _find(self) -> None:
+        """The mounts there are now; read anew only when the kernel's list has changed."""
+        if self._listed:
+            self._known = await ask(partial(self._listed, self._wanted), "mounts")
+        else:
+            self._files.forget_failures()
+            content = self._files.read(self._path)
+            if not content:
+                failure = self._files.failed.get(self._path)
+                raise CollectorError(f"{self._path}: {failure.strerror if failure else 'empty'}", "mount procfs, or let this user read it")
+            if content != self._content:
+                self._content, self._known = content, from_mountinfo(content, self._wanted)
+        keys = {mount.key for mount in self._known}
+        self._calls = {key: call for key, call in self._calls.items() if key in keys}
+        self._big &= keys
+
+    async def _ask_all(self, boot: float) -> None:
+        """Ask every mount but those where the earlier call is stuck, and wait for the answers until the deadline."""
+        asked = []
+        for mount in self._known:
+            call = self._calls.get(mount.key)
+            if call is None or call.future.done():
+                future = ask(partial(_answer, self._statvfs, mount.point), "statvfs")
+                self._calls[mount.key] = _Call(future, boot)
+                asked.append(future)
+        if asked:
+            await wait(asked, timeout=self._deadline_s)
+
+    def _is_shown(self, mount: Filesystem) -> bool:
+        if not mount.in_memory:
+            return True
+        answer = self._calls[mount.key].answer
+        if isinstance(answer, os.statvfs_result) and is_big(answer):
+            self._big.add(mount.key)  # and stays: a row that comes and goes with its size would be worse
+        return mount.key in self._big
+
+    def _describe(self, points: list[bytes]) -> None:
+        if points != self._points:
+            self._points = points
+            self._labels = distinct([safe(point) for point in points])
+            self._series = (*_WORST, *(definition for label in self._labels for definition in _series(label)))
+
+    def _health(self, shown: list[Filesystem], slot: Slot) -> list[Health]:
+        """The mounts that do not answer, every time; those that do again, or are gone, once."""
+        out = []
+        told = set()
+        for mount, label in zip(shown, self._labels, strict=True):
+            call = self._calls[mount.key]
+            answer = call.answer
+            if isinstance(answer, os.statvfs_result):
+                continue
+            told.add(label)
+            if answer is None:
+                age_s = max(slot.boot - call.asked, self._deadline_s)
+                error = f"statvfs has not answered for {units.latency(age_s) if age_s < 1 else f'{age_s:.0f} s'}"
+                fix = f"see whether {safe(mount.source, 80)} can be reached; umount -l {label} lets go of it"
+                out.append(Health(self.name, label, "error", slot.at, nan, error=error, fix=fix))
+            else:
+                state = "denied" if answer.errno in (EACCES, EPERM) else "error"
+                fix = f'leave it out with mounts = ["!{label}"] in [system]'
+                out.append(Health(self.name, label, state, slot.at, nan, error=f"statvfs: {answer.strerror}", fix=fix))
+        out += [Health(self.name, label, "ok", slot.at, slot.at) for label in sorted(self._told - told)]
+        self._told = told
+        return out
+
+
+def _answer(statvfs: Callable[[bytes], os.statvfs_result], point: bytes) -> Answer:
+    # An error is an answer: a future whose exception nobody fetched would complain at some other time.
+    try:
+        return statvfs(point)
+    except OSError as error:
+        return error
+
+
+def _series(label: str) -> list[SeriesDef]:
+    # No label for the device: rules mean the series with exactly their labels, and the mount point is who it is.
+    return [
+        define("system.filesystem.utilization", mountpoint=label),
+        define("system.filesystem.inodes.utilization", mountpoint=label),
+        *(define("system.filesystem.usage", mountpoint=label, state=state) for state in _STATES),
+        define("system.filesystem.read_only", mountpoint=label),
+    ]
+
+
+def _row(answer: Answer | None) -> tuple[float, ...]:
+    """Utilisation of space and of inodes, and the bytes used, free and reserved for root."""
+    if not isinstance(answer, os.statvfs_result):
+        return _UNKNOWN
+    block = answer.f_frsize or answer.f_bsize
+    used, free = (answer.f_blocks - answer.f_bfree) * block, answer.f_bavail * block
+    reserved = (answer.f_bfree - answer.f_bavail) * block
+    # What root keeps for itself is neither used nor to be had: full means that nobody else can write.
+    return ratio(used, used + free), ratio(answer.f_files - answer.f_ffree, answer.f_files), *map(float, (used, free, reserved))
+
+
+def _worst(ratios: Iterable[float]) -> float:
+    return max((known for known in ratios if not isnan(known)), default=nan)

@@ -1,0 +1,50 @@
+"""``/proc/self/mountinfo`` (proc(5)), as bytes: mount points are file names and may hold anything but NUL."""
+
+import re
+from typing import Final, NamedTuple
+
+_ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
+
+
+class Mount(NamedTuple):
+    """One mount.
+
+    Attributes:
+        id: Unique among the mounts there are now.
+        device: ``major:minor`` of the filesystem, the same for all its bind mounts.
+        root: The directory of the filesystem that is mounted.
+        options: Of this mount; `super_options` are the filesystem's.
+    """
+
+    id: bytes
+    device: bytes
+    root: bytes
+    point: bytes
+    options: bytes
+    type: bytes
+    source: bytes
+    super_options: bytes
+
+    @property
+    def read_only(self) -> bool:
+        """Whether this mount, or the whole filesystem (as after an I/O error), refuses writes."""
+        return b"ro" in self.options.split(b",") or b"ro" in self.super_options.split(b",")
+
+
+def parse(content: bytes) -> list[Mount]:
+    """The mounts in the order in which they were made; a line that does not read as proc(5) says is left out."""
+    mounts = []
+    for line in content.splitlines():
+        head, dash, tail = line.partition(b" - ")
+        fields, rest = head.split(b" "), tail.split(b" ")
+        if not dash or len(fields) < 6 or len(rest) < 3:
+            continue
+        identity, _, device, root, point, options = fields[:6]
+        mounts.append(Mount(identity, device, _unescaped(root), _unescaped(point), options, rest[0], _unescaped(rest[1]), rest[2]))
+    return mounts
+
+
+def _unescaped(field: bytes) -> bytes:
+    if b"\\" not in field:
+        return field
+    return _ESCAPE.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), field)

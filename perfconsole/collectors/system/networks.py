@@ -1,0 +1,112 @@
+"""Network traffic from ``/proc/net/dev``: every interface, physical ones summed.
+
+What goes through a bridge, a veth or a tunnel goes through a physical interface too, or never leaves the machine: these are shown, and not
+added up. Inside a container no interface is physical; then all but the loopback and bridges are.
+"""
+
+from math import nan
+from os import fsdecode
+from typing import Final
+
+from perfconsole.collectors.system.files import Files, is_there, read_once
+from perfconsole.collectors.system.parts import Counts, Sums, define, distinct
+from perfconsole.core.globs import Globs
+from perfconsole.core.text import safe
+from perfconsole.core.tick import SeriesDef
+
+_METRICS: Final = ("system.network.io", "system.network.packets", "system.network.errors", "system.network.dropped")
+_PAIRED: Final = ("veth", "cali", "lxc", "tap", "vnet")
+"""One a container or guest: a node may have hundreds, so only their bytes are kept unless they are asked for by name."""
+
+_REFRESH: Final = 15
+"""Readings between looks at what an interface is: a link speed is asked of the driver, under the kernel's one network lock."""
+
+_MEGABIT_BYTES: Final = 1e6 / 8
+
+
+class Networks:
+    """Bytes, packets, errors and drops, by interface and summed, and link speeds."""
+
+    def __init__(self, files: Files, proc: str, sys: str, wanted: Globs) -> None:
+        self._files, self._path, self._sys, self._wanted = files, f"{proc}/net/dev", sys, wanted
+        self._sums = Sums()
+        self._shown: list[str] = []
+        self._reads = 0
+        self._widths: dict[str, int] = {}
+        self._summed: list[str] = []
+        self._speeds: dict[str, float] = {}
+        self.series: tuple[SeriesDef, ...] = _series({}, {}, {})
+
+    def read(self, step_s: float) -> list[float]:  # noqa: ARG002  # the shape of a part; counters are made rates on read
+        """See `Part`."""
+        counts = self._chosen(self._files.read(self._path))
+        names = list(counts)
+        if names != self._shown or self._reads % _REFRESH == 0:
+            self._classify(names)
+        self._reads += 1
+        totals = self._sums.add({name: counts[name] for name in self._summed})
+        values = [float(total) for total in totals] or [nan] * 8
+        for name, now in counts.items():
+            values += map(float, now[: self._widths[name]])
+        values += self._speeds.values()
+        return values
+
+    def _chosen(self, content: bytes) -> Counts:
+        """Counters by interface: received and transmitted bytes, packets, errors, drops."""
+        counts: Counts = {}
+        for line in content.splitlines()[2:]:
+            head, _, tail = line.rpartition(b":")  # an old alias holds a colon itself
+            name = fsdecode(head.strip())
+            if name not in self._wanted:
+                continue
+            numbers = list(map(int, tail.split()))
+            idle = not numbers[0] and not numbers[8]
+            if idle and not self._wanted.names(name) and not self._physical(name):
+                continue
+            counts[name] = (
+                numbers[0],
+                numbers[8],
+                numbers[1],
+                numbers[9],
+                numbers[2],
+                numbers[10],
+                numbers[3],
+                numbers[11],
+            )
+        return counts
+
+    def _classify(self, names: list[str]) -> None:
+        physical = [name for name in names if self._physical(name)]
+        self._summed = physical or [name for name in names if name != "lo" and not self._is(name, "bridge")]
+        self._widths = {name: 2 if name.startswith(_PAIRED) and not self._wanted.names(name) else 8 for name in names}
+        speeds = {name: _speed(self._folder(name)) for name in physical}
+        if names != self._shown or speeds.keys() != self._speeds.keys():
+            labels = dict(zip(names, distinct([safe(name) for name in names]), strict=True))
+            self.series = _series(labels, self._widths, speeds)
+        self._shown, self._speeds = names, speeds
+
+    def _physical(self, name: str) -> bool:
+        return self._is(name, "device")
+
+    def _is(self, name: str, mark: str) -> bool:
+        return "/" not in name and is_there(f"{self._folder(name)}/{mark}")
+
+    def _folder(self, name: str) -> str:
+        return f"{self._sys}/class/net/{name}"
+
+
+def _series(labels: dict[str, str], widths: dict[str, int], speeds: dict[str, float]) -> tuple[SeriesDef, ...]:
+    out = _directions({})
+    for name, label in labels.items():
+        out += _directions({"interface": label})[: widths[name]]
+    return (*out, *(define("system.network.speed", interface=labels[name]) for name in speeds))
+
+
+def _directions(label: dict[str, str]) -> list[SeriesDef]:
+    return [define(metric, direction=direction, **label) for metric in _METRICS for direction in ("receive", "transmit")]
+
+
+def _speed(folder: str) -> float:
+    """Bytes a second; NaN where the driver does not know (-1, or EINVAL while the link is down)."""
+    megabits = read_once(f"{folder}/speed").strip()
+    return int(megabits) * _MEGABIT_BYTES if megabits.isdigit() and megabits != b"0" else nan

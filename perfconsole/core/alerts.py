@@ -5,43 +5,11 @@ series, never tables. Unknown is neither breach nor recovery.
 """
 
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 from math import isnan
 from typing import Final
 
-from msgspec import Struct
-
 from perfconsole.core import metrics
-from perfconsole.core.tick import SEVERITIES, Alert, Group, SeriesDef, Tick
-
-
-class Rule(Struct, frozen=True):
-    """A threshold on a metric.
-
-    Attributes:
-        match: Label name to glob. A rule means the series with exactly these label names: without any, the unlabelled series, which is
-            the binding total.
-        limit: Breached when the value (of a counter its rate per second) is above it, or below it where `above` is false.
-    """
-
-    name: str
-    severity: str
-    metric: str
-    limit: float
-    above: bool = True
-    match: tuple[tuple[str, str], ...] = ()
-
-    def covers(self, definition: SeriesDef) -> bool:
-        """Whether this rule is about a series."""
-        if definition.name != self.metric or len(definition.labels) != len(self.match):
-            return False
-        globs = dict(self.match)
-        return all(name in globs and fnmatchcase(value, globs[name]) for name, value in definition.labels)
-
-    def breached(self, value: float) -> bool:
-        """Whether a known value is on the wrong side."""
-        return value > self.limit if self.above else value < self.limit
-
+from perfconsole.core.tick import SEVERITIES, Alert, Group, Rule, SeriesDef, Tick
 
 _MOUNTED: Final = (("mountpoint", "*"),)
 

@@ -12,13 +12,13 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from perfconsole.core.alerts import AlertStage, Rule
+from perfconsole.core.alerts import AlertStage
 from perfconsole.core.errors import CollectorError, PerfconsoleError, RequestError
 from perfconsole.core.ports import Collector, Measured, Operation, Result, Sink, Slot, Watch
 from perfconsole.core.state import State
 from perfconsole.core.tables import Table, View
 from perfconsole.core.text import safe
-from perfconsole.core.tick import Event, Group, Health, Reading, Stream, Tick
+from perfconsole.core.tick import Event, Group, Health, Reading, Rule, Stream, Tick
 from perfconsole.engine.clock import Clock, Moment
 from perfconsole.engine.mailbox import Mailbox
 from perfconsole.engine.schedule import Job, Schedule
@@ -40,7 +40,7 @@ class Engine:
 
     Args:
         collectors: What is measured.
-        stream: What the ticks will be about; `ops` is filled in here.
+        stream: What the ticks will be about; `ops`, `rules` and `began` are filled in here.
         rules: The alert rules.
         sinks: Consumers on the engine's thread.
         audit: Where actions are written down; without it operations that change something are refused.
@@ -77,7 +77,8 @@ class Engine:
         self._look: asyncio.TimerHandle | None = None
         self._lateness_s = 0.0
         self.state = State()
-        self.stream = msgspec.structs.replace(stream, ops=frozenset(self._offered(stream.read_only)))
+        ops = frozenset(self._offered(stream.read_only))
+        self.stream = msgspec.structs.replace(stream, ops=ops, rules=tuple(rules), began=self._clock.now().at)
 
     def _offered(self, read_only: bool) -> list[str]:
         return [name for name, operation in self._operations.items() if not (read_only and operation.spec.changes)]

@@ -1,7 +1,8 @@
 """The thresholds in force: the shipped ones that are left, and the configured ones."""
 
 from perfconsole.config.schema import Config
-from perfconsole.core.alerts import SHIPPED, Rule
+from perfconsole.core.alerts import SHIPPED
+from perfconsole.core.tick import Rule
 
 
 def rules(config: Config) -> tuple[Rule, ...]:

@@ -93,7 +93,7 @@ class AlertRule(Struct, frozen=True, kw_only=True):
     above: Annotated[
         float | None, _key(kinds.THRESHOLD, "Over this, in the metric's unit: 90%, 250ms, 512MB or a plain number.", "80%")
     ] = None
-    below: Annotated[float | None, _key(kinds.THRESHOLD, "Or under this, in place of above.")] = None
+    below: Annotated[float | None, _key(kinds.THRESHOLD, "Or under this, in place of above:", "10%")] = None
     enabled: Annotated[bool, _key(kinds.SWITCH, "Whether it counts.")] = True
 
 

@@ -40,10 +40,10 @@ def _example_table(name: str, table: type[Struct]) -> str:
 
 
 def _example_line(key: Key) -> str:
+    if key.name == "below":  # the alternative to the key before it: the two may not stand together
+        return " " + _line(key.name, key.example)
     if key.example is not None:
         return _line(key.name, key.example)
-    if key.default is None:  # an alternative to the key before it: not to stand there with it
-        return f" {key.name} = 0.1"
     return _line(key.name, key.kind.write(key.default))
 
 
@@ -69,7 +69,7 @@ def render(config: Config) -> str:
 
 def _values(table: Struct) -> dict[str, Any]:
     found = ((key, getattr(table, key.attribute)) for key in keys_of(type(table)).values())
-    return {key.name: key.kind.write(value) for key, value in found if value is not None and value != "" and value != {}}
+    return {key.name: key.kind.write(value) for key, value in found if value is not None and value not in ("", {})}
 
 
 def json_schema() -> dict[str, Any]:
@@ -85,7 +85,7 @@ def json_schema() -> dict[str, Any]:
         definition["additionalProperties"] = False
         definition.pop("default", None)
     one_key = {"type": "string", "minLength": 1}
-    top = {name: {"$ref": f"#/$defs/{struct}"} for name, struct in tables.items()}
+    top: dict[str, Any] = {name: {"$ref": f"#/$defs/{struct}"} for name, struct in tables.items()}
     top["alert"] = {"type": "array", "items": top["alert"]}
     top["keys"] = {"type": "object", "additionalProperties": {"anyOf": [one_key, {"type": "array", "items": one_key}]}}
     definitions["AlertRule"]["oneOf"] = [{"required": ["above"]}, {"required": ["below"]}]

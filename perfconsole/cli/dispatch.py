@@ -1,0 +1,68 @@
+"""From arguments to an exit code: one command is imported and run, and whatever fails is told in one line a fault."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from importlib import import_module
+from io import TextIOWrapper
+from typing import Final
+
+from perfconsole.cli.parser import USAGE, build
+from perfconsole.core.errors import ConfigError, PerfconsoleError
+
+UNMEASURED: Final = 3
+_ELSEWHERE: Final = {"replay": ("console", "replay")}
+"""Commands whose function is not `run` of the module of their name."""
+
+
+def dispatch(argv: Sequence[str]) -> int:
+    """Run a command line.
+
+    Args:
+        argv: The arguments after the program's name.
+
+    Returns:
+        The exit code: what the command says, 64 for usage and configuration, 3 for what could not be done, 130 when interrupted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a closed descriptor has none
+            stream.reconfigure(errors="replace")  # a locale without the glyph shows ? and goes on
+    try:
+        code = _run(build().parse_args(list(argv)))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has read enough. What is still buffered goes nowhere, lest the interpreter complain about it at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _run(args: Namespace) -> int:
+    module, function = _ELSEWHERE.get(args.command, (args.command, "run"))
+    try:
+        return int(getattr(import_module(f"perfconsole.cli.{module}"), function)(args))
+    except PerfconsoleError as error:
+        tell(error)
+        return USAGE if isinstance(error, ConfigError) else UNMEASURED
+
+
+def tell(error: PerfconsoleError) -> None:
+    """Print an error, one line a fault."""
+    for line in str(error).splitlines():
+        notice(line)
+
+
+def notice(line: str) -> None:
+    """Say something beside the output."""
+    print(f"perfconsole: {line}", file=sys.stderr)
+
+
+def put(text: str) -> None:
+    """Print text that is UTF-8 whatever the locale: JSON."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode() + b"\n")

@@ -1,0 +1,37 @@
+"""``perfconsole doctor``: what this user cannot see and why, what the terminal can do, and the versions."""
+
+import os
+import time
+from argparse import Namespace
+from itertools import groupby
+
+from perfconsole.cli import checks
+from perfconsole.cli.dispatch import put
+
+
+def run(args: Namespace) -> int:
+    """Print every finding; always 0, because what is limited still works."""
+    found = checks.every(args.config)
+    if args.json:
+        from perfconsole.outputs.snapshot import encode, heading
+
+        document = {
+            **heading("perfconsole.doctor/1", time.time(), os.uname().nodename),
+            "checks": [finding._asdict() for finding in found],
+            "versions": checks.versions(),
+        }
+        put(encode(document))
+        return 0
+    for area, findings in groupby(found, key=lambda finding: finding.area):
+        print(area)
+        for finding in findings:
+            print(f"  {_MARKS[finding.state]} {finding.name:<18} {finding.found}")
+            if finding.fix:
+                print(f"{'':<23} fix: {finding.fix}")
+    print("versions")
+    for name, version in checks.versions().items():
+        print(f"    {name:<18} {version}")
+    return 0
+
+
+_MARKS = {"ok": " ", "limited": "!", "error": "X"}

@@ -1,0 +1,151 @@
+"""The command line's words: commands, options, examples. Made once a command was given; the commands themselves are imported after that."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any, Final, NoReturn
+
+from perfconsole import __version__
+
+USAGE: Final = 64
+"""Exit code for usage and configuration, as sysexits(3) has it."""
+
+_EXAMPLES: Final = """\
+examples:
+  perfconsole                             open the console on this machine
+  perfconsole --interval 5s --read-only   slowly, and without any action that changes something
+  perfconsole snapshot --json | jq .      what is known now, for programs
+  perfconsole replay                      the recording that this machine keeps
+  perfconsole doctor                      what this user cannot see, and why
+
+exit codes: 0 clean, 1 warning, 2 critical, 3 could not be measured, 64 usage or configuration"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with the house's manners: one line, exit 64, no guessing at abbreviated options."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False, **kwargs})
+
+    def error(self, message: str) -> NoReturn:
+        """Say it in one line and leave with 64."""
+        sys.stderr.write(f"perfconsole: {message} (see `{self.prog} --help`)\n")
+        raise SystemExit(USAGE)
+
+
+def build() -> Parser:
+    """The parser of the whole command line.
+
+    Returns:
+        One whose result has `command` (``console`` when none was named) and, of ``config`` and ``themes``, `verb`.
+    """
+    parser = Parser(
+        prog="perfconsole",
+        description="One terminal console for the machine, its HTTP services and its PostgreSQL servers.",
+        epilog=_EXAMPLES,
+    )
+    parser.add_argument("--version", action="version", version=f"perfconsole {__version__}")
+    _settings(parser, None)
+    _opening(parser)
+    parser.set_defaults(command="console")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for add in (_snapshot, _record, _replay, _init, _config, _doctor, _themes, _keys):
+        add(commands)
+    return parser
+
+
+Commands = Any
+"""What `add_subparsers` returns; argparse keeps its type to itself."""
+
+
+def _settings(parser: argparse.ArgumentParser, default: Any) -> None:
+    # A command takes these too; there they are suppressed when absent, so that `--config F snapshot` and `snapshot --config F` agree.
+    parser.add_argument("--config", metavar="FILE", default=default, help="use this configuration file and no other")
+
+
+def _opening(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the console")
+    group.add_argument("--interval", metavar="TIME", help="time between measurements: 500ms 2s 1m [2s]")
+    group.add_argument("--theme", metavar="NAME", help="colours; `perfconsole themes` lists them")
+    group.add_argument("--read-only", action="store_true", default=None, help="refuse every action that changes something")
+    recording = group.add_mutually_exclusive_group()
+    recording.add_argument("--record", metavar="FILE", help="record to this file instead of the state directory")
+    recording.add_argument("--no-record", action="store_true", help="keep no recording")
+
+
+def _command(commands: Commands, name: str, text: str, examples: Sequence[str]) -> argparse.ArgumentParser:
+    shown = "examples:\n" + "\n".join(f"  perfconsole {example}" for example in examples)
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text[0].lower() + text[1:], description=text + ".", epilog=shown)
+    _settings(parser, argparse.SUPPRESS)
+    parser.set_defaults(command=name)
+    return parser
+
+
+def _snapshot(commands: Commands) -> None:
+    parser = _command(commands, "snapshot", "Print what is known now",
+                      ["snapshot", "snapshot --json | jq '.metrics[] | select(.name == \"system.cpu.utilization\")'",
+                       "snapshot --fail-on critical >/dev/null || echo over a threshold"])  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.snapshot/1")
+    parser.add_argument("--fail-on", choices=("warning", "critical"),
+                        help="exit 1 or 2 when a value is over a threshold of at least this severity")  # fmt: skip
+
+
+def _record(commands: Commands) -> None:
+    parser = _command(
+        commands, "record", "Record this machine to a file, without a console", ["record night.rec", "record incident.rec --for 10m"]
+    )
+    parser.add_argument("file", metavar="FILE", help="where to; a file that is there is not overwritten")
+    parser.add_argument("--for", dest="duration", metavar="TIME", help="how long: 30s 10m 8h [until interrupted]")
+
+
+def _replay(commands: Commands) -> None:
+    parser = _command(commands, "replay", "Open the console over a recording", ["replay", "replay incident.rec"])
+    parser.add_argument("file", metavar="FILE", nargs="?", help="a recording, or a directory of them [the state directory's]")
+    # Suppressed, so that `--theme paper replay` is not undone by this parser's own default.
+    parser.add_argument("--theme", metavar="NAME", default=argparse.SUPPRESS, help="colours; `perfconsole themes` lists them")
+
+
+def _init(commands: Commands) -> None:
+    parser = _command(commands, "init", "Print a configuration in which every key is explained", ["init", "init --write"])
+    parser.add_argument(
+        "--write", action="store_true", help="create $XDG_CONFIG_HOME/perfconsole/config.toml (or the --config file), mode 0600"
+    )
+    parser.add_argument("--force", action="store_true", help="replace a file that is there")
+
+
+def _config(commands: Commands) -> None:
+    text = "Check, show or describe the configuration"
+    parser = _command(
+        commands, "config", text, ["config check", "config --config new.toml check", "config show", "config schema > schema.json"]
+    )
+    verbs = parser.add_subparsers(metavar="check|show|schema", dest="verb", required=True)
+    for verb, says, example in (
+        ("check", "Tell everything that is wrong with a configuration", "config check new.toml"),
+        ("show", "Print the values in force, and which file they come from", "config show"),
+    ):
+        added = verbs.add_parser(
+            verb, help=says[0].lower() + says[1:], description=says + ".", epilog=f"examples:\n  perfconsole {example}"
+        )
+        added.add_argument("file", metavar="FILE", nargs="?", help="this file [the one in use]")
+        _settings(added, argparse.SUPPRESS)
+    verbs.add_parser("schema", help="print the JSON Schema, for editors", description="Print the JSON Schema of a configuration file.",
+                     epilog="examples:\n  perfconsole config schema > perfconsole.schema.json")  # fmt: skip
+
+
+def _doctor(commands: Commands) -> None:
+    parser = _command(commands, "doctor", "Say what this user cannot see and why",
+                      ["doctor", "doctor --json | jq -r '.checks[] | select(.state != \"ok\") | .fix'"])  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.doctor/1")
+
+
+def _themes(commands: Commands) -> None:
+    parser = _command(commands, "themes", "List the themes, or show one", ["themes", "themes show paper"])
+    verbs = parser.add_subparsers(metavar="list|show", dest="verb")
+    verbs.add_parser("list", help="list them", description="List the themes.", epilog="examples:\n  perfconsole themes list")
+    show = verbs.add_parser("show", help="show the colours of one", description="Show the colours of a theme.",
+                            epilog="examples:\n  perfconsole themes show nord")  # fmt: skip
+    show.add_argument("name", metavar="NAME", help="the theme")
+
+
+def _keys(commands: Commands) -> None:
+    _command(commands, "keys", "List the keys in force", ["keys", "keys | grep process"])

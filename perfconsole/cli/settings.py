@@ -1,0 +1,57 @@
+"""The configuration a command works with: the file in use, and over it what the command line says."""
+
+import os
+from argparse import Namespace
+
+from msgspec.structs import replace
+
+from perfconsole.config.load import Loaded, load
+from perfconsole.config.schema import INTERVAL, Config, Console
+from perfconsole.core.errors import ConfigError
+
+
+def settle(args: Namespace) -> Loaded:
+    """Load the configuration and apply the options of the command line.
+
+    Args:
+        args: Parsed arguments; those that a command does not have are left as configured.
+
+    Raises:
+        ConfigError: When the file or an option is wrong.
+    """
+    loaded = load(getattr(args, "config", None), env=os.environ)
+    return loaded._replace(config=_applied(loaded.config, args))
+
+
+def _applied(config: Config, args: Namespace) -> Config:
+    changes: dict[str, object] = {}
+    if getattr(args, "interval", None) is not None:
+        changes["interval_s"] = _interval_s(args.interval)
+    if getattr(args, "theme", None) is not None:
+        changes["theme"] = _theme(args.theme)
+    if getattr(args, "read_only", None):
+        changes["read_only"] = True
+    if getattr(args, "no_record", False):
+        changes["recording_s"] = 0.0
+    return replace(config, console=_replaced(config.console, changes)) if changes else config
+
+
+def _replaced(console: Console, changes: dict[str, object]) -> Console:
+    return replace(console, **changes)
+
+
+def _interval_s(text: str) -> float:
+    try:
+        return float(INTERVAL.read(text))
+    except ValueError as error:
+        raise ConfigError(f"--interval: found {text!r}", f"accepted: {INTERVAL.accepts.replace(' in quotes', '')}") from error
+
+
+def _theme(name: str) -> str:
+    from perfconsole.config import themes, wording
+
+    known = themes.names(os.environ)
+    if name not in known:
+        near = wording.suggestion(name, known)
+        raise ConfigError(f"--theme: no theme is called {name!r}", f"{near + ' ' if near else ''}(there are: {' '.join(known)})")
+    return name

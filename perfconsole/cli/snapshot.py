@@ -1,0 +1,99 @@
+"""``perfconsole snapshot``: measure this machine for a second, print what is known, leave."""
+
+import threading
+from argparse import Namespace
+from math import isnan
+from typing import Final
+
+from msgspec.structs import replace
+
+from perfconsole.cli.dispatch import UNMEASURED, notice, put
+from perfconsole.cli.settings import settle
+from perfconsole.config.schema import Config
+from perfconsole.core.alerts import rank
+from perfconsole.core.ports import Watch
+from perfconsole.core.state import State
+from perfconsole.core.tables import ProcessTable, View, select
+
+_INTERVAL_S: Final = 0.5
+"""Two measurements this far apart make the rates: long enough for whole clock ticks to tell something, short enough to wait for."""
+
+_PATIENCE_S: Final = 4.0
+"""What is not there by then is reported as it stands: a dead mount must not hold the answer back."""
+
+_EVERY: Final = 1_000_000
+
+_WATCH: Final = Watch((View("process", sort="read_bytes_s", limit=_EVERY, columns=("read_bytes_s", "write_bytes_s")),))
+"""Sorted by storage I/O, because only that has it read for every process."""
+
+
+def run(args: Namespace) -> int:
+    """Print one moment; 0 when measured, 3 when a collector failed, the severity with ``--fail-on``."""
+    loaded = settle(args)
+    for line in loaded.notices:
+        notice(line)
+    state = _sorted(measure(loaded.config))
+    if args.json:
+        from perfconsole.outputs.snapshot import encode, snapshot
+
+        put(encode(snapshot(state)))
+    else:
+        from perfconsole.outputs.text import text
+
+        print(text(state), end="")
+    return _code(state, args.fail_on)
+
+
+def measure(config: Config) -> State:
+    """The state after two measurements of everything."""
+    from perfconsole import assembly
+    from perfconsole.engine.local import LocalSource
+
+    engine = assembly.build_engine(replace(config, console=replace(config.console, interval_s=_INTERVAL_S, recording_s=0.0)))
+    source = LocalSource(engine)
+    woken = threading.Event()
+    state = State()
+    engine.start()
+    try:
+        source.subscribe(woken.set)
+        source.watch(_WATCH)
+        began = None
+        while not _measured(state) and (began is None or state.boot - began < _PATIENCE_S):
+            if not woken.wait(_PATIENCE_S):
+                break
+            woken.clear()
+            for tick in source.drain():
+                state.apply(tick)
+                began = tick.boot if began is None else began
+    finally:
+        source.close()
+        engine.stop()
+    return state
+
+
+def _measured(state: State) -> bool:
+    """Whether every group was read as often as its rates need, and every process twice."""
+    table = state.table(ProcessTable)
+    if table is None or all(isnan(row.cpu) for row in table.rows):
+        return False
+    return all(len(series.ring) >= (2 if series.ring.interval_s <= _INTERVAL_S else 1) for series in state.all_series())
+
+
+def _sorted(state: State) -> State:
+    """The same with its processes in the usual order."""
+    table = state.table(ProcessTable)
+    if table:
+        keyframe = state.keyframe()
+        rows = select(table.rows, View("process", limit=_EVERY))
+        state.apply(replace(keyframe, tables=[replace(table, rows=rows)]))
+    return state
+
+
+def _code(state: State, fail_on: str | None) -> int:
+    if fail_on:
+        # A single moment knows no durations: what it can fail on are the thresholds, and only for one who asks.
+        worst = max((rank(alert.severity) for alert in state.alerts.values() if alert.state == "firing"), default=0)
+        if worst >= rank(fail_on):
+            return worst
+    failed = any(health.state == "error" for (_, target), health in state.health.items() if target == "host")
+    return UNMEASURED if failed or not state.groups else 0

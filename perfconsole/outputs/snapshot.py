@@ -1,0 +1,117 @@
+"""One moment as the JSON object ``perfconsole.snapshot/1``: a contract with other programs. Pure: a state in, plain values out."""
+
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any, Final
+
+import msgspec
+
+from perfconsole.core import metrics
+from perfconsole.core.state import Series, State
+from perfconsole.core.tables import ProcessRow, ProcessTable
+from perfconsole.core.tick import Alert, Health
+
+SCHEMA: Final = "perfconsole.snapshot/1"
+_STALE_AFTER: Final = 3.0
+"""Intervals of a collector without a success."""
+
+
+def snapshot(state: State) -> dict[str, Any]:
+    """What is known now.
+
+    Returns:
+        Base units (seconds, bytes, ratios); None for what is unknown. ``alerts`` are those with a duration; ``thresholds`` are the rules
+        without one whose limit a value is over at this moment.
+    """
+    table = state.table(ProcessTable)
+    standing = sorted(state.alerts.values(), key=lambda alert: alert.id)
+    return {
+        **heading(SCHEMA, state.at, state.stream.host if state.stream else ""),
+        "metrics": [_metric(series) for series in state.all_series()],
+        "processes": [_process(row) for row in table.rows] if table else [],
+        "sources": sources(state),
+        "alerts": [_alert(alert, state) for alert in standing if not alert.colour],
+        "thresholds": [_alert(alert, state) for alert in standing if alert.colour and alert.state == "firing"],
+    }
+
+
+def heading(schema: str, at: float, host: str) -> dict[str, Any]:
+    """What every JSON object of ours begins with."""
+    return {"schema": schema, "generated_at": rfc3339(at), "host": host}
+
+
+def encode(value: Any) -> str:
+    """JSON for people and programs alike: two spaces deep, UTF-8, NaN and infinities as null."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def rfc3339(at: float) -> str | None:
+    """Epoch seconds as RFC 3339 in UTC, to the millisecond; None when unknown."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if isfinite(at) else None
+
+
+def sources(state: State) -> list[dict[str, Any]]:
+    """How each collector does: ``state`` is ok, stale, error, denied or off."""
+    return [_source(state, health) for _, health in sorted(state.health.items())]
+
+
+def _source(state: State, health: Health) -> dict[str, Any]:
+    age_s = state.at - health.last_ok
+    interval_s = next((g.interval_s for g in state.groups.values() if (g.collector, g.target) == (health.collector, health.target)), None)
+    late = health.state == "ok" and interval_s is not None and age_s > _STALE_AFTER * interval_s
+    return {
+        "name": health.collector if health.target == "host" else f"{health.collector}:{health.target}",
+        "state": "stale" if late else health.state,
+        "age_s": _known(age_s),
+        "error": health.error,
+        "fix": health.fix,
+    }
+
+
+def _metric(series: Series) -> dict[str, Any]:
+    name = series.definition.name
+    metric = metrics.METRICS.get(name)
+    out = {
+        "name": name,
+        "labels": series.labels,
+        "unit": metric.unit if metric else "",
+        "kind": "counter" if series.counter else "gauge",
+        "value": _known(series.value),
+    }
+    if series.counter:
+        out["rate"] = _known(series.shown)
+    return out
+
+
+def _process(row: ProcessRow) -> dict[str, Any]:
+    return {
+        "pid": row.pid,
+        "start_time": rfc3339(row.started),
+        "name": row.name,
+        "user": row.user,
+        "state": row.state,
+        "cpu_ratio": _known(row.cpu),
+        "memory_bytes": _known(row.memory_bytes),
+        "threads": row.threads,
+        "read_bytes_s": _known(row.read_bytes_s),
+        "write_bytes_s": _known(row.write_bytes_s),
+        "unit": row.unit,
+        "command": row.command,
+    }
+
+
+def _alert(alert: Alert, state: State) -> dict[str, Any]:
+    return {
+        "name": alert.rule,
+        "severity": alert.severity,
+        "state": alert.state,
+        "metric": alert.metric,
+        "labels": dict(alert.labels),
+        "since": rfc3339(alert.since),
+        "value": _known(state.value(alert.metric, **dict(alert.labels))),
+        "above" if alert.above else "below": alert.limit,
+    }
+
+
+def _known(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from perfconsole.config import places
 from perfconsole.core.errors import ConfigError
+from perfconsole.core.text import safe
 
 DEFAULT: Final = "midnight"
 ANSI_COLOURS: Final = tuple(
@@ -87,7 +88,7 @@ def load_theme(name: str, *, env: Mapping[str, str]) -> LoadedTheme:
 
     known = names(env)
     near = suggestion(name, known)
-    raise ConfigError(f'no theme is called "{name}"', f"{near + ' ' if near else ''}(there are: {' '.join(known)})")
+    raise ConfigError(f'no theme is called "{safe(name, 60)}"', f"{near + ' ' if near else ''}(there are: {' '.join(known)})")
 
 
 def names(env: Mapping[str, str]) -> list[str]:
@@ -146,10 +147,10 @@ def read_theme(path: Path) -> ThemeSpec:
 
     try:
         if not path.is_file():
-            raise ConfigError(f"{path}: not a file")
+            raise ConfigError(f"{safe(str(path))}: not a file")
         document = parse(str(path), path.read_bytes())
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{safe(str(path))}: cannot be read: {error.strerror}") from error
     values = document.values
     switches = {key: values.pop(key, default) for key, default in (("dark", True), ("ansi", False))}
     for key, value in switches.items():
@@ -162,7 +163,7 @@ def read_theme(path: Path) -> ThemeSpec:
             accepted = f'"" or one of {" ".join(ANSI_COLOURS)}' if switches["ansi"] else '"#rrggbb" (names only with ansi = true)'
             raise document.error((key,), f"found {value!r}", f"accepted: {accepted}")
     if missing := [key for key in COLOURS if key not in values]:
-        raise ConfigError(f"{path}: no {' '.join(missing)}", "a theme gives every colour")
+        raise ConfigError(f"{safe(str(path))}: no {' '.join(missing)}", "a theme gives every colour")
     return ThemeSpec(name=path.stem, **switches, **values)
 
 

@@ -111,25 +111,24 @@ def write_new(path: Path, text: str, *, force: bool) -> None:
     Raises:
         ConfigError: When it exists and may not be replaced, or cannot be written.
     """
-    if not force and os.path.lexists(path):
-        raise ConfigError(f"{path}: exists and is left as it is", "--force replaces it")
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    written = path.with_name(f".{path.name}.{os.getpid()}") if force else path
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        _put(beside, path, force=force)
-    except FileExistsError as error:
-        raise ConfigError(f"{path}: exists and is left as it is", "--force replaces it") from error
+        # O_EXCL follows no link and fails where anything stands, so that nothing is looked at first and replaced after all.
+        descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be written: {error.strerror}", "`perfconsole init` prints it, to be put elsewhere") from error
-    finally:
-        beside.unlink(missing_ok=True)
+        raise _unwritten(path, error) from error
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        if force:
+            written.replace(path)
+    except OSError as error:
+        written.unlink(missing_ok=True)
+        raise _unwritten(path, error) from error
 
 
-def _put(beside: Path, path: Path, *, force: bool) -> None:
-    """Give the finished file its name; without force a file that appeared meanwhile wins, as link(2) fails where rename(2) would not."""
-    if force:
-        beside.replace(path)
-    else:
-        path.hardlink_to(beside)
+def _unwritten(path: Path, error: OSError) -> ConfigError:
+    if isinstance(error, FileExistsError) and os.path.lexists(path) and path.parent.is_dir():
+        return ConfigError(f"{path}: exists and is left as it is", "--force replaces it")
+    return ConfigError(f"{path}: cannot be written: {error.strerror}", "`perfconsole init` prints it, to be put elsewhere")

@@ -1,0 +1,70 @@
+"""The example, the schema and what is read are one description."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from perfconsole.config.load import parse_text
+from perfconsole.config.schema import TABLES, AlertRule, Config, keys_of
+from perfconsole.config.write import example, json_schema, render
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def uncommented():
+    return re.sub(r"(?m)^#(?! )", "", example())
+
+
+def test_the_file_in_the_repository_is_what_init_prints():
+    assert (ROOT / "config.example.toml").read_text() == example()
+
+
+def test_as_it_stands_it_is_the_defaults():
+    assert parse_text(example(), env={}) == Config()
+
+
+def test_uncommented_it_loads_and_every_documented_default_is_the_default(uncommented):
+    config = parse_text(uncommented, env={})
+    for name in ("console", "system", "processes", "alerts"):
+        assert getattr(config, name) == getattr(Config(), name)
+    assert config.alert == (
+        AlertRule(
+            name="var-nearly-full", severity="warning", metric="system.filesystem.utilization", match={"mountpoint": "/var*"}, above=0.8
+        ),
+    )
+
+
+@pytest.mark.parametrize(("table", "key"), [(name, key) for name, table in TABLES.items() for key in keys_of(table)])
+def test_every_key_is_in_it_with_its_words(table, key):
+    section = example().split(f"[{table}]", 1)[1]
+    described = keys_of(TABLES[table])[key]
+    assert described.text
+    assert re.search(rf"# {re.escape(described.text)}\n# ?{key} = ", section)
+
+
+def test_what_is_rendered_reads_back_the_same(uncommented):
+    for text in ("", uncommented, "[console]\nrecording = 'off'\ninterval = '1500ms'\nrecording_size = '1234567B'\n"):
+        config = parse_text(text, env={})
+        assert parse_text(render(config), env={}) == config
+
+
+def test_the_json_schema_describes_what_people_write(uncommented):
+    import tomllib
+
+    schema = json_schema()
+    definitions = schema["$defs"]
+    assert definitions["Console"]["properties"]["interval"]["default"] == "2s"
+    written = tomllib.loads(uncommented)
+    for name, table in TABLES.items():
+        values = written[name][0] if name == "alert" else written[name]
+        properties = definitions[table.__name__]["properties"]
+        assert set(values) <= set(properties)
+        for key, value in values.items():
+            pattern = properties[key].get("pattern")
+            assert pattern is None or re.search(pattern, value), key
+            assert value in properties[key].get("enum", [value]), key
+    assert definitions["AlertRule"]["required"] == ["name", "severity", "metric"]
+    assert msgspec.json.encode(schema)

@@ -1,0 +1,166 @@
+"""CPU quotas: written trees for both cgroup versions, and real child cgroups where this test may make them."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from contextlib import contextmanager
+from math import isnan
+from pathlib import Path
+
+import pytest
+
+V1_CPU = """32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu
+33 31 0:30 / /sys/fs/cgroup/cpuacct rw - cgroup cgroup rw,cpuacct
+"""
+
+
+def unified_cpu(machine, quota, usage_usec, periods, throttled, throttled_usec):
+    machine.write("sys/fs/cgroup/box/cpu.max", quota)
+    stat = f"usage_usec {usage_usec}\nuser_usec 1\nnr_periods {periods}\nnr_throttled {throttled}\nthrottled_usec {throttled_usec}\n"
+    machine.write("sys/fs/cgroup/box/cpu.stat", stat)
+
+
+def test_a_quota_scales_the_total_and_its_throttling_is_shown(machine):
+    machine.write("proc/self/cgroup", "0::/box/inner\n")
+    machine.write("sys/fs/cgroup/box/inner/cpu.max", "max 100000\n")
+    unified_cpu(machine, "50000 100000\n", 1_000_000, 100, 10, 2_000_000)
+    collector = machine.collector()
+    first = machine.run(collector)
+    assert isnan(first("cpu.utilization"))
+    assert isnan(first("cpu.throttled.ratio"))
+    assert first("cpu.throttled.time") == pytest.approx(2.0)
+    assert first("cpu.limit") == 0.5
+    assert first("cpu.logical.count") == 2
+    unified_cpu(machine, "50000 100000\n", 1_800_000, 120, 15, 3_000_000)
+    values = machine.run(collector)  # 0.8 s of CPU in 2 s, where 1 s is allowed
+    assert values("cpu.utilization") == pytest.approx(0.8)
+    assert values("cpu.throttled.ratio") == pytest.approx(0.25)
+    assert values("cpu.throttled.time") == pytest.approx(3.0)
+
+
+def test_a_quota_above_the_machine_does_not_bind(machine):
+    machine.write("proc/self/cgroup", "0::/box\n")
+    unified_cpu(machine, "800000 100000\n", 1, 1, 0, 0)
+    collector = machine.collector()
+    machine.run(collector)
+    machine.write("proc/stat", "cpu 400 20 100 1700 40 4 6 10 50 5\ncpu0 1 1 1 1\ncpu1 1 1 1 1\nintr 1\n")
+    values = machine.run(collector)
+    assert values("cpu.limit") == 2
+    assert values("cpu.utilization") == pytest.approx(0.5)
+
+
+def test_v1_quota_with_a_separate_accounting_controller(machine):
+    machine.write("proc/self/mountinfo", V1_CPU)
+    machine.write("proc/self/cgroup", "1:cpu:/a\n2:cpuacct:/a\n")
+    machine.write("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n")
+    machine.write("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n")
+    machine.write("sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "150000\n")
+    machine.write("sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "100000\n")
+    machine.write("sys/fs/cgroup/cpu/a/cpu.stat", "nr_periods 10\nnr_throttled 0\nthrottled_time 3000000000\n")
+    machine.write("sys/fs/cgroup/cpuacct/a/cpuacct.usage", "1000000000\n")
+    collector = machine.collector()
+    first = machine.run(collector)
+    assert first("cpu.limit") == 1.5
+    assert first("cpu.throttled.time") == pytest.approx(3.0)
+    machine.write("sys/fs/cgroup/cpuacct/a/cpuacct.usage", "2500000000\n")
+    assert machine.run(collector)("cpu.utilization") == pytest.approx(0.5)
+    # Counters of a cgroup that was made anew: not a negative rate.
+    machine.write("sys/fs/cgroup/cpuacct/a/cpuacct.usage", "5\n")
+    assert isnan(machine.run(collector)("cpu.utilization"))
+
+
+def test_accounts_of_another_cgroup_are_not_taken_for_ours(machine):
+    machine.write("proc/self/mountinfo", V1_CPU)
+    machine.write("proc/self/cgroup", "1:cpu:/a\n2:cpuacct:/\n")
+    machine.write("sys/fs/cgroup/cpu/a/cpu.cfs_quota_us", "100000\n")
+    machine.write("sys/fs/cgroup/cpu/a/cpu.cfs_period_us", "100000\n")
+    machine.write("sys/fs/cgroup/cpuacct/cpuacct.usage", "1\n")
+    collector = machine.collector()
+    machine.run(collector)
+    assert isnan(machine.run(collector)("cpu.utilization"))
+
+
+def test_the_cpu_set_limits(machine):
+    machine.write("proc/self/status", "Name:\tx\nCpus_allowed_list:\t1\nMems_allowed_list:\t0\n")
+    assert machine.run(machine.collector())("cpu.limit") == 1
+    machine.write("proc/self/status", "Name:\tx\n")
+    assert machine.run(machine.collector())("cpu.limit") == 2
+
+
+MEASURE = textwrap.dedent("""
+    import asyncio, json, time
+    from math import nan
+    from perfconsole.collectors.system import SystemCollector
+    from perfconsole.core.ports import Slot
+
+    def now():
+        return Slot(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), nan)
+
+    held = bytearray(b"x" * (8 << 20))
+    collector = SystemCollector(interval_s=1.0)
+    asyncio.run(collector.run("host", now(), ()))
+    end = time.monotonic() + 0.6
+    while time.monotonic() < end:
+        pass
+    (measured,) = asyncio.run(collector.run("host", now(), ())).measured
+    print(json.dumps({f"{s.name} {dict(s.labels)}": v for s, v in zip(measured.series, measured.values)}))
+""")
+
+
+@contextmanager
+def child_cgroups(**settings):
+    """Real children of this test's own v1 cgroups, removed afterwards."""
+    made = []
+    try:
+        for controller, files in settings.items():
+            own = next(
+                (line.split(":", 2)[2] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.split(":")[1] == controller),
+                None,
+            )
+            if own is None:
+                pytest.skip(f"no v1 {controller} controller here")
+            folder = Path(f"/sys/fs/cgroup/{controller}{own.rstrip('/')}/perfconsole-test-{os.getpid()}")
+            try:
+                folder.mkdir()
+                made.append(folder)
+                for name, text in files.items():
+                    (folder / name).write_text(text)
+            except OSError as error:
+                pytest.skip(f"may not make a cgroup here: {error}")
+        yield made
+    finally:
+        for folder in made:
+            folder.rmdir()
+
+
+def measure_in(folders):
+    def enter():
+        for folder in folders:
+            (folder / "cgroup.procs").write_text(str(os.getpid()))
+
+    done = subprocess.run([sys.executable, "-c", MEASURE], preexec_fn=enter, capture_output=True, check=True, timeout=20)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_a_real_memory_limit_binds():
+    limit = 64 * 2**20
+    with child_cgroups(memory={"memory.limit_in_bytes": str(limit)}) as folders:
+        values = measure_in(folders)
+    assert values["system.memory.limit {}"] == limit
+    used = values["system.memory.usage {'state': 'used'}"]
+    assert 8 * 2**20 < used < limit
+    assert values["system.memory.utilization {}"] == pytest.approx(used / limit)
+    assert values["system.memory.total {}"] == pytest.approx(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), rel=0.05)
+
+
+@pytest.mark.slow
+def test_a_real_quota_is_what_a_busy_loop_fills_and_is_throttled_at():
+    with child_cgroups(cpu={"cpu.cfs_period_us": "50000", "cpu.cfs_quota_us": "20000"}, cpuacct={}) as folders:
+        values = measure_in(folders)
+    assert values["system.cpu.limit {}"] == pytest.approx(0.4)
+    assert values["system.cpu.utilization {}"] > 0.8
+    assert values["system.cpu.throttled.ratio {}"] > 0.5
+    assert values["system.cpu.throttled.time {}"] > 0.1

@@ -121,9 +121,11 @@ class Sink(Protocol):
 
     Attributes:
         wants_keyframe: Set while it can only go on from a keyframe (at its start, after a fault): it is given one in place of the tick.
+        error: Why it does not do its work, in words; empty while it does.
     """
 
     wants_keyframe: bool
+    error: str
 
     def __call__(self, tick: Tick) -> None:
         """Take one tick."""

@@ -42,7 +42,6 @@ class Engine:
         collectors: What is measured.
         stream: What the ticks will be about; `ops`, `rules` and `began` are filled in here.
         rules: The alert rules.
-        sinks: Consumers on the engine's thread.
         audit: Where actions are written down; without it operations that change something are refused.
         clock: Injected in tests.
     """
@@ -53,7 +52,6 @@ class Engine:
         stream: Stream,
         *,
         rules: Sequence[Rule] = (),
-        sinks: Sequence[Sink] = (),
         audit: Audit | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -62,7 +60,9 @@ class Engine:
             operation.spec.name: operation for collector in collectors for operation in collector.operations
         }
         self._stage = AlertStage(rules)
-        self._sinks = list(sinks)
+        self._sinks: dict[str, Sink] = {}
+        self._sink_errors: dict[str, str] = {}
+        self._sink_views: dict[str, tuple[View, ...]] = {}
         self._audit = audit
         self._clock = clock or Clock()
         self._boxes: list[Mailbox] = []
@@ -107,9 +107,9 @@ class Engine:
         if self._loop and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(_STOP_S)
-        for sink in self._sinks:
+        for sink in self._sinks.values():
             sink.close()
-        self._sinks = []
+        self._sinks = {}
 
     def _thread_main(self) -> None:
         asyncio.run(self._run())
@@ -211,6 +211,7 @@ class Engine:
 
     def close_tick(self) -> None:
         """Close a tick of what has come in: alert stage, state, sinks, readers. On the engine's thread."""
+        self._note_sinks()
         pending, self._pending = self._pending, _Pending()
         now = self._clock.now()
         tick = Tick(
@@ -222,15 +223,41 @@ class Engine:
             tables=pending.tables,
             events=pending.events,
             health=pending.health,
+            stream=pending.stream,
         )
         alerts = self._stage.step(tick)
         if alerts:
             tick = msgspec.structs.replace(tick, alerts=alerts)
         self.state.apply(tick)
-        for sink in self._sinks:
+        for sink in self._sinks.values():
             sink(self.state.keyframe(points=0) if sink.wants_keyframe else tick)
         for box in self._boxes:
             box.put(tick)
+
+    def _note_sinks(self) -> None:
+        """A sink that fails, or works again, is a state like a collector's."""
+        for name, sink in self._sinks.items():
+            if sink.error != self._sink_errors.get(name):
+                self._sink_errors[name] = sink.error
+                now = self._clock.now().at
+                state, last_ok = ("error", 0.0) if sink.error else ("ok", now)
+                self._pending.health.append(Health(name, "host", state, now, last_ok, error=sink.error))
+
+    def add_sink(self, name: str, sink: Sink, views: Sequence[View] = (), *, recorder: str = "") -> None:
+        """Feed a sink from the next tick on. From any thread.
+
+        Args:
+            name: Its name in health.
+            sink: Called on the engine's thread.
+            views: What it needs collected.
+            recorder: What the stream is to say about who records.
+        """
+
+        def add() -> None:
+            self._sinks[name], self._sink_views[name] = sink, tuple(views)
+            self.stream = self._pending.stream = msgspec.structs.replace(self.stream, recorder=recorder or self.stream.recorder)
+
+        self.loop.call_soon_threadsafe(add)
 
     # Readers ----------------------------------------------------------------------------------------------------------------------
 
@@ -275,8 +302,9 @@ class Engine:
             self.loop.call_soon_threadsafe(take)
 
     def _views(self) -> list[View]:
-        """The union of what all readers look at."""
-        return list(dict.fromkeys(view for box in self._boxes for view in box.watch.views))
+        """The union of what all readers and sinks look at."""
+        looked_at = [box.watch.views for box in self._boxes] + list(self._sink_views.values())
+        return list(dict.fromkeys(view for views in looked_at for view in views))
 
     async def _look_now(self) -> None:
         self._look = None
@@ -345,7 +373,7 @@ class Engine:
 class _Pending:
     """What has come in since the last tick was closed."""
 
-    __slots__ = ("events", "groups", "health", "readings", "tables")
+    __slots__ = ("events", "groups", "health", "readings", "stream", "tables")
 
     def __init__(self) -> None:
         self.groups: list[Group] = []
@@ -353,3 +381,4 @@ class _Pending:
         self.tables: list[Table] = []
         self.events: list[Event] = []
         self.health: list[Health] = []
+        self.stream: Stream | None = None

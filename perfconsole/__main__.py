@@ -1,0 +1,41 @@
+"""The way in. A static first frame is on the terminal before anything of ours, or of Textual, is imported (20 ms in place of 200).
+
+This is the one place that defers imports for that reason: keep the top of it to `sys`.
+"""
+
+import sys
+
+_QUIET = {"-h", "--help", "--version"}
+_COMMANDS = {"snapshot", "record", "init", "config", "doctor", "themes", "keys"}
+
+
+def main() -> int:
+    """Run the command line; the exit code."""
+    argv = sys.argv[1:]
+    if argv == ["--version"]:
+        from perfconsole import __version__
+
+        sys.stdout.write(f"perfconsole {__version__}\n")
+        return 0
+    if _QUIET.intersection(argv) or _COMMANDS.intersection(argv):
+        from perfconsole.cli.dispatch import dispatch
+
+        return dispatch(argv)
+    from perfconsole.cli.terminal import Terminal
+
+    terminal = Terminal.open()
+    if terminal is None:  # let the options be judged first: a mistake in them is the more useful thing to say
+        from perfconsole.cli.dispatch import dispatch
+
+        return dispatch(argv)
+    with terminal:
+        import gc
+
+        gc.disable()  # nothing made while importing is garbage: 20 ms of a start go into looking
+        from perfconsole.cli.dispatch import dispatch
+
+        return dispatch(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The composition root: from a configuration to an engine with its collectors, rules, audit file and recording. Knows every room."""
+
+import os
+import socket
+from collections.abc import Callable
+from math import nan
+from pathlib import Path
+
+from msgspec import Struct
+
+from perfconsole import __version__
+from perfconsole.collectors.own import OwnCollector
+from perfconsole.collectors.processes import ProcessCollector
+from perfconsole.collectors.system import system_collectors
+from perfconsole.config import places
+from perfconsole.config.rules import rules
+from perfconsole.config.schema import Config
+from perfconsole.core.errors import RecordingError
+from perfconsole.core.globs import Globs
+from perfconsole.core.ports import Collector
+from perfconsole.core.tables import View
+from perfconsole.core.text import safe
+from perfconsole.core.tick import Stream
+from perfconsole.engine.engine import Audit, Engine
+
+_RECORDED = (View("process", limit=40), View("process", sort="memory_bytes", limit=20))
+
+
+def build_engine(config: Config, *, terminal_bytes: Callable[[], float] = lambda: nan) -> Engine:
+    """An engine for this machine, not yet started; it records nothing until it is told to (see `record`).
+
+    Args:
+        config: A checked configuration.
+        terminal_bytes: Bytes written to the terminal so far.
+    """
+    interval_s = config.console.interval_s
+    collectors: list[Collector] = [
+        *system_collectors(
+            interval_s, disks=Globs(config.system.disks), networks=Globs(config.system.networks), mounts=Globs(config.system.mounts)
+        ),
+        ProcessCollector(interval_s),
+        OwnCollector(interval_s, lambda: engine.lateness_s, terminal_bytes),
+    ]
+    engine = Engine(collectors, _stream(config), rules=rules(config), audit=_audit(config))
+    return engine
+
+
+def _stream(config: Config) -> Stream:
+    return Stream(
+        host=safe(socket.gethostname()),
+        session=os.urandom(8).hex(),
+        boot_id=_boot_id(),
+        version=__version__,
+        read_only=config.console.read_only,
+        interval_s=config.console.interval_s,
+    )
+
+
+def _boot_id() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123  pathlib says no more
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _audit(config: Config) -> Audit:
+    """Opens the audit file when there is something to write: most consoles never act."""
+
+    def write(peer: str, op: str, args: Struct, outcome: str) -> None:
+        from perfconsole.history.audit import AuditFile
+
+        AuditFile(places.state_dir(os.environ, config.history.dir) / "audit.log")(peer, op, args, outcome)
+
+    return write
+
+
+def record(engine: Engine, config: Config, path: str | None = None) -> str:
+    """Begin to record an engine's ticks.
+
+    Args:
+        engine: A running engine.
+        config: Says where the state directory is, and how much is kept there.
+        path: A file to record into instead.
+
+    Returns:
+        Why nothing is recorded, in words; empty when it is.
+
+    Raises:
+        RecordingError: When `path` cannot be recorded into: that was asked for.
+    """
+    from perfconsole.history.recording import FileRecordingSink, RecordingSink
+
+    if path is not None:
+        engine.add_sink("recording", FileRecordingSink(path), _RECORDED, recorder=path)
+        return ""
+    if not config.console.recording_s:
+        return ""
+    place = recording_dir(config)
+    try:
+        sink = RecordingSink(place, config.console.recording_s, config.console.recording_size_bytes)
+    except RecordingError as error:
+        return str(error)
+    engine.add_sink("recording", sink, _RECORDED, recorder=str(place))
+    return ""
+
+
+def recording_dir(config: Config) -> Path:
+    """Where this user's consoles record."""
+    return places.state_dir(os.environ, config.history.dir) / "recording"

@@ -1,0 +1,127 @@
+"""``perfconsole`` and ``perfconsole replay``: open the console over this machine, or over a recording."""
+
+import gc
+import os
+import sys
+import threading
+from argparse import Namespace
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from perfconsole.cli.dispatch import notice
+from perfconsole.cli.parser import USAGE
+from perfconsole.cli.settings import settle
+from perfconsole.cli.terminal import Terminal
+from perfconsole.config import actions, themes
+from perfconsole.config.load import Loaded
+from perfconsole.config.schema import Config
+from perfconsole.config.themes import LoadedTheme, ThemeSpec
+from perfconsole.core.errors import ConfigError, PerfconsoleError
+from perfconsole.core.ports import Source
+from perfconsole.core.text import safe
+
+if TYPE_CHECKING:
+    from perfconsole.ui.app import ConsoleApp, Settings
+
+_NO_TERMINAL: Final = "the console needs a terminal for input and output; without one use `perfconsole snapshot`"
+_SWITCH_INTERVAL_S: Final = 0.001
+"""A key waits for the interpreter lock at most this long while a scan runs: with the default 5 ms the 95th percentile is 11.5 ms."""
+
+
+def run(args: Namespace) -> int:
+    """Open the console over this machine; 0 when it was quit, 128 + n when signal n ended it."""
+    loaded = settle(args)
+    if args.record and os.path.lexists(args.record):
+        raise ConfigError(f"--record {args.record}: the file exists", "name a new one: a recording is not overwritten")
+    theme = _theme(loaded.config)
+    if Terminal.current is None:
+        notice(_NO_TERMINAL)
+        return USAGE
+    from perfconsole import assembly
+    from perfconsole.engine.local import LocalSource
+
+    engine = assembly.build_engine(loaded.config, terminal_bytes=lambda: app.terminal_bytes)
+
+    def record() -> None:
+        # On a thread of its own: a slow disk must not hold up a key.
+        try:
+            why_not = assembly.record(engine, loaded.config, args.record)
+        except PerfconsoleError as error:
+            why_not = str(error)
+        if why_not and app.is_running:
+            app.call_from_thread(app.tell, why_not, "warning")
+
+    app = _app(LocalSource(engine), loaded, theme, lambda: threading.Thread(target=record, daemon=True).start())
+    engine.start()
+    try:
+        return _run(app, mouse=loaded.config.console.mouse)
+    finally:
+        engine.stop()
+
+
+def replay(args: Namespace) -> int:
+    """Open the console over a recording."""
+    loaded = settle(args)
+    theme = _theme(loaded.config)
+    from perfconsole.sources.replay import ReplaySource
+
+    if args.file is None:
+        from perfconsole import assembly
+
+        args.file = assembly.recording_dir(loaded.config)
+    source = ReplaySource(args.file)
+    if Terminal.current is None:
+        notice(_NO_TERMINAL)
+        return USAGE
+    return _run(_app(source, loaded, theme), mouse=loaded.config.console.mouse)
+
+
+def _theme(config: Config) -> LoadedTheme:
+    return themes.load_theme(config.console.theme, env=os.environ)
+
+
+def _app(source: Source, loaded: Loaded, theme: LoadedTheme, started: Callable[[], None] | None = None) -> "ConsoleApp":
+    from perfconsole.ui.app import ConsoleApp
+
+    return ConsoleApp(source, _settings(loaded, theme)._replace(started=started))
+
+
+def _settings(loaded: Loaded, theme: LoadedTheme) -> "Settings":
+    from perfconsole.ui.app import Settings
+    from perfconsole.ui.look import abilities
+
+    config = loaded.config
+    can = abilities(os.environ, ascii_only=config.console.ascii)
+    return Settings(
+        theme=_drawable(theme.spec, can.colours),
+        themes=themes.names(os.environ),
+        load=lambda name: themes.load_theme(name, env=os.environ).spec,
+        keys=actions.keymap(config.keys),
+        abilities=can,
+        host=safe(os.uname().nodename),
+        screen=config.console.screen,
+        columns=config.processes.columns,
+        sort=config.processes.sort,
+        tree=config.processes.tree,
+        per_core=config.system.cpu_normalize == "core",
+        notices=(*loaded.notices, *theme.notices),
+    )
+
+
+def _drawable(spec: ThemeSpec, colours: int) -> ThemeSpec:
+    """A theme that this terminal can draw: 16 colours are the terminal's own, and none is mono."""
+    if colours == 0:
+        return themes.load_theme("mono", env=os.environ).spec
+    if colours <= 16 and not spec.ansi:
+        return themes.load_theme("terminal", env=os.environ).spec
+    return spec
+
+
+def _run(app: "ConsoleApp", *, mouse: bool) -> int:
+    from perfconsole.ui.driver import ConsoleDriver
+
+    ConsoleDriver.entered = True
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    gc.freeze()  # what was imported stays: no collection needs to look at it
+    gc.enable()
+    return app.run(mouse=mouse) or 0

@@ -1,0 +1,383 @@
+"""The app: holds the source, the states and the look; turns keys into actions; owns no widget's business."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import nan
+from typing import ClassVar, Final, NamedTuple
+
+from msgspec import Struct
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from perfconsole.config.actions import Action
+from perfconsole.config.themes import ThemeSpec
+from perfconsole.core import units
+from perfconsole.core.errors import RequestError
+from perfconsole.core.ports import Source, Watch
+from perfconsole.core.series import HELD_S
+from perfconsole.core.state import State
+from perfconsole.ui.driver import BUSY, ConsoleDriver, Outlet
+from perfconsole.ui.keymap import Keymap
+from perfconsole.ui.look import Abilities, Look
+from perfconsole.ui.pump import Pump
+from perfconsole.ui.screens.base import ConsoleScreen
+from perfconsole.ui.screens.operations import OperationsScreen
+from perfconsole.ui.screens.processes import ProcessesScreen
+from perfconsole.ui.theming import textual_theme
+from perfconsole.ui.widgets.header import clock
+
+WINDOWS: Final = (120.0, 300.0, 900.0, HELD_S)
+_WATCHDOG_S: Final = 2.0
+_STARTED_S: Final = 1.0
+
+
+class Settings(NamedTuple):
+    """What the app is told about how to be; made from a configuration by whoever opens it.
+
+    Attributes:
+        theme: The theme to begin with.
+        themes: Names of all themes, and `load` to get one.
+        keys: Action id to keys.
+        columns: Columns of the process table; empty for those that fit.
+        per_core: CPU of a process as a share of one core, not of the machine.
+        started: Called a second after the first frame: nothing of the start waits for it.
+        reload: Reads the configuration again: gives new settings; None where there is nothing to read.
+        notices: To be told at the start.
+    """
+
+    theme: ThemeSpec
+    themes: Sequence[str]
+    load: Callable[[str], ThemeSpec]
+    keys: Mapping[str, tuple[str, ...]]
+    abilities: Abilities
+    host: str = ""
+    screen: str = "operations"
+    columns: Sequence[str] = ()
+    sort: str = "cpu"
+    tree: bool = False
+    per_core: bool = False
+    started: Callable[[], None] | None = None
+    reload: Callable[[], "Settings"] | None = None
+    notices: Sequence[str] = ()
+
+
+class ConsoleApp(App[int]):
+    """The console over any source of ticks."""
+
+    CSS = """
+    Screen { background: $background; }
+    """
+    TITLE = "perfconsole"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "leave", "Quit", show=False, priority=True)]
+    MODES = {"operations": OperationsScreen, "processes": ProcessesScreen}
+
+    def __init__(self, source: Source, settings: Settings) -> None:
+        super().__init__(driver_class=ConsoleDriver)
+        self.animation_level = "none"
+        self.source = source
+        self.settings = settings
+        self.host = settings.host
+        self.per_core = settings.per_core
+        self.window_s = 900.0
+        self.look = Look(settings.theme, settings.abilities)
+        self.keymap = Keymap(settings.keys)
+        self.pump = Pump(source, self._show)
+        self._behind = False
+        self._watch = Watch()
+        self._draining = False
+        self.register_theme(textual_theme(settings.theme, plain=self.look.plain))
+        self.theme = settings.theme.name
+        for key in self.keymap.keys():  # noqa: SIM118  not a mapping
+            self.bind(key, f"press('{key}')", show=False)
+
+    # Life -------------------------------------------------------------------------------------------------------------------------
+
+    async def on_mount(self) -> None:
+        """Open the first screen and the source."""
+        loop = asyncio.get_running_loop()
+        if not self.is_headless:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self.exit, 128 + number)
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(self._drain)
+
+        await self.switch_mode(self.settings.screen)
+        self.source.subscribe(wake)
+        self.look_at()
+        self.set_interval(_WATCHDOG_S, self._check_silence)
+        for notice in self.settings.notices:
+            self.tell(notice, "warning")
+        if self.settings.started:
+            self.set_timer(_STARTED_S, self.settings.started)
+
+    def on_unmount(self) -> None:
+        """Leave the source."""
+        self.source.close()
+
+    def action_leave(self) -> None:
+        """Quit, whatever is open."""
+        self.exit(0)
+
+    # Showing ----------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """The state that is drawn."""
+        return self.pump.state
+
+    @property
+    def replaying(self) -> bool:
+        """Whether what is looked at is a recording."""
+        return self.pump.past is not None and self.pump.past.past
+
+    @property
+    def frozen(self) -> bool:
+        """Whether a moment is held that was live."""
+        return self.pump.past is not None and not self.pump.past.past
+
+    def _drain(self) -> None:
+        if self.is_running:
+            self.pump.drain()
+
+    def _show(self, news: bool) -> None:
+        """Have the current screen show the state, unless the terminal is still busy with the last paint."""
+        outlet = self._outlet
+        if outlet and (outlet.depth > BUSY or outlet.lost):
+            self._behind = True
+            if outlet.depth:
+                return
+            outlet.lost = False
+        screen = self.screen
+        if self._behind:
+            self._behind = False
+            screen.refresh()
+        elif not news:
+            return
+        for console in self._console_screens():
+            console.show(self.state)
+
+    @property
+    def _outlet(self) -> Outlet | None:
+        """Where output goes; None under a test driver."""
+        return self._driver.outlet if isinstance(self._driver, ConsoleDriver) else None
+
+    @property
+    def terminal_bytes(self) -> float:
+        """Bytes the terminal has taken; NaN under a test driver."""
+        outlet = self._outlet
+        return float(outlet.written) if outlet else nan
+
+    def _console_screens(self) -> Iterator[ConsoleScreen]:
+        """The screens that are on view: under a dialog the one it lies on goes on."""
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, ConsoleScreen):
+                yield screen
+                return
+
+    def _check_silence(self) -> None:
+        if self.pump.silent_s():
+            self._show(True)
+
+    def silent_s(self) -> float:
+        """Seconds since the source said anything, once that is too long."""
+        return 0.0 if self.pump.past else self.pump.silent_s()
+
+    def banner(self) -> str:
+        """What must not be overlooked: that this is not the present."""
+        past = self.pump.past
+        if past is None:
+            return ""
+        if self.frozen:
+            return f"FROZEN {clock(past.at)}  live +{units.duration(self.pump.live.at - past.at)}"
+        span = past.stream.recorded if past.stream else None
+        told = f"  of {clock(span[0])} - {clock(span[1])}" if span else ""
+        speed = f"  {self._watch.speed:g}x" if self._watch.speed else "  paused"
+        return f"REPLAY {time.strftime('%a %d %b', time.localtime(past.at))} {clock(past.at)}{told}{speed}"
+
+    def tell(self, text: str, role: str = "foreground") -> None:
+        """Say something in passing, in the footer."""
+        for screen in self._console_screens():
+            screen.footer.tell(text, role)
+
+    def look_at(self) -> None:
+        """Tell the source what is looked at now."""
+        views = tuple(view for screen in self._console_screens() for view in screen.views())
+        watch = Watch(views, self._watch.at, self._watch.speed)
+        if watch != self._watch:
+            self._watch = watch
+            self.source.watch(watch)
+
+    def look_when(self, at: float | None, speed: float) -> None:
+        """Look at a moment of the recording, standing still or playing."""
+        self._watch = Watch(self._watch.views, at, speed)
+        self.source.watch(self._watch)
+
+    async def ask(self, op: str, args: Struct) -> Struct | None:
+        """Run an operation; a refusal is told, and gives None."""
+        try:
+            return await self.source.request(op, args)
+        except RequestError as error:
+            self.tell(str(error), "critical")
+            return None
+
+    def offers(self, op: str) -> bool:
+        """Whether the source offers an operation: what it does not offer is not bound."""
+        stream = self.state.stream
+        return stream is not None and op in stream.ops and not self.frozen
+
+    # Keys -------------------------------------------------------------------------------------------------------------------------
+
+    def hints(self) -> list[tuple[str, str]]:
+        """Keys and titles for the footer."""
+        for screen in self._console_screens():
+            return [(self.keymap.sign(name), title) for name, title in screen.hints() if self.keymap.sign(name)]
+        return []
+
+    def actions(self) -> list[Action]:
+        """What can be done here and now."""
+        for screen in self._console_screens():
+            every = self.keymap.actions(screen.SCOPE, replay=self.replaying)
+            return [action for action in every if self._doer(action.id, screen) and screen.can(action.id)]
+        return []
+
+    def _doer(self, action_id: str, screen: ConsoleScreen) -> Callable[[], object] | None:
+        name = "do_" + action_id.replace(".", "_")
+        return getattr(screen, name, None) or getattr(self, name, None)
+
+    async def action_press(self, key: str) -> None:
+        """Do what a key means on this screen."""
+        if not isinstance(self.screen, ConsoleScreen):
+            return
+        action = self.keymap.resolve(key, self.screen.SCOPE, replay=self.replaying)
+        if action:
+            await self.perform(action.id)
+
+    async def perform(self, action_id: str) -> None:
+        """Do an action by its id, if it can be done here and now."""
+        for screen in self._console_screens():
+            doer = self._doer(action_id, screen)
+            if doer and screen.can(action_id):
+                result = doer()
+                if asyncio.iscoroutine(result):
+                    await result
+
+    async def _go(self, mode: str) -> None:
+        await self.switch_mode(mode)
+        self.look_at()
+        for screen in self._console_screens():
+            screen.show(self.state)
+
+    async def do_screen_operations(self) -> None:
+        await self._go("operations")
+
+    async def do_screen_processes(self) -> None:
+        await self._go("processes")
+
+    def do_quit(self) -> None:
+        self.exit(0)
+
+    def do_freeze(self) -> None:
+        """Hold this moment, or go on; in a recording: stand still, or play."""
+        if self.replaying:
+            self.do_replay_play()
+            return
+        if self.frozen:
+            self.pump.thaw()
+        else:
+            self.pump.freeze()
+        self._show(True)
+
+    def do_time_live(self) -> None:
+        if self.frozen:
+            self.do_freeze()
+
+    def do_time_narrower(self) -> None:
+        self._window(-1)
+
+    def do_time_wider(self) -> None:
+        self._window(1)
+
+    def _window(self, step: int) -> None:
+        at = WINDOWS.index(self.window_s) + step
+        if 0 <= at < len(WINDOWS):
+            self.window_s = WINDOWS[at]
+            self._show(True)
+            self.tell(f"time window {units.duration(self.window_s)}")
+
+    def _step(self, intervals: float) -> None:
+        past = self.pump.past
+        if self.replaying and past and past.stream:
+            first, last = past.stream.recorded or (past.at, past.at)
+            self.look_when(max(first, min(last, past.at + intervals * past.stream.interval_s)), 0.0)
+
+    def do_time_back(self) -> None:
+        self._step(-1)
+
+    def do_time_forward(self) -> None:
+        self._step(1)
+
+    def do_replay_play(self) -> None:
+        past = self.pump.past
+        if past:
+            self.look_when(past.at, 0.0 if self._watch.speed else 1.0)
+            self._show(True)
+
+    async def do_time_go(self) -> None:
+        from perfconsole.ui.screens.prompt import ask_time  # noqa: PLC0415  only when asked
+
+        past = self.pump.past
+        if past and self.replaying:
+            at = await ask_time(self, past.at)
+            if at is not None:
+                self.look_when(at, 0.0)
+
+    async def do_help(self) -> None:
+        from perfconsole.ui.screens.help import HelpScreen  # noqa: PLC0415  only when asked
+
+        await self.push_screen(HelpScreen(self.actions()))
+
+    async def do_palette(self) -> None:
+        from perfconsole.ui.screens.palette import open_palette  # noqa: PLC0415  only when asked
+
+        await open_palette(self)
+
+    async def do_back(self) -> None:
+        for screen in self._console_screens():
+            await screen.back()
+
+    def do_theme(self) -> None:
+        """The next theme."""
+        names = list(self.settings.themes)
+        if names:
+            at = names.index(self.look.spec.name) + 1 if self.look.spec.name in names else 0
+            self.use_theme(names[at % len(names)])
+
+    def use_theme(self, name: str) -> None:
+        """Draw with another theme."""
+        try:
+            spec = self.settings.load(name)
+        except ValueError as error:
+            self.tell(str(error), "warning")
+            return
+        self.wear(spec)
+        self.tell(f"theme {name}")
+
+    def wear(self, spec: ThemeSpec) -> None:
+        """Draw with a theme that was read."""
+        self.look = Look(spec, self.settings.abilities)
+        self.register_theme(textual_theme(spec, plain=self.look.plain))
+        self.theme = spec.name
+        for screen in self._console_screens():
+            screen.repaint()
+
+    def do_screenshot(self) -> None:
+        """Write the screen to an SVG file in the current directory."""
+        name = f"perfconsole-{time.strftime('%Y%m%d-%H%M%S')}.svg"
+        try:
+            self.tell(f"screenshot: {self.save_screenshot(name, path='.')}")
+        except OSError as error:
+            self.tell(f"no screenshot: {error.strerror}: {error.filename}", "critical")

@@ -1,0 +1,96 @@
+"""The columns of process tables: what each shows, how wide, and when there is room for it. Pure."""
+
+from collections.abc import Callable, Sequence
+from math import isnan
+from time import localtime, strftime
+from typing import Final, NamedTuple
+
+from perfconsole.core import units
+from perfconsole.core.tables import EXPENSIVE, ProcessRow
+
+
+class Column(NamedTuple):
+    """A column.
+
+    Attributes:
+        id: As it is named in a configuration.
+        field: The field of the row that it shows and sorts by.
+        width: Cells; 0 takes what is left.
+        rank: Dropped first where it is highest; see `fitting`.
+        text: The cell of a row.
+    """
+
+    id: str
+    title: str
+    field: str
+    width: int
+    rank: int
+    text: Callable[[ProcessRow], str]
+    right: bool = True
+
+    @property
+    def expensive(self) -> bool:
+        """Read for the rows on the screen only."""
+        return self.field in EXPENSIVE
+
+
+def cpu_text(ratio: float) -> str:
+    """Percent with one digit where it fits in five characters."""
+    return units.UNKNOWN if isnan(ratio) else units.percent(ratio, 1)[:-1] if ratio < 9.995 else units.percent(ratio)[:-1]
+
+
+def _time(row: ProcessRow) -> str:
+    return units.duration(row.cpu_s)
+
+
+def _started(row: ProcessRow) -> str:
+    return strftime("%d %b %H:%M", localtime(row.started))
+
+
+def command(row: ProcessRow) -> str:
+    """The command line, or the name where there is none."""
+    return row.command or row.name
+
+
+COLUMNS: Final = {
+    column.id: column
+    for column in (
+        Column("pid", "PID", "pid", 7, 0, lambda row: str(row.pid)),
+        Column("user", "USER", "user", 9, 4, lambda row: row.user, right=False),
+        Column("state", "S", "state", 1, 7, lambda row: row.state, right=False),
+        Column("cpu", "CPU%", "cpu", 6, 0, lambda row: cpu_text(row.cpu)),
+        Column("time", "TIME", "cpu_s", 7, 8, _time),
+        Column("memory", "MEM", "memory_bytes", 5, 1, lambda row: units.size(row.memory_bytes)),
+        Column("pss", "PSS", "pss_bytes", 5, 13, lambda row: units.size(row.pss_bytes)),
+        Column("threads", "THR", "threads", 4, 10, lambda row: str(row.threads)),
+        Column("nice", "NI", "nice", 3, 9, lambda row: str(row.nice)),
+        Column("read", "READ/s", "read_bytes_s", 6, 5, lambda row: units.size(row.read_bytes_s)),
+        Column("write", "WRITE/s", "write_bytes_s", 7, 5, lambda row: units.size(row.write_bytes_s)),
+        Column("files", "FILES", "fds", 5, 14, lambda row: units.count(row.fds)),
+        Column("started", "STARTED", "started", 12, 12, _started),
+        Column("unit", "UNIT", "unit", 20, 6, lambda row: row.unit, right=False),
+        Column("name", "NAME", "name", 15, 15, lambda row: row.name, right=False),
+        Column("command", "COMMAND", "command", 0, 0, command, right=False),
+    )
+}
+
+DEFAULT: Final = ("pid", "user", "state", "cpu", "memory", "time", "threads", "nice", "read", "write", "unit", "command")
+BRIEF: Final = ("pid", "user", "cpu", "memory", "command")
+_LEAST_LAST: Final = 24
+"""Cells the last column keeps before others are dropped for it: enough to tell a command by."""
+
+
+def fitting(ids: Sequence[str], width: int) -> list[Column]:
+    """The columns that fit, the least important ones dropped.
+
+    Args:
+        ids: The columns wanted, in order; at least one.
+        width: Cells of a row.
+    """
+    columns = [COLUMNS[name] for name in ids]
+    while len(columns) > 1 and sum((column.width or _LEAST_LAST) + 1 for column in columns) > width:
+        worst = max(columns, key=lambda column: column.rank)
+        if not worst.rank:
+            break
+        columns = [column for column in columns if column.rank != worst.rank]
+    return columns

@@ -1,0 +1,171 @@
+"""How things look: styles by role and glyphs by meaning, made once from a theme and a terminal's abilities.
+
+Every segment a live widget draws takes its style from here, so no colour stands anywhere else, and no segment is without one
+(Textual's monochrome filter dies of those).
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from rich.cells import cell_len
+from rich.style import Style
+
+from perfconsole.config.themes import ThemeSpec
+
+
+class Abilities(NamedTuple):
+    """What a terminal can show: whether only ASCII, and how many colours (0 where NO_COLOR asks for none)."""
+
+    ascii: bool
+    colours: int
+
+
+_ASCII_TERMS: Final = frozenset({"linux", "vt100", "vt102", "vt220", "dumb", "ansi"})
+_FEW_COLOURS: Final = frozenset({"linux", "vt100", "vt102", "vt220", "dumb", "ansi", "xterm", "screen", "rxvt"})
+_TRUECOLOUR: Final = frozenset({"truecolor", "24bit"})
+
+
+def abilities(env: Mapping[str, str], *, ascii_only: bool | str = "auto") -> Abilities:
+    """What the terminal that this environment describes can show.
+
+    Args:
+        env: The environment: TERM, COLORTERM, NO_COLOR (any value) and the locale.
+        ascii_only: ``console.ascii``: true, false, or auto.
+    """
+    term = env.get("TERM", "")
+    if "NO_COLOR" in env:
+        colours = 0
+    elif env.get("COLORTERM", "").lower() in _TRUECOLOUR:
+        colours = 1 << 24
+    else:
+        colours = 256 if "256color" in term or term not in _FEW_COLOURS else 16
+    if ascii_only == "auto":
+        ascii_only = term in _ASCII_TERMS or not _utf8(env)
+    return Abilities(bool(ascii_only), colours)
+
+
+def _utf8(env: Mapping[str, str]) -> bool:
+    """Whether the locale speaks UTF-8; one that was never set is taken to, as Python itself does.
+
+    Python coerces LC_CTYPE to C.UTF-8 where the locale is C (PEP 538): with LANG=C that is Python's word, not the user's.
+    """
+    coerced = env.get("LC_CTYPE") == "C.UTF-8" and env.get("LANG") in {"C", "POSIX"}
+    locale = env.get("LC_ALL") or ("" if coerced else env.get("LC_CTYPE", "")) or env.get("LANG", "")
+    return not locale or "utf8" in locale.lower().replace("-", "")
+
+
+class Glyphs(NamedTuple):
+    """The characters that mean something."""
+
+    severity: dict[str, str]
+    bars: str
+    gap: str
+    rule: str
+    side: str
+    ellipsis: str
+    down: str
+    up: str
+    branch: str
+    last_branch: str
+    trunk: str
+    marker: str
+    dot: str
+
+
+UNICODE: Final = Glyphs(
+    severity={"ok": "●", "warning": "▲", "critical": "■", "stale": "◌", "unknown": "?", "info": "●"},
+    bars="▁▂▃▄▅▆▇█",
+    gap="·",
+    rule="─",
+    side="│",
+    ellipsis="…",
+    down="▼",
+    up="▲",
+    branch="├─",
+    last_branch="└─",
+    trunk="│ ",
+    marker="▸",
+    dot="·",
+)
+ASCII: Final = Glyphs(
+    severity={"ok": ".", "warning": "!", "critical": "X", "stale": "~", "unknown": "?", "info": "."},
+    bars="_.-=+*#@",
+    gap=" ",
+    rule="-",
+    side="|",
+    ellipsis="~",
+    down="v",
+    up="^",
+    branch="|-",
+    last_branch="`-",
+    trunk="| ",
+    marker=">",
+    dot=",",
+)
+
+WORDS: Final = {"ok": "OK", "warning": "WARN", "critical": "CRIT", "stale": "STALE", "unknown": "UNKNOWN", "info": "INFO"}
+
+_NAMED: Final = "ansi_"
+
+
+class Look:
+    """Styles and glyphs for one theme on one terminal.
+
+    Attributes:
+        spec: The theme.
+        ascii: Only ASCII may be drawn.
+        glyphs: Characters by meaning.
+    """
+
+    def __init__(self, spec: ThemeSpec, can: Abilities) -> None:
+        self.spec = spec
+        self.ascii = can.ascii
+        self.plain = can.colours == 0 or not (spec.warning or spec.critical)
+        self.glyphs = ASCII if can.ascii else UNICODE
+        self._styles: dict[tuple[str, str], Style] = {}
+
+    def style(self, role: str, on: str = "background") -> Style:
+        """The style of a role on a ground.
+
+        Args:
+            role: A colour of the theme (``foreground``, ``dim``, ``accent``, ``ok`` ...), ``title`` or a severity; with ``_bar`` for drawing with it.
+            on: ``background``, ``panel`` (title bars) or ``selection``.
+        """
+        found = self._styles.get((role, on))
+        if found is None:
+            found = self._styles[role, on] = self._make(role, on)
+        return found
+
+    def _make(self, role: str, on: str) -> Style:
+        bar, role = role.endswith("_bar"), role.removesuffix("_bar")  # a bar is its colour: neither bold nor reversed
+        bold = role in {"title", "warning", "critical", "accent"} and not bar
+        if self.plain:
+            reverse = on == "selection" or (role == "critical" and not bar)
+            return Style(color="default", bgcolor="default", bold=bold, dim=role in {"dim", "stale", "border"}, reverse=reverse)
+        spec = self.spec
+        ground = {"background": spec.background, "panel": spec.panel, "selection": spec.selection_bg}[on]
+        stands_for = {"title": "foreground", "info": "ok"}
+        ink: str = getattr(spec, stands_for.get(role, role), spec.foreground)
+        if on == "selection":
+            if not ground:
+                return Style(color="default", bgcolor="default", reverse=True, bold=bold)
+            if role in {"foreground", "title", "dim"}:
+                ink = spec.selection_fg
+        reverse = role == "critical" and on == "background" and not bar
+        return Style(color=_colour(ink), bgcolor=_colour(ground), bold=bold, reverse=reverse)
+
+    def glyph(self, severity: str) -> str:
+        """The sign of a severity or state."""
+        return self.glyphs.severity.get(severity, "?")
+
+    def text(self, text: str) -> str:
+        """Text as this terminal can show it: of the same width, in ASCII where it must be."""
+        if not self.ascii or text.isascii():
+            return text
+        stand_ins = {"…": self.glyphs.ellipsis}
+        return "".join(char if char.isascii() else stand_ins.get(char, "?" * cell_len(char)) for char in text)
+
+
+def _colour(name: str) -> str:
+    """A theme's colour in Rich's words."""
+    return name.removeprefix(_NAMED) if name else "default"

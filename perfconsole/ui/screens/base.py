@@ -1,0 +1,125 @@
+"""What all screens of the console share: header, footer, panes, and the actions that work on the pane with the focus."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+
+from perfconsole.core.state import State
+from perfconsole.core.tables import View
+from perfconsole.ui.widgets.footer import Footer
+from perfconsole.ui.widgets.header import Header
+from perfconsole.ui.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from perfconsole.ui.app import ConsoleApp
+
+
+class ConsoleScreen(Screen[None]):
+    """A screen made of panes.
+
+    Attributes:
+        SCOPE: Its name in the table of actions.
+    """
+
+    SCOPE: ClassVar[str] = ""
+    HINTS: ClassVar[Sequence[tuple[str, str]]] = ()
+    """Action ids and short titles for the footer, the most useful first."""
+
+    def compose(self) -> ComposeResult:
+        """Header, body, footer."""
+        yield Header()
+        yield from self.body()
+        yield Footer()
+
+    def body(self) -> ComposeResult:
+        """The panes between header and footer."""
+        raise NotImplementedError
+
+    def views(self) -> list[View]:
+        """What of the tables is looked at here."""
+        return []
+
+    def can(self, action_id: str) -> bool:  # noqa: ARG002  all of them, unless a screen says otherwise
+        """Whether an action can be done here and now; what cannot is neither bound nor shown."""
+        return True
+
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """The footer's keys."""
+        return [(name, title) for name, title in self.HINTS if self.can(name)]
+
+    @property
+    def console_app(self) -> "ConsoleApp":
+        """The app, by its own type."""
+        from perfconsole.ui.app import ConsoleApp  # noqa: PLC0415  the app mounts the screens
+
+        assert isinstance(self.app, ConsoleApp)
+        return self.app
+
+    @property
+    def footer(self) -> Footer:
+        """The footer."""
+        return self.query_one(Footer)
+
+    @property
+    def panes(self) -> list[Pane]:
+        """All panes."""
+        return list(self.query(Pane))
+
+    @property
+    def pane(self) -> Pane | None:
+        """The pane with the focus."""
+        return self.focused if isinstance(self.focused, Pane) else None
+
+    def show(self, state: State) -> None:
+        """Bring every pane that can be seen up to date."""
+        for pane in self.panes:
+            if pane.display:
+                pane.show(state)
+
+    def repaint(self) -> None:
+        """Draw everything again."""
+        for pane in self.panes:
+            pane.repaint()
+
+    def on_screen_resume(self) -> None:
+        """What happened while it was hidden is shown at once."""
+        self.repaint()
+        self.console_app.look_at()
+
+    async def back(self) -> None:
+        """Esc: what was opened last is closed; never quits."""
+        if len(self.app.screen_stack) > 1:
+            self.dismiss()
+
+    # Actions on the pane with the focus ---------------------------------------------------------------------------------------------
+
+    def _move(self, rows: int) -> None:
+        move = getattr(self.pane, "move", None)
+        if move:
+            move(rows)
+
+    def do_nav_down(self) -> None:
+        self._move(1)
+
+    def do_nav_up(self) -> None:
+        self._move(-1)
+
+    def do_nav_first(self) -> None:
+        self._move(-(1 << 20))
+
+    def do_nav_last(self) -> None:
+        self._move(1 << 20)
+
+    def do_nav_page_down(self) -> None:
+        self._move(self._page())
+
+    def do_nav_page_up(self) -> None:
+        self._move(-self._page())
+
+    def _page(self) -> int:
+        return max(1, self.pane.size.height - 3) if self.pane else 1
+
+    def do_pane_next(self) -> None:
+        self.focus_next()

@@ -1,0 +1,115 @@
+"""Operations: is it the box, the service or the database, since when, and what should be looked at first."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from perfconsole.core.tables import View
+from perfconsole.ui.screens.base import ConsoleScreen
+from perfconsole.ui.widgets.over import OverPane
+from perfconsole.ui.widgets.pane import Pane
+from perfconsole.ui.widgets.places import PlacesPane
+from perfconsole.ui.widgets.processes import ProcessPane
+from perfconsole.ui.widgets.system import SystemPane
+
+
+class OperationsScreen(ConsoleScreen):
+    """System rows, what is over its threshold, top processes; HTTP and PostgreSQL have their places."""
+
+    SCOPE = "operations"
+    HINTS: ClassVar[Sequence[tuple[str, str]]] = (
+        ("screen.processes", "Processes"), ("pane.next", "pane"), ("expand", "expand"), ("freeze", "freeze"),
+        ("time.wider", "window"), ("help", "help"), ("quit", "quit"),
+    )  # fmt: skip
+    CSS = """
+    OperationsScreen { layout: vertical; }
+    OperationsScreen #upper { height: auto; }
+    OperationsScreen SystemPane { height: 10; }
+    OperationsScreen OverPane { height: 4; }
+    OperationsScreen.-wide #upper { layout: horizontal; height: 16; }
+    OperationsScreen.-wide SystemPane { height: 1fr; width: 2fr; }
+    OperationsScreen.-wide OverPane { height: 1fr; width: 1fr; }
+    OperationsScreen.-short SystemPane { height: 6; }
+    OperationsScreen.-short OverPane { height: 2; }
+    OperationsScreen.-expanded #upper { height: 1fr; layout: vertical; }
+    OperationsScreen.-expanded Pane { display: none; }
+    OperationsScreen.-expanded Header, OperationsScreen.-expanded Footer { display: block; }
+    OperationsScreen.-expanded Pane.-large { display: block; height: 1fr; width: 1fr; }
+    OperationsScreen.-expanded #upper.-aside { display: none; }
+    """
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
+
+    def body(self) -> ComposeResult:
+        """System and thresholds above, processes and places below."""
+        with Vertical(id="upper"):
+            yield SystemPane(id="system")
+            yield OverPane(id="over")
+        yield ProcessPane("TOP PROCESSES", id="top")
+        yield PlacesPane()
+
+    def on_mount(self) -> None:
+        """Keys go to the processes first: they are what one drills into."""
+        self.query_one("#top").focus()
+
+    def views(self) -> list[View]:
+        """The top processes."""
+        top = self.query_one(ProcessPane)
+        return [top.view()] if top.display else []
+
+    def do_expand(self) -> None:
+        """Give the whole screen to the pane with the focus, or back."""
+        pane = self.pane
+        if self.has_class("-expanded"):
+            self._collapse()
+        elif pane is not None and pane.TITLE:
+            self.add_class("-expanded")
+            pane.add_class("-large")
+            self.query_one("#upper").set_class(pane not in self.query("#upper Pane"), "-aside")
+            self._expand(pane, large=True)
+
+    def _collapse(self) -> None:
+        for pane in self.query(".-large").results(Pane):
+            pane.remove_class("-large")
+            self._expand(pane, large=False)
+        self.remove_class("-expanded")
+        self.query_one("#upper").remove_class("-aside")
+
+    def _expand(self, pane: Pane, *, large: bool) -> None:
+        if isinstance(pane, SystemPane):
+            pane.expanded = large
+
+    async def back(self) -> None:
+        """Esc gives an expanded pane's room back."""
+        if self.has_class("-expanded"):
+            self._collapse()
+        else:
+            await super().back()
+
+    async def do_open(self) -> None:
+        """Open the selected process, or expand."""
+        pane = self.pane
+        if isinstance(pane, ProcessPane) and pane.selected:
+            await self._open_process(pane)
+        else:
+            self.do_expand()
+
+    async def _open_process(self, pane: ProcessPane) -> None:
+        from perfconsole.ui.screens.process import ProcessScreen  # noqa: PLC0415  only when opened
+
+        if pane.row:
+            await self.app.push_screen(ProcessScreen(pane.row))
+
+    async def on_pane_opened(self, event: Pane.Opened) -> None:
+        """Enter and click lead to the same place."""
+        if isinstance(event.pane, ProcessPane):
+            await self._open_process(event.pane)
+
+    def do_sort(self) -> None:
+        self.query_one(ProcessPane).next_sort()
+
+    def do_reverse(self) -> None:
+        top = self.query_one(ProcessPane)
+        top.order_by(top.sort)

@@ -1,0 +1,107 @@
+"""The two rows on top of every screen: worst state and count, which host and subsystem, is it live; and the worst thing in words."""
+
+from collections.abc import Sequence
+from math import isnan
+from time import localtime, strftime
+
+from perfconsole.core import units, words
+from perfconsole.core.alerts import worst_first
+from perfconsole.core.state import State
+from perfconsole.core.tick import Alert
+from perfconsole.ui.line import Line
+from perfconsole.ui.look import WORDS
+from perfconsole.ui.widgets.pane import Pane
+
+
+def clock(at: float) -> str:
+    """Local time of day."""
+    return "--:--:--" if isnan(at) else strftime("%H:%M:%S", localtime(at))
+
+
+def limits_text(state: State) -> str:
+    """``container: 2 of 16 CPUs, 512M`` where less may be used than there is; else empty."""
+    parts = []
+    cpus, limit = state.value("system.cpu.logical.count"), state.value("system.cpu.limit")
+    if limit < cpus:
+        parts.append(f"{limit:g} of {cpus:g} CPUs")
+    memory, total = state.value("system.memory.limit"), state.value("system.memory.total")
+    if memory < total:
+        parts.append(f"{units.size(memory)} of {units.size(total)}")
+    return "container: " + ", ".join(parts) if parts else ""
+
+
+def system_severity(state: State, firing: Sequence[Alert]) -> str:
+    """The state of the machine as a whole: unknown before the first reading, stale without new ones, else the worst threshold."""
+    health = state.health.get(("system", "host"))
+    if health is None or not health.last_ok:
+        return "unknown"
+    if state.at - health.last_ok > state.gap_s():
+        return "stale"
+    return firing[0].severity if firing else "ok"
+
+
+class Header(Pane):
+    """Two rows; never focused."""
+
+    DEFAULT_CSS = "Header { height: 2; width: 1fr; }"
+
+    def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  always two
+        """Status above, the worst thing below."""
+        firing = worst_first(state.alerts.values())
+        return [self._status(state, firing), self._worst(state, firing)]
+
+    def _status(self, state: State, firing: Sequence[Alert]) -> Line:
+        severity = system_severity(state, firing)
+        line = self.line("panel")
+        right = self._right(state)
+        host = state.stream.host if state.stream else self.console_app.host
+        line.gap().put(host, "title", min(len(host), max(8, line.width - len(right) - 34))).gap(2)
+        counts = [(name, sum(alert.severity == name for alert in firing)) for name in ("critical", "warning")]
+        for name, number in counts:
+            if number:
+                line.put(f"{self.look.glyph(name)} {number} {WORDS[name]}", name).gap(2)
+        line.put("SYS ", "dim").put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(2)
+        banner = self.console_app.banner()
+        if banner:
+            return line.put(banner, "accent")
+        silent_s = self.console_app.silent_s()
+        if silent_s:
+            line.put(f"no data since {units.duration(silent_s)}", "stale")
+        return line.to(max(line.x, line.width - len(right) - 1)).put(right, "dim")
+
+    def _right(self, state: State) -> str:
+        uptime = state.value("system.uptime")
+        own = state.value("perfconsole.cpu.utilization")
+        parts = [clock(state.at), f"up {units.duration(uptime)}", f"self {units.percent(own, 1)}"]
+        if self.size.width >= 120:
+            used = state.value("perfconsole.memory.usage")
+            parts[2] += f" {units.size(used)}"
+        if self.size.width < 76:
+            parts = parts[:1]
+        return "  ".join(parts)
+
+    def _worst(self, state: State, firing: Sequence[Alert]) -> Line:
+        line = self.line()
+        note = limits_text(state)
+        if firing:
+            worst = firing[0]
+            value = state.value(worst.metric, **dict(worst.labels))
+            began = state.stream.began if state.stream else 0.0
+            line.gap().put(f"{self.look.glyph(worst.severity)} {WORDS[worst.severity]}", worst.severity).gap(2)
+            line.put(words.breach(worst, value)).put(f"  {words.lasting(worst, state.at, began)}", "dim")
+            if len(firing) > 1:
+                line.put(f"  and {len(firing) - 1} more", "dim")
+        elif system_severity(state, firing) == "unknown":
+            line.gap().put(self._trouble(state) or f"collecting{self.look.glyphs.ellipsis}", "dim")
+        elif system_severity(state, firing) == "stale":
+            line.gap().put(f"{self.look.glyph('stale')} no system data since {units.duration(state.age_s('system'))}", "stale")
+            line.put(f"  {self._trouble(state)}", "dim")
+        else:
+            line.gap().put(self.look.glyph("ok"), "ok").put(" nothing is over its threshold", "dim")
+        if note and line.left > len(note) + 2:
+            line.to(line.width - len(note) - 1).put(note, "dim")
+        return line
+
+    def _trouble(self, state: State) -> str:
+        health = state.health.get(("system", "host"))
+        return health.error if health else ""

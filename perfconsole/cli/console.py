@@ -14,7 +14,6 @@ from perfconsole.cli.settings import settle
 from perfconsole.cli.terminal import Terminal
 from perfconsole.config import actions, themes
 from perfconsole.config.load import Loaded
-from perfconsole.config.schema import Config
 from perfconsole.config.themes import LoadedTheme, ThemeSpec
 from perfconsole.core.errors import ConfigError, PerfconsoleError
 from perfconsole.core.ports import Source
@@ -30,10 +29,9 @@ _SWITCH_INTERVAL_S: Final = 0.001
 
 def run(args: Namespace) -> int:
     """Open the console over this machine; 0 when it was quit, 128 + n when signal n ended it."""
-    loaded = settle(args)
+    loaded, theme = _settled(args)
     if args.record and os.path.lexists(args.record):
         raise ConfigError(f"--record {args.record}: the file exists", "name a new one: a recording is not overwritten")
-    theme = _theme(loaded.config)
     if Terminal.current is None:
         notice(_NO_TERMINAL)
         return USAGE
@@ -51,7 +49,7 @@ def run(args: Namespace) -> int:
         if why_not and app.is_running:
             app.call_from_thread(app.tell, why_not, "warning")
 
-    app = _app(LocalSource(engine), loaded, theme, lambda: threading.Thread(target=record, daemon=True).start())
+    app = _app(LocalSource(engine), _settings(loaded, theme), args, lambda: threading.Thread(target=record, daemon=True).start())
     engine.start()
     try:
         return _run(app, mouse=loaded.config.console.mouse)
@@ -61,8 +59,7 @@ def run(args: Namespace) -> int:
 
 def replay(args: Namespace) -> int:
     """Open the console over a recording."""
-    loaded = settle(args)
-    theme = _theme(loaded.config)
+    loaded, theme = _settled(args)
     from perfconsole.sources.replay import ReplaySource
 
     if args.file is None:
@@ -73,17 +70,21 @@ def replay(args: Namespace) -> int:
     if Terminal.current is None:
         notice(_NO_TERMINAL)
         return USAGE
-    return _run(_app(source, loaded, theme), mouse=loaded.config.console.mouse)
+    return _run(_app(source, _settings(loaded, theme), args), mouse=loaded.config.console.mouse)
 
 
-def _theme(config: Config) -> LoadedTheme:
-    return themes.load_theme(config.console.theme, env=os.environ)
+def _settled(args: Namespace) -> tuple[Loaded, LoadedTheme]:
+    loaded = settle(args)
+    return loaded, themes.load_theme(loaded.config.console.theme, env=os.environ)
 
 
-def _app(source: Source, loaded: Loaded, theme: LoadedTheme, started: Callable[[], None] | None = None) -> "ConsoleApp":
+def _app(source: Source, settings: "Settings", args: Namespace, started: Callable[[], None] | None = None) -> "ConsoleApp":
     from perfconsole.ui.app import ConsoleApp
 
-    return ConsoleApp(source, _settings(loaded, theme)._replace(started=started))
+    def reload() -> "Settings":
+        return _settings(*_settled(args))._replace(reload=reload)
+
+    return ConsoleApp(source, settings._replace(started=started, reload=reload))
 
 
 def _settings(loaded: Loaded, theme: LoadedTheme) -> "Settings":

@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from perfconsole.config.actions import Action
 from perfconsole.config.themes import ThemeSpec
 from perfconsole.core import units
-from perfconsole.core.errors import RequestError
+from perfconsole.core.errors import PerfconsoleError, RequestError
 from perfconsole.core.ports import Source, Watch
 from perfconsole.core.series import HELD_S
 from perfconsole.core.state import State
@@ -27,6 +27,7 @@ from perfconsole.ui.screens.operations import OperationsScreen
 from perfconsole.ui.screens.processes import ProcessesScreen
 from perfconsole.ui.theming import textual_theme
 from perfconsole.ui.widgets.header import clock
+from perfconsole.ui.widgets.pane import Pane
 
 WINDOWS: Final = (120.0, 300.0, 900.0, HELD_S)
 _WATCHDOG_S: Final = 2.0
@@ -234,15 +235,21 @@ class ConsoleApp(App[int]):
     def hints(self) -> list[tuple[str, str]]:
         """Keys and titles for the footer."""
         for screen in self._console_screens():
-            return [(self.keymap.sign(name), title) for name, title in screen.hints() if self.keymap.sign(name)]
+            return [(self.keymap.sign(name), title) for name, title in screen.HINTS if self.keymap.sign(name) and self.can(name, screen)]
         return []
 
     def actions(self) -> list[Action]:
         """What can be done here and now."""
         for screen in self._console_screens():
             every = self.keymap.actions(screen.SCOPE, replay=self.replaying)
-            return [action for action in every if self._doer(action.id, screen) and screen.can(action.id)]
+            return [action for action in every if self.can(action.id, screen)]
         return []
+
+    def can(self, action_id: str, screen: ConsoleScreen) -> bool:
+        """Whether an action exists and makes sense here and now; what does not is neither done nor shown."""
+        sensible = {"time.live": self.frozen, "time.back": self.replaying, "time.forward": self.replaying, "time.go": self.replaying}
+        sensible["reload"] = self.settings.reload is not None
+        return sensible.get(action_id, True) and self._doer(action_id, screen) is not None and screen.can(action_id)
 
     def _doer(self, action_id: str, screen: ConsoleScreen) -> Callable[[], object] | None:
         name = "do_" + action_id.replace(".", "_")
@@ -260,7 +267,7 @@ class ConsoleApp(App[int]):
         """Do an action by its id, if it can be done here and now."""
         for screen in self._console_screens():
             doer = self._doer(action_id, screen)
-            if doer and screen.can(action_id):
+            if doer and self.can(action_id, screen):
                 result = doer()
                 if asyncio.iscoroutine(result):
                     await result
@@ -327,18 +334,47 @@ class ConsoleApp(App[int]):
             self._show(True)
 
     async def do_time_go(self) -> None:
-        from perfconsole.ui.screens.prompt import ask_time  # noqa: PLC0415  only when asked
+        """Ask for a moment of the recording, and go there."""
+        from perfconsole.ui.screens.prompt import Prompt, read_time  # noqa: PLC0415  only when asked
 
-        past = self.pump.past
-        if past and self.replaying:
-            at = await ask_time(self, past.at)
-            if at is not None:
-                self.look_when(at, 0.0)
+        def go(text: str | None) -> None:
+            past = self.pump.past
+            if not text or not past:
+                return
+            try:
+                self.look_when(read_time(text, past.at), 0.0)
+            except ValueError as error:
+                self.tell(str(error), "warning")
+
+        if self.replaying:
+            await self.push_screen(Prompt("go to: 14:02  14:02:30  2026-11-23 14:02  -5m  +30s"), go)
 
     async def do_help(self) -> None:
         from perfconsole.ui.screens.help import HelpScreen  # noqa: PLC0415  only when asked
 
         await self.push_screen(HelpScreen(self.actions()))
+
+    def do_copy(self) -> None:
+        """Copy what is selected to the terminal's clipboard (OSC 52)."""
+        pane = self.screen.focused
+        text = pane.copied() if isinstance(pane, Pane) else ""
+        if text:
+            self.copy_to_clipboard(text)
+            self.tell(f"copied: {text}")
+
+    def do_reload(self) -> None:
+        """Read the configuration again: theme, keys and columns change at once."""
+        assert self.settings.reload
+        try:
+            settings = self.settings.reload()
+        except PerfconsoleError as error:
+            self.tell(str(error).splitlines()[0], "critical")
+            return
+        self.settings, self.per_core, self.keymap = settings, settings.per_core, Keymap(settings.keys)
+        for key in self.keymap.keys():  # noqa: SIM118  not a mapping
+            self.bind(key, f"press('{key}')", show=False)
+        self.wear(settings.theme)
+        self.tell("configuration read again; intervals and thresholds change at the next start")
 
     async def do_palette(self) -> None:
         from perfconsole.ui.screens.palette import open_palette  # noqa: PLC0415  only when asked
@@ -360,7 +396,7 @@ class ConsoleApp(App[int]):
         """Draw with another theme."""
         try:
             spec = self.settings.load(name)
-        except ValueError as error:
+        except PerfconsoleError as error:
             self.tell(str(error), "warning")
             return
         self.wear(spec)

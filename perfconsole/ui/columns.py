@@ -48,8 +48,9 @@ def _started(row: ProcessRow) -> str:
 
 
 def command(row: ProcessRow) -> str:
-    """The command line, or the name where there is none."""
-    return row.command or row.name
+    """The command line without the directory of its program, which would push what tells programs apart off the screen."""
+    program, space, arguments = (row.command or row.name).partition(" ")
+    return f"{program.rpartition('/')[2] or program}{space}{arguments}" if program.startswith("/") else row.command or row.name
 
 
 COLUMNS: Final = {
@@ -76,7 +77,7 @@ COLUMNS: Final = {
 
 DEFAULT: Final = ("pid", "user", "state", "cpu", "memory", "time", "threads", "nice", "read", "write", "unit", "command")
 BRIEF: Final = ("pid", "user", "cpu", "memory", "command")
-_LEAST_LAST: Final = 24
+_LEAST_LAST: Final = 36
 """Cells the last column keeps before others are dropped for it: enough to tell a command by."""
 
 

@@ -128,7 +128,8 @@ class Look:
         """The style of a role on a ground.
 
         Args:
-            role: A colour of the theme (``foreground``, ``dim``, ``accent``, ``ok`` ...), ``title`` or a severity; with ``_bar`` for drawing with it.
+            role: A colour of the theme (``foreground``, ``dim``, ``accent``, ``ok`` ...), ``title`` or a severity; ``_bar`` behind
+                a severity is for drawing with it.
             on: ``background``, ``panel`` (title bars) or ``selection``.
         """
         found = self._styles.get((role, on))

@@ -45,10 +45,6 @@ class ConsoleScreen(Screen[None]):
         """Whether an action can be done here and now; what cannot is neither bound nor shown."""
         return True
 
-    def hints(self) -> Sequence[tuple[str, str]]:
-        """The footer's keys."""
-        return [(name, title) for name, title in self.HINTS if self.can(name)]
-
     @property
     def console_app(self) -> "ConsoleApp":
         """The app, by its own type."""

@@ -79,8 +79,11 @@ class ProcessesScreen(ConsoleScreen):
         from perfconsole.ui.screens.prompt import Prompt  # noqa: PLC0415  only when asked
 
         before = self.table.match
-        found = await self.app.push_screen_wait(Prompt("filter", before, changed=self.table.filter))
-        self.table.filter(before if found is None else found)
+
+        def take(found: str | None) -> None:
+            self.table.filter(before if found is None else found)
+
+        await self.app.push_screen(Prompt("filter: words in name, command, user, unit or pid", before, changed=self.table.filter), take)
 
     def do_sort(self) -> None:
         self.table.next_sort()

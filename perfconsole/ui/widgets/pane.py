@@ -49,6 +49,10 @@ class Pane(Widget):
         """The pane's lines for a state; missing ones are left empty, those beyond `height` dropped."""
         raise NotImplementedError
 
+    def copied(self) -> str:
+        """What copying copies: text of what is selected."""
+        return ""
+
     # What they use ----------------------------------------------------------------------------------------------------------------
 
     @property

@@ -67,6 +67,10 @@ class ProcessPane(Pane, can_focus=True):
     def _columns(self) -> list[Column]:
         return fitting(self._wanted, max(self.size.width - 2, 1))
 
+    def copied(self) -> str:
+        """Pid and command line of the selected process."""
+        return f"{self.row.pid} {self.row.command or self.row.name}" if self.row else ""
+
     # Moving -----------------------------------------------------------------------------------------------------------------------
 
     @property

@@ -1,0 +1,86 @@
+"""A line to type into at the bottom of the screen: filters, and moments in a recording."""
+
+import re
+import time
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from perfconsole.core import units
+
+_CLOCK: Final = re.compile(r"(?:(\d{4}-\d\d-\d\d)[ T])?(\d{1,2}):(\d\d)(?::(\d\d))?")
+_DAY_S: Final = 86400.0
+
+
+class Prompt(ModalScreen[str | None]):
+    """Asks for one line; Enter takes it, Esc gives None.
+
+    Args:
+        label: What is asked for.
+        text: What stands there already.
+        changed: Called with every change, to show what it would do.
+    """
+
+    CSS = """
+    Prompt { align: left bottom; background: transparent; }
+    Prompt Input { width: 1fr; height: 1; border: none; padding: 0 1; background: $panel; color: $foreground; }
+    Prompt Input:focus { border: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", show=False)]
+
+    def __init__(self, label: str, text: str = "", changed: Callable[[str], None] | None = None) -> None:
+        super().__init__()
+        self._label = label
+        self._text = text
+        self._changed = changed
+
+    def compose(self) -> ComposeResult:
+        """One input, at the bottom."""
+        yield Input(self._text, placeholder=self._label, compact=True, select_on_focus=False)
+
+    def on_mount(self) -> None:
+        """A blinking cursor would be the only thing on the screen that repaints for nothing."""
+        self.query_one(Input).cursor_blink = False
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Show what it would do."""
+        if self._changed:
+            self._changed(event.value)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Take it."""
+        self.dismiss(event.value)
+
+    def action_cancel(self) -> None:
+        """Leave everything as it was."""
+        self.dismiss(None)
+
+
+def read_time(text: str, around: float) -> float:
+    """The moment that is meant, epoch seconds.
+
+    Args:
+        text: ``14:02``, ``14:02:30``, ``2026-11-23 14:02``, or from where one stands ``-5m``, ``+30s``.
+        around: The moment one stands at: a time of day means the one nearest to it.
+
+    Raises:
+        ValueError: Says what is accepted.
+    """
+    text = text.strip()
+    if text[:1] in {"+", "-"}:
+        return around + units.parse_duration(text[1:].strip()) * (1 if text[0] == "+" else -1)
+    found = _CLOCK.fullmatch(text)
+    if not found:
+        raise ValueError(f"not a time: {text!r} (accepted: 14:02  14:02:30  2026-11-23 14:02  -5m  +30s)")
+    day = found[1] or time.strftime("%Y-%m-%d", time.localtime(around))
+    try:
+        at = time.mktime(time.strptime(f"{day} {found[2]}:{found[3]}:{found[4] or '00'}", "%Y-%m-%d %H:%M:%S"))
+    except ValueError as error:
+        raise ValueError(f"not a time: {text!r} (there is no such day, or hour)") from error
+    if found[1]:
+        return at
+    return min((at - _DAY_S, at, at + _DAY_S), key=lambda moment: abs(moment - around))

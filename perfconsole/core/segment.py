@@ -102,6 +102,11 @@ class Reader:
         except (zlib.error, wire.WireError) as error:
             raise RecordingError(f"the recording is damaged: {error}") from error
 
+    @property
+    def done(self) -> bool:
+        """Whether the segment ended as it should; what follows in the file is another one."""
+        return self._zlib.eof
+
 
 def recorded(tick: Tick) -> Tick:
     """What is kept of a tick: all of it but most rows of its tables."""

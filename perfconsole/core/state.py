@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from math import nan
 from typing import Final, NamedTuple, TypeVar
 
+import msgspec
+
 from perfconsole.core import metrics, series
 from perfconsole.core.series import Ring
 from perfconsole.core.tables import Table
@@ -161,17 +163,27 @@ class State:
     def resume(self, keyframe: Tick) -> None:
         """Fold in a keyframe that goes on where this state stands: as `apply` does, but the samples that are held are kept.
 
-        A recording begins anew every few minutes with a keyframe that carries next to no samples; those before it are not to be lost.
+        A recording begins anew every few minutes, and with every run of the engine, with a keyframe that carries next to no samples;
+        those before it are not to be lost. Another run may not have measured everything yet: until it has, that is unknown.
         """
-        groups, rings = self.groups, self._rings
-        ids = self._ids
+        groups, rings, ids = self.groups, self._rings, self._ids
+        session = self.stream.session if self.stream else ""
         self.apply(keyframe)
-        for place, group_id in self._ids.items():
-            before = ids.get(place)
-            if before is not None:
-                ring = rings[before].rearranged(_sources(groups[before], self.groups[group_id]), self.groups[group_id].interval_s)
-                ring.extend(self._rings[group_id])
-                self._rings[group_id] = ring
+        goes_on = self.stream is not None and self.stream.session == session
+        for place, old_id in ids.items():
+            old = groups[old_id]
+            new_id = self._ids.get(place)
+            if new_id is None:
+                if goes_on:
+                    continue  # it ended
+                # An id of its own: the other run counts from 1 too.
+                new_id = min(0, 0, *self.groups) - 1
+                self._define(msgspec.structs.replace(old, id=new_id))
+            ring = rings[old_id].rearranged(_sources(old, self.groups[new_id]), self.groups[new_id].interval_s)
+            ring.extend(self._rings[new_id])
+            if not goes_on and not len(self._rings[new_id]):
+                ring.append(self.at, [nan] * ring.width)
+            self._rings[new_id] = ring
         self._index = None
 
     def _load(self, part: Backlog) -> None:

@@ -148,17 +148,12 @@ def test_a_keyframe_that_resumes_loses_no_sample(ticks, begun_anew):
     """As a recording does it: now and then a keyframe with the newest samples stands in for a tick."""
     state = fold(ticks[:1])
     for i in range(1, len(ticks)):
-        if i in begun_anew:
+        places = [(group.collector, group.target) for group in ticks[i].groups]
+        if i in begun_anew and len(places) == len(set(places)):  # what came and went within one tick, a keyframe cannot tell
             state.resume(fold(ticks[: i + 1]).keyframe(points=6))  # as many as one of these ticks may hold
         else:
             state.apply(ticks[i])
-    whole = fold(ticks)
-    assert len(list(state.all_series())) == len(list(whole.all_series()))
-    for series in whole.all_series():
-        found = state.find(series.definition.name) if len(list(whole.every(series.definition.name))) == 1 else None
-        if found:
-            assert list(found.ring.points(found.column)[0]) == list(series.ring.points(series.column)[0])
-            assert repr(found.value) == repr(series.value)
+    assert told(state) == told(fold(ticks))
 
 
 @given(streams())

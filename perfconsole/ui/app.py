@@ -106,8 +106,8 @@ class ConsoleApp(App[int]):
         def wake() -> None:
             loop.call_soon_threadsafe(self._drain)
 
-        await self.switch_mode(self.settings.screen)
         self.source.subscribe(wake)
+        await self.switch_mode(self.settings.screen)
         self.look_at()
         self.set_interval(_WATCHDOG_S, self._check_silence)
         for notice in self.settings.notices:

@@ -96,8 +96,9 @@ def _memory(state: State) -> Iterator[Meter]:
 
 def _swap(state: State) -> Iterator[Meter]:
     into, out = (state.value("system.paging.operations", direction=way) for way in ("in", "out"))
-    detail = f"in {units.count(into)}/s  out {units.count(out)}/s"
-    yield from _one(state, "swap", "system.paging.utilization", 7, detail)
+    if not isnan(state.value("system.paging.utilization")):  # unknown: there is no swap space
+        detail = f"in {units.count(into)}/s  out {units.count(out)}/s"
+        yield from _one(state, "swap", "system.paging.utilization", 7, detail)
 
 
 def _pressure(state: State) -> Iterator[Meter]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import isnan, nan
 from typing import Final
 
-from perfconsole.core.series import buckets
+from perfconsole.core.series import GAP, buckets
 from perfconsole.core.state import Series
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import Look
@@ -43,20 +43,33 @@ class Track:
         times, values = series.points((start - 1) * self.width_s)
         self._values = keep + buckets(times, values, start, self.cells - len(keep), self.width_s)
         self._first = first
-        return self._values
+        return _held(self._values, int((GAP + 0.5) * series.ring.interval_s / self.width_s))
+
+
+def _held(values: list[float], longest: int) -> list[float]:
+    """Values that stand in buckets in which no reading was due yet: a gap is only what is longer."""
+    out: list[float] = []
+    missing = 0
+    for value in values:
+        missing = missing + 1 if isnan(value) else 0
+        out.append(out[-1] if 0 < missing <= longest and out else value)
+    return out
 
 
 def put_spark(line: Line, look: Look, values: Sequence[float], top: float, limits: Limits = ()) -> None:
     """Draw values as bars, from 0 to `top`; cells over a limit in its severity.
 
-    The newest cell is a span of its own: it is the one that changes.
+    A gap is drawn as one; what lies before the first value is nothing that was missed, and stays empty. The newest cell is a span of its
+    own: it is the one that changes.
     """
     bars = look.glyphs.bars
     cells: list[tuple[str, str]] = []
+    begun = False
     for value in values:
         if isnan(value):
-            cells.append((look.glyphs.gap, "border"))
+            cells.append((look.glyphs.gap if begun else " ", "border"))
             continue
+        begun = True
         role = "chart"
         for limit, severity in limits:
             if value > limit:

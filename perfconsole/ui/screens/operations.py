@@ -26,13 +26,14 @@ class OperationsScreen(ConsoleScreen):
     CSS = """
     OperationsScreen { layout: vertical; }
     OperationsScreen #upper { height: auto; }
-    OperationsScreen SystemPane { height: 10; }
-    OperationsScreen OverPane { height: 4; }
-    OperationsScreen.-wide #upper { layout: horizontal; height: 16; }
+    OperationsScreen SystemPane { height: 9; }
+    OperationsScreen OverPane { height: 3; }
+    OperationsScreen.-wide #upper { layout: horizontal; height: 15; }
     OperationsScreen.-wide SystemPane { height: 1fr; width: 2fr; }
     OperationsScreen.-wide OverPane { height: 1fr; width: 1fr; }
     OperationsScreen.-short SystemPane { height: 6; }
     OperationsScreen.-short OverPane { height: 2; }
+    OperationsScreen.-short PlacesPane { display: none; }
     OperationsScreen.-expanded #upper { height: 1fr; layout: vertical; }
     OperationsScreen.-expanded Pane { display: none; }
     OperationsScreen.-expanded Header, OperationsScreen.-expanded Footer { display: block; }
@@ -56,8 +57,7 @@ class OperationsScreen(ConsoleScreen):
 
     def views(self) -> list[View]:
         """The top processes."""
-        top = self.query_one(ProcessPane)
-        return [top.view()] if top.display else []
+        return [top.view() for top in self.query(ProcessPane) if top.display]
 
     def do_expand(self) -> None:
         """Give the whole screen to the pane with the focus, or back."""

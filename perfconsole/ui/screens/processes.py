@@ -46,7 +46,7 @@ class ProcessesScreen(ConsoleScreen):
 
     def views(self) -> list[View]:
         """What the table shows."""
-        return [self.table.view()]
+        return [table.view() for table in self.query(ProcessPane)]
 
     def can(self, action_id: str) -> bool:
         """Actions on a process need a source that offers them, and a process."""

@@ -15,8 +15,8 @@ class PlacesPane(Pane):
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  nothing to measure yet
         """What is not watched, and how it would be."""
         return [
-            self._place("HTTP", "no endpoints: [[http]] tables in config.toml name them; checks come in a later version"),
-            self._place("POSTGRESQL", "no servers: [[postgres]] tables in config.toml name them; they come in a later version"),
+            self._place("HTTP", "no endpoints yet: [[http]] in config.toml, with a later version"),
+            self._place("POSTGRESQL", "no servers yet: [[postgres]] in config.toml, with a later version"),
         ]
 
     def _place(self, name: str, text: str) -> Line:

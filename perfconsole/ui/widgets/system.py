@@ -12,7 +12,7 @@ from perfconsole.ui.meters import Meter, meters
 from perfconsole.ui.spark import Limits, Track, put_spark, scale_top
 from perfconsole.ui.widgets.pane import Pane
 
-_LABEL, _VALUE = 10, 8
+_LABEL, _VALUE = 12, 8
 
 
 class SystemPane(Pane, can_focus=True):
@@ -40,15 +40,23 @@ class SystemPane(Pane, can_focus=True):
         elif len(rows) > height - 1:
             kept = {id(meter) for meter in sorted(rows, key=lambda meter: meter.rank)[: height - 1]}
             rows = [meter for meter in rows if id(meter) in kept]
-        window = units.duration(self.console_app.window_s).removesuffix("00s")
-        title = self.title_line("SYSTEM", f"last {window}  now")
+        title = self._title(width)
         if not rows:
             return [title, self.line().gap().put(f"collecting{self.look.glyphs.ellipsis}", "dim")]
         return [title, *(self._row(state, meter, width) for meter in rows)]
 
+    def _title(self, width: int) -> Line:
+        title = self.title_line("SYSTEM")
+        end = _LABEL + self._cells(width)
+        window = f"last {units.duration(self.console_app.window_s).removesuffix('00s')}"
+        return title.to(end - len(window)).put(window, "dim").put("now", "dim", _VALUE, right=True)
+
+    def _cells(self, width: int) -> int:
+        """Cells of a sparkline."""
+        return width - _LABEL - _VALUE - 2 - _detail(width)
+
     def _row(self, state: State, meter: Meter, width: int) -> Line:
-        detail = 44 if width >= 116 else 30 if width >= 72 else 0
-        cells = width - _LABEL - _VALUE - 2 - (detail + 2 if detail else 0)
+        cells = self._cells(width)
         definition = meter.series.definition
         severity = self._severity(state, definition)
         stale = state.at - meter.series.ring.last > 3 * meter.series.ring.interval_s
@@ -62,8 +70,8 @@ class SystemPane(Pane, can_focus=True):
         sign = self.look.glyph(severity) + " " if severity else ""
         value = f"{sign}{meter.value}"
         line.put(value, "stale" if stale else f"{severity}" if severity else "foreground", _VALUE, right=True)
-        if detail:
-            line.gap(2).put(meter.detail, "dim", detail)
+        if _detail(width):
+            line.gap(2).put(meter.detail, "dim", _detail(width) - 1)
         return line
 
     def _severity(self, state: State, definition: SeriesDef) -> str:
@@ -74,3 +82,8 @@ class SystemPane(Pane, can_focus=True):
         rules = state.stream.rules if state.stream else ()
         covering = [rule for rule in rules if rule.above and rule.covers(definition)]
         return tuple((rule.limit, rule.severity) for rule in sorted(covering, key=lambda rule: rule.limit))
+
+
+def _detail(width: int) -> int:
+    """Cells for the words beside a value."""
+    return 44 if width >= 116 else 31 if width >= 72 else 0

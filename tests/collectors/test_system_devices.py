@@ -124,3 +124,12 @@ def test_open_files(machine):
     assert values("fd.open") == 400
     assert values("fd.utilization") == pytest.approx(0.4)
     assert values("uptime") == 964.4
+
+
+def test_a_link_that_changes_its_speed_is_noticed_within_half_a_minute(machine):
+    collector = machine.collector()
+    machine.run(collector)
+    machine.write("sys/class/net/eth0/speed", "100\n")
+    speeds = [machine.run(collector)("network.speed", interface="eth0") for _ in range(15)]
+    assert speeds[0] == 125e6
+    assert speeds[-1] == 12.5e6

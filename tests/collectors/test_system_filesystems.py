@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from math import isnan, nan
 from pathlib import Path
@@ -294,3 +295,15 @@ def test_a_real_read_only_mount(tmp_path):
         if name == "system.filesystem.read_only":
             assert float(value) == 1
     assert str(point) not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_an_answer_after_the_end_is_dropped_quietly(mounted, monkeypatch):
+    release, complaints = Event(), []
+    monkeypatch.setattr(threading, "excepthook", complaints.append)
+    collector = mounted(("0:7", "/dead", "nfs4"), statvfs=lambda point: release.wait(30))
+    asyncio.run(collector.run("host", at(1), ()))
+    (stuck,) = [thread for thread in threading.enumerate() if thread.name == "statvfs"]
+    release.set()
+    stuck.join(5)
+    assert not stuck.is_alive()
+    assert not complaints

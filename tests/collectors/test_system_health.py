@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from perfconsole.collectors.system.files import Files
+
 # Which metrics stand on which file.
 OWN = {
     "proc/stat": "cpu.utilization cpu.iowait.ratio cpu.steal.ratio cpu.time cpu.logical.count",
@@ -79,3 +81,11 @@ def test_closing_gives_the_descriptors_back(machine):
     assert open_files() > before
     collector.close()
     assert open_files() == before
+
+
+def test_a_kernel_file_that_comes_page_by_page_is_read_to_its_end():
+    files = Files()
+    content = files.read("/proc/self/maps")
+    files.close()
+    assert len(content) > 2 * 4096
+    assert content.splitlines()[-1] == Path("/proc/self/maps").read_bytes().splitlines()[-1]

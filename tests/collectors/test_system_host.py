@@ -204,11 +204,11 @@ def test_a_run_costs_about_a_millisecond(collector):
             before = time.thread_time()
             await collector.run("host", now(), ())
             costs.append(time.thread_time() - before)
-        return sorted(costs)[len(costs) // 2]
+        return sorted(costs)
 
-    median_s = asyncio.run(cost())
-    print(f"system collector: {median_s * 1e3:.2f} ms of CPU a run")
-    assert median_s < 0.003  # 0.4 to 0.6 ms on the machine it was written on
+    costs = asyncio.run(cost())
+    print(f"system collector: {costs[len(costs) // 2] * 1e3:.2f} ms of CPU a run")
+    assert costs[0] < 0.002  # 0.4 to 0.6 ms where it was written; the cheapest, for the others are the neighbours' doing
 
 
 def test_no_rate_made_of_its_counters_is_negative(collector):

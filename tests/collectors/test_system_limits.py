@@ -164,3 +164,17 @@ def test_a_real_quota_is_what_a_busy_loop_fills_and_is_throttled_at():
     assert values["system.cpu.utilization {}"] > 0.8
     assert values["system.cpu.throttled.ratio {}"] > 0.5
     assert values["system.cpu.throttled.time {}"] > 0.1
+
+
+def test_when_another_level_comes_to_bind_its_counters_are_not_compared_with_the_old_ones(machine):
+    machine.write("proc/self/cgroup", "0::/box/inner\n")
+    machine.write("sys/fs/cgroup/box/inner/cpu.max", "max 100000\n")
+    machine.write("sys/fs/cgroup/box/inner/cpu.stat", "usage_usec 9000000\nnr_periods 900\nnr_throttled 800\nthrottled_usec 5\n")
+    unified_cpu(machine, "50000 100000\n", 1_000_000, 100, 10, 0)
+    collector = machine.collector(interval_s=15.0)
+    machine.run(collector)
+    machine.write("sys/fs/cgroup/box/inner/cpu.max", "20000 100000\n")
+    values = machine.run(collector, after_s=31.0)
+    assert values("cpu.limit") == pytest.approx(0.2)
+    assert isnan(values("cpu.utilization"))
+    assert isnan(values("cpu.throttled.ratio"))

@@ -148,3 +148,24 @@ def test_a_limit_that_is_set_later_is_noticed(machine):
     machine.write("proc/self/cgroup", "0::/late\n")
     unified(machine, "late", memory_max="1048576\n", memory_current="524288\n", memory_stat="inactive_file 0\n")
     assert machine.run(collector, after_s=31.0)("memory.limit") == 1048576
+
+
+def test_of_equal_limits_the_outer_one_binds_for_it_is_shared(machine):
+    machine.write("proc/self/cgroup", "0::/pod/box\n")
+    unified(machine, "pod/box", memory_max="1048576\n", memory_current="262144\n", memory_stat="inactive_file 0\n")
+    unified(machine, "pod", memory_max="1048576\n", memory_current="786432\n", memory_stat="inactive_file 0\n")
+    assert machine.run(machine.collector())("memory.utilization") == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_of_two_mounts_the_one_that_shows_more_of_the_way_up_is_walked(machine, swapped):
+    rows = [
+        "35 31 0:32 /pods/box /sys/fs/cgroup/narrow rw - cgroup cgroup rw,memory\n",
+        "36 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n",
+    ]
+    machine.write("proc/self/mountinfo", "".join(reversed(rows) if swapped else rows))
+    machine.write("proc/self/cgroup", "4:memory:/pods/box\n")
+    machine.write("sys/fs/cgroup/narrow/memory.limit_in_bytes", "9223372036854771712\n")
+    v1_memory(machine, "/pods/box", 9223372036854771712)
+    v1_memory(machine, "/pods", 100 * 2**20, 50 * 2**20)
+    assert machine.run(machine.collector())("memory.limit") == 100 * 2**20

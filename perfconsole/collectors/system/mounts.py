@@ -42,7 +42,7 @@ def from_mountinfo(content: bytes, wanted: Globs) -> list[Filesystem]:
     """The filesystems of ``/proc/self/mountinfo``, by mount point.
 
     What is mounted over something hides it. Of several mounts of one device (bind mounts, a container's volumes) the one with the shortest
-    path stands for all, unless others are asked for by name.
+    path stands for all. Where mounts are asked for by name, these and only these are given, whatever they are.
     """
     top = {mount.point: mount for mount in mountinfo.parse(content)}
     named, others = [], []
@@ -54,7 +54,7 @@ def from_mountinfo(content: bytes, wanted: Globs) -> list[Filesystem]:
             named.append(mount)
         elif _is_real(mount):
             others.append(mount)
-    chosen = [*named, *_folded(others, {mount.device for mount in named})]
+    chosen = [*named, *_folded(others)]
     return [
         Filesystem(mount.id, mount.point, mount.source, mount.read_only, mount.type in _MEMORY and mount not in named)
         for mount in sorted(chosen, key=lambda mount: mount.point)
@@ -73,10 +73,10 @@ def _is_real(mount: mountinfo.Mount) -> bool:
     return mount.type not in _PSEUDO and mount.type not in _IMAGES and mount.point not in _INJECTED
 
 
-def _folded(mounts: Iterable[mountinfo.Mount], taken: set[bytes]) -> list[mountinfo.Mount]:
+def _folded(mounts: Iterable[mountinfo.Mount]) -> list[mountinfo.Mount]:
     best: dict[bytes, mountinfo.Mount] = {}
     for mount in mounts:
         held = best.get(mount.device)
-        if mount.device not in taken and (held is None or (len(mount.point), mount.point) < (len(held.point), held.point)):
+        if held is None or (len(mount.point), mount.point) < (len(held.point), held.point):
             best[mount.device] = mount
     return list(best.values())

@@ -13,8 +13,11 @@ from types import FrameType, TracebackType
 from typing import ClassVar, Self, TextIO
 
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[H\x1b[2J"
-_LEAVE = "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1004l\x1b[?2004l\x1b[?2026l\x1b[<u\x1b[?7h\x1b[?1049l\x1b[?25h"
-"""All that Textual or we may have switched on, off again: mouse, focus, paste, synchronised output, keyboard, wrapping, screen, cursor."""
+_LEAVE = (
+    "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l\x1b[?1004l\x1b[?2004l\x1b[?2026l\x1b[?2048l"
+    "\x1b[<u\x1b[?7h\x1b[?1049l\x1b[?25h"
+)
+"""All that Textual or we may have switched on, off again: mouse, focus, paste, synchronised output, resizing, keyboard, wrapping, screen, cursor."""
 
 _LOCAL_FLAGS = 3
 
@@ -46,7 +49,7 @@ class Terminal:
 
     def __enter__(self) -> Self:
         atexit.register(self.leave)
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, self._ended)
         quiet = termios.tcgetattr(self._fd)
         quiet[_LOCAL_FLAGS] &= ~termios.ECHO
@@ -86,7 +89,7 @@ class Terminal:
                 os.set_blocking(2, blocking)
 
     def _ended(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  a signal handler's arguments
-        """SIGTERM or SIGHUP before Textual listens."""
+        """A signal before Textual listens."""
         sys.exit(128 + number)
 
 

@@ -31,14 +31,14 @@ class Outlet(threading.Thread):
         lost: Something was dropped: what is on the screen is no longer what was painted.
     """
 
-    def __init__(self, fd: int, encoding: str) -> None:
+    def __init__(self, fd: int, encoding: str, written: int = 0) -> None:
         super().__init__(name="terminal", daemon=True)
         self._fd = fd
         self._encoding = encoding
         self._waiting: deque[str] = deque()
         self._bell = threading.Semaphore(0)
         self._stopped = False
-        self.written = 0
+        self.written = written
         self.lost = False
 
     @property
@@ -91,8 +91,16 @@ class ConsoleDriver(LinuxDriver):
         super().__init__(*args, **options)
         stream = sys.__stderr__
         assert stream is not None
-        self.outlet = Outlet(stream.fileno(), stream.encoding)
+        self._place = (stream.fileno(), stream.encoding)
+        self.outlet = Outlet(*self._place)
         self.outlet.start()
+
+    def start_application_mode(self) -> None:
+        """Take the terminal; again after a stop (ctrl+z), for which the outlet had been closed."""
+        if not self.outlet.is_alive():
+            self.outlet = Outlet(*self._place, self.outlet.written)
+            self.outlet.start()
+        super().start_application_mode()
 
     def write(self, data: str) -> None:
         """Write without ever blocking the event loop."""

@@ -52,6 +52,8 @@ class Segment:
         Raises:
             OSError: When it cannot be written; the segment then takes no more, and `close` leaves what was flushed before.
         """
+        if not self.header.length:  # from its first bytes on the file is seen to be a recording
+            os.pwrite(self.fd, self.header.encode(), self._offset)
         self._ready.append(self._stream.finish() if finish else self._stream.flush())
         data = memoryview(b"".join(self._ready))
         at = self._offset + HEADER_BYTES + self.header.length

@@ -8,8 +8,12 @@ from math import nan
 from typing import ClassVar, Final, NamedTuple
 
 from msgspec import Struct
+from rich.color import ColorSystem
+from rich.console import RenderableType
+from textual._compositor import ChopsUpdate
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 
 from perfconsole.config.actions import Action
 from perfconsole.config.themes import ThemeSpec
@@ -19,6 +23,7 @@ from perfconsole.core.ports import Source, Watch
 from perfconsole.core.series import HELD_S
 from perfconsole.core.state import State
 from perfconsole.ui.driver import BUSY, ConsoleDriver, Outlet
+from perfconsole.ui.emit import Changes, Pen
 from perfconsole.ui.keymap import Keymap
 from perfconsole.ui.look import Abilities, Look
 from perfconsole.ui.pump import Pump
@@ -72,7 +77,10 @@ class ConsoleApp(App[int]):
     """
     TITLE = "perfconsole"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "leave", "Quit", show=False, priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "leave", "Quit", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", "Back to the shell", show=False, priority=True),
+    ]
     MODES = {"operations": OperationsScreen, "processes": ProcessesScreen}
 
     def __init__(self, source: Source, settings: Settings) -> None:
@@ -86,6 +94,7 @@ class ConsoleApp(App[int]):
         self.look = Look(settings.theme, settings.abilities)
         self.keymap = Keymap(settings.keys)
         self.pump = Pump(source, self._show)
+        self._pen = Pen(self.console._color_system or ColorSystem.TRUECOLOR)  # noqa: SLF001  what Textual's strips ask it for, too
         self._behind = False
         self._watch = Watch()
         self._draining = False
@@ -100,7 +109,7 @@ class ConsoleApp(App[int]):
         """Open the first screen and the source."""
         loop = asyncio.get_running_loop()
         if not self.is_headless:
-            for number in (signal.SIGTERM, signal.SIGHUP):
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
                 loop.add_signal_handler(number, self.exit, 128 + number)
 
         def wake() -> None:
@@ -160,6 +169,12 @@ class ConsoleApp(App[int]):
             return
         for console in self._console_screens():
             console.show(self.state)
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Send only what changed; see `perfconsole.ui.emit`."""
+        if isinstance(renderable, ChopsUpdate):
+            renderable = Changes(renderable, self._pen)
+        super()._display(screen, renderable)
 
     @property
     def _outlet(self) -> Outlet | None:

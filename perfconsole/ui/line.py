@@ -89,14 +89,20 @@ def placed(strip: Strip) -> Iterator[tuple[int, str, Style | None]]:
 
 def changed(old: Strip, new: Strip) -> Spans:
     """The columns (from, to) at which a line differs from what was there; near ones joined."""
-    before = set(placed(old))
+    before = {(x, style, len(text)): text for x, text, style in placed(old)}
     spans: Spans = []
     for x, text, style in placed(new):
-        if (x, text, style) in before:
+        was = before.get((x, style, len(text)))
+        if was == text:
             continue
-        end = x + (len(text) if text.isascii() else cell_len(text))
-        if spans and x - spans[-1][1] < _NEAR:
+        if was is not None and text.isascii() and was.isascii():
+            first = next(i for i in range(len(text)) if text[i] != was[i])
+            last = next(i for i in range(len(text), 0, -1) if text[i - 1] != was[i - 1])
+            start, end = x + first, x + last
+        else:
+            start, end = x, x + (len(text) if text.isascii() else cell_len(text))
+        if spans and start - spans[-1][1] < _NEAR:
             spans[-1] = (spans[-1][0], end)
         else:
-            spans.append((x, end))
+            spans.append((start, end))
     return spans

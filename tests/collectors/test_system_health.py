@@ -51,13 +51,15 @@ def test_odd_content_is_survived_and_takes_at_most_its_part_along(machine, path,
 
 
 def test_trouble_is_told_once_and_so_is_its_end(machine):
-    machine.remove("proc/pressure/io")
+    for resource in ("cpu", "memory", "io"):
+        machine.remove(f"proc/pressure/{resource}")
     collector = machine.collector()
     (health,) = machine.run(collector).result.health
-    assert (health.state, health.target) == ("off", str(machine.root / "proc/pressure/io"))
+    assert (health.state, health.target) == ("off", str(machine.root / "proc/pressure"))
     assert "psi=1" in health.fix
     assert not machine.run(collector).result.health
-    machine.write("proc/pressure/io", "some avg10=1.00 avg60=0.00 avg300=0.00 total=1\n")
+    for resource in ("cpu", "memory", "io"):
+        machine.write(f"proc/pressure/{resource}", "some avg10=1.00 avg60=0.00 avg300=0.00 total=1\n")
     (health,) = machine.run(collector).result.health
     assert health.state == "ok"
     assert not machine.run(collector).result.health

@@ -84,7 +84,9 @@ class SystemCollector:
         for part in self._parts:
             values += _read(part, step_s, troubles)
         for path, error in self._files.failed.items():
-            troubles[path] = _trouble(path, error)
+            # A kernel without PSI lacks three files, which is one thing to tell.
+            subject = path.rpartition("/")[0] if "/pressure/" in path else path
+            troubles[subject] = _trouble(subject, error)
         pieces = tuple(part.series for part in self._parts)
         if len(pieces) != len(self._pieces) or any(new is not old for new, old in zip(pieces, self._pieces, strict=True)):
             self._pieces = pieces
@@ -125,7 +127,7 @@ def _read(part: Part, step_s: float, troubles: dict[str, tuple[str, str, str]]) 
 
 def _trouble(path: str, error: OSError) -> tuple[str, str, str]:
     """State, error and fix for a file that cannot be read."""
-    if "/pressure/" in path and error.errno in (ENOENT, EOPNOTSUPP):
+    if path.endswith("/pressure") and error.errno in (ENOENT, EOPNOTSUPP):
         return "off", f"{path}: this kernel keeps no pressure statistics", "boot with psi=1 (kernel 4.20 or later, CONFIG_PSI)"
     if error.errno in (EACCES, EPERM):
         return "denied", f"{path}: {error.strerror}", f"let this user read {path}, or run perfconsole as one who may"

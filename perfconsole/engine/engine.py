@@ -15,6 +15,7 @@ from msgspec import Struct
 from perfconsole.core.alerts import AlertStage
 from perfconsole.core.errors import CollectorError, PerfconsoleError, RequestError
 from perfconsole.core.ports import Collector, Measured, Operation, Result, Sink, Slot, Watch
+from perfconsole.core.segment import KEYFRAME_POINTS
 from perfconsole.core.state import State
 from perfconsole.core.tables import Table, View
 from perfconsole.core.text import safe
@@ -230,7 +231,7 @@ class Engine:
             tick = msgspec.structs.replace(tick, alerts=alerts)
         self.state.apply(tick)
         for sink in self._sinks.values():
-            sink(self.state.keyframe(points=0) if sink.wants_keyframe else tick)
+            sink(self.state.keyframe(points=KEYFRAME_POINTS) if sink.wants_keyframe else tick)
         for box in self._boxes:
             box.put(tick)
 

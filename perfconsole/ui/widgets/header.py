@@ -63,11 +63,19 @@ class Header(Pane):
         line.put("SYS ", "dim").put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(2)
         banner = self.console_app.banner()
         if banner:
-            return line.put(banner, "accent")
+            line.put(banner, "accent")
+            return self._put_live(line)
         silent_s = self.console_app.silent_s()
         if silent_s:
             line.put(f"no data since {units.duration(silent_s)}", "stale")
         return line.to(max(line.x, line.width - len(right) - 1)).put(right, "dim")
+
+    def _put_live(self, line: Line) -> Line:
+        """While the past is looked at, what is the matter now."""
+        now = worst_first(self.console_app.pump.live.alerts.values())
+        if now:
+            line.gap(2).put(f"now {self.look.glyph(now[0].severity)} {len(now)}", now[0].severity)
+        return line
 
     def _right(self, state: State) -> str:
         uptime = state.value("system.uptime")

@@ -212,7 +212,7 @@ def _state_directory(config: str | None) -> Finding:
         configured = ""
     directory = places.state_dir(os.environ, configured)
     existing = next(path for path in (directory, *directory.parents) if _really_there(path))
-    if os.access(existing, os.W_OK | os.X_OK):
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         return Finding("files", "state directory", "ok", f"{directory}{'' if existing == directory else ' (made when needed)'}")
     return Finding("files", "state directory", "limited", f"{directory} cannot be written: nothing is recorded, and no action can be taken",
                    f'[history] dir = "/a/directory/of/yours", or chown {existing}')  # fmt: skip

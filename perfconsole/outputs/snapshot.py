@@ -109,7 +109,8 @@ def _alert(alert: Alert, state: State) -> dict[str, Any]:
         "labels": dict(alert.labels),
         "since": rfc3339(alert.since),
         "value": _known(state.value(alert.metric, **dict(alert.labels))),
-        "above" if alert.above else "below": alert.limit,
+        "limit": alert.limit,
+        "above": alert.above,
     }
 
 

@@ -76,7 +76,7 @@ def _processes(state: State) -> Iterator[str]:
     if table is None:
         return
     hidden = ", some hidden from this user" if table.hidden else ""
-    yield f"{'PID':>8} {'USER':<12} {'CPU':>6} {'MEMORY':>7}  COMMAND   ({table.total} processes{hidden})"
+    yield f"{'PID':>8} {'USER':<12} {'CPU':>6} {'MEMORY':>7}  COMMAND   ({table.total} processes{hidden}; 100% is one core)"
     for row in table.rows[:TOP]:
         yield _process(row)
 

@@ -1,0 +1,71 @@
+"""``snapshot`` on this machine: against the kernel, as JSON, and with its exit codes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ALWAYS = '[alerts]\ndefaults = false\n[[alert]]\nname = "up"\nseverity = "{}"\nmetric = "system.uptime"\nabove = "1s"\n'
+NEVER = "[alerts]\ndefaults = false\n"
+
+
+@pytest.fixture
+def snapshot(perfconsole):
+    return lambda *args: perfconsole("snapshot", *args)
+
+
+def test_json_holds_what_the_contract_says(snapshot, config_file):
+    config_file(NEVER)
+    ran = snapshot("--json")
+    document = json.loads(ran.out)
+    assert (ran.code, ran.err) == (0, "")
+    assert (document["schema"], document["host"], document["alerts"]) == ("perfconsole.snapshot/1", os.uname().nodename, [])
+    assert document["generated_at"].endswith("Z")
+    metrics = {(metric["name"], *metric["labels"].values()): metric for metric in document["metrics"]}
+    uptime = metrics["system.uptime",]
+    assert (uptime["unit"], uptime["kind"]) == ("s", "gauge")
+    assert 0 <= float(Path("/proc/uptime").read_text().split()[0]) - uptime["value"] < 20
+    idle = metrics["system.cpu.time", "idle"]
+    assert idle["kind"] == "counter"
+    assert idle["rate"] >= 0
+    assert 0 <= metrics["system.cpu.utilization",]["value"] <= 1
+    assert {source["name"] for source in document["sources"]} >= {"system", "processes"}
+    assert all(source["state"] == "ok" for source in document["sources"] if source["name"] in {"system", "processes"})
+
+
+def test_a_busy_process_is_seen_with_its_share_of_a_core(snapshot):
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            document = json.loads(snapshot("--json").out)
+        finally:
+            busy.kill()
+    (process,) = [process for process in document["processes"] if process["pid"] == busy.pid]
+    assert set(process) == {"pid", "start_time", "name", "user", "state", "cpu_ratio", "memory_bytes", "threads", "read_bytes_s",
+                            "write_bytes_s", "unit", "command"}  # fmt: skip
+    assert process["cpu_ratio"] > 0.2
+    assert process["memory_bytes"] > 2**20
+    assert "while True" in process["command"]
+
+
+@pytest.mark.parametrize(
+    ("severity", "args", "code"),
+    [("critical", (), 0), ("critical", ("--fail-on", "warning"), 2), ("critical", ("--fail-on", "critical"), 2),
+     ("warning", ("--fail-on", "warning"), 1), ("warning", ("--fail-on", "critical"), 0), ("info", ("--fail-on", "warning"), 0)],
+)  # fmt: skip
+def test_the_exit_code_is_a_severity_only_when_asked(snapshot, config_file, severity, args, code):
+    config_file(ALWAYS.format(severity))
+    ran = snapshot(*args)
+    assert ran.code == code
+    assert f"{'CRIT' if severity == 'critical' else 'WARN' if severity == 'warning' else 'INFO'}  uptime" in ran.out
+
+
+def test_text_reads_from_the_top(snapshot, config_file):
+    config_file(NEVER)
+    lines = snapshot().out.splitlines()
+    assert lines[0].startswith(os.uname().nodename)
+    words = [line.split()[0] for line in lines if line]
+    assert words.index("CPU") < words.index("Load") < words.index("Memory") < words.index("Disk") < words.index("PID")
+    assert not any(char in line for line in lines for char in "\x1b\t")

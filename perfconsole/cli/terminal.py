@@ -17,7 +17,7 @@ _LEAVE = (
     "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l\x1b[?1004l\x1b[?2004l\x1b[?2026l\x1b[?2048l"
     "\x1b[<u\x1b[?7h\x1b[?1049l\x1b[?25h"
 )
-"""All that Textual or we may have switched on, off again: mouse, focus, paste, synchronised output, resizing, keys, wrapping, screen, cursor."""
+"""All that Textual or we may have switched on, off again: mouse, focus, paste, synchronised output, resizing, keys, wrapping, screen."""
 
 _LOCAL_FLAGS = 3
 

@@ -99,6 +99,7 @@ class ConsoleDriver(LinuxDriver):
         """Take the terminal; again after a stop (ctrl+z), for which the outlet had been closed."""
         if not self.outlet.is_alive():
             self.outlet = Outlet(*self._place, self.outlet.written)
+            self.outlet.lost = True  # the shell has had the screen: what was painted is not there any more
             self.outlet.start()
         super().start_application_mode()
 

@@ -4,12 +4,10 @@ import gc
 import os
 import sys
 import threading
-from argparse import Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from perfconsole.cli.dispatch import notice
-from perfconsole.cli.parser import USAGE
+from perfconsole.cli.dispatch import USAGE, notice
 from perfconsole.cli.settings import settle
 from perfconsole.cli.terminal import Terminal
 from perfconsole.config import actions, themes
@@ -20,6 +18,8 @@ from perfconsole.core.ports import Source
 from perfconsole.core.text import safe
 
 if TYPE_CHECKING:
+    from argparse import Namespace  # not needed, and not imported, by a console without options
+
     from perfconsole.ui.app import ConsoleApp, Settings
 
 _NO_TERMINAL: Final = "the console needs a terminal for input and output; without one use `perfconsole snapshot`"
@@ -27,7 +27,7 @@ _SWITCH_INTERVAL_S: Final = 0.001
 """A key waits for the interpreter lock at most this long while a scan runs: with the default 5 ms the 95th percentile is 11.5 ms."""
 
 
-def run(args: Namespace) -> int:
+def run(args: "Namespace") -> int:
     """Open the console over this machine; 0 when it was quit, 128 + n when signal n ended it."""
     loaded, theme = _settled(args)
     if args.record and os.path.lexists(args.record):
@@ -57,7 +57,7 @@ def run(args: Namespace) -> int:
         engine.stop()
 
 
-def replay(args: Namespace) -> int:
+def replay(args: "Namespace") -> int:
     """Open the console over a recording."""
     loaded, theme = _settled(args)
     from perfconsole.sources.replay import ReplaySource
@@ -73,12 +73,12 @@ def replay(args: Namespace) -> int:
     return _run(_app(source, _settings(loaded, theme), args), mouse=loaded.config.console.mouse)
 
 
-def _settled(args: Namespace) -> tuple[Loaded, LoadedTheme]:
+def _settled(args: "Namespace") -> tuple[Loaded, LoadedTheme]:
     loaded = settle(args)
     return loaded, themes.load_theme(loaded.config.console.theme, env=os.environ)
 
 
-def _app(source: Source, settings: "Settings", args: Namespace, started: Callable[[], None] | None = None) -> "ConsoleApp":
+def _app(source: Source, settings: "Settings", args: "Namespace", started: Callable[[], None] | None = None) -> "ConsoleApp":
     from perfconsole.ui.app import ConsoleApp
 
     def reload() -> "Settings":

@@ -2,16 +2,20 @@
 
 import os
 import sys
-from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
-from typing import Final
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Final
 
-from perfconsole.cli.parser import USAGE, build
 from perfconsole.core.errors import ConfigError, PerfconsoleError
 
+if TYPE_CHECKING:
+    from argparse import Namespace
+
 UNMEASURED: Final = 3
+USAGE: Final = 64
+"""Exit code for usage and configuration, as sysexits(3) has it."""
 _ELSEWHERE: Final = {"replay": ("console", "replay")}
 """Commands whose function is not `run` of the module of their name."""
 
@@ -29,7 +33,7 @@ def dispatch(argv: Sequence[str]) -> int:
         if isinstance(stream, TextIOWrapper):  # a closed descriptor has none
             stream.reconfigure(errors="replace")  # a locale without the glyph shows ? and goes on
     try:
-        code = _run(build().parse_args(list(argv)))
+        code = _run(_parsed(argv))
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -41,7 +45,16 @@ def dispatch(argv: Sequence[str]) -> int:
     return code
 
 
-def _run(args: Namespace) -> int:
+def _parsed(argv: Sequence[str]) -> "Namespace | SimpleNamespace":
+    """The arguments. Without any it is the console, and argparse (15 ms of the 200 until its first numbers) is not imported."""
+    if not argv:
+        return SimpleNamespace(command="console", config=None, interval=None, theme=None, read_only=None, record=None, no_record=False)
+    from perfconsole.cli.parser import build
+
+    return build().parse_args(list(argv))
+
+
+def _run(args: "Namespace | SimpleNamespace") -> int:
     module, function = _ELSEWHERE.get(args.command, (args.command, "run"))
     try:
         return int(getattr(import_module(f"perfconsole.cli.{module}"), function)(args))

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 from perfconsole import __version__
-
-USAGE: Final = 64
-"""Exit code for usage and configuration, as sysexits(3) has it."""
+from perfconsole.cli.dispatch import USAGE
 
 _EXAMPLES: Final = """\
 examples:

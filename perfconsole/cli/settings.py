@@ -1,7 +1,7 @@
 """The configuration a command works with: the file in use, and over it what the command line says."""
 
 import os
-from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -9,8 +9,11 @@ from perfconsole.config.load import Loaded, load
 from perfconsole.config.schema import INTERVAL, Config, Console
 from perfconsole.core.errors import ConfigError
 
+if TYPE_CHECKING:  # argparse takes 15 ms, which a console without options need not wait for
+    from argparse import Namespace
 
-def settle(args: Namespace) -> Loaded:
+
+def settle(args: "Namespace") -> Loaded:
     """Load the configuration and apply the options of the command line.
 
     Args:
@@ -23,7 +26,7 @@ def settle(args: Namespace) -> Loaded:
     return loaded._replace(config=_applied(loaded.config, args))
 
 
-def _applied(config: Config, args: Namespace) -> Config:
+def _applied(config: Config, args: "Namespace") -> Config:
     changes: dict[str, object] = {}
     if getattr(args, "interval", None) is not None:
         changes["interval_s"] = _interval_s(args.interval)

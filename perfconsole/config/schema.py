@@ -10,12 +10,11 @@ from perfconsole.config.kinds import Kind
 INTERVAL: Final = kinds.duration(0.5, 3600.0)
 """Not under the engine's beat; over an hour nothing would be live any more."""
 
-PROCESS_COLUMNS: Final = {
-    "pid": "pid", "user": "user", "state": "state", "cpu": "cpu", "time": "cpu_s", "memory": "memory_bytes", "pss": "pss_bytes",
-    "threads": "threads", "nice": "nice", "read": "read_bytes_s", "write": "write_bytes_s", "files": "fds", "started": "started",
-    "unit": "unit", "name": "name", "command": "command",
-}  # fmt: skip
-"""Columns as people write them, and the fields of `core.tables.ProcessRow` they show."""
+PROCESS_COLUMNS: Final = (
+    "pid", "user", "state", "cpu", "time", "memory", "pss", "threads", "nice", "read", "write", "files", "started", "unit", "name",
+    "command",
+)  # fmt: skip
+"""Columns of the process table as people write them."""
 
 SCREENS: Final = ("operations", "processes")
 
@@ -67,7 +66,7 @@ class Processes(Struct, frozen=True, kw_only=True):
     """The table of processes."""
 
     columns: Annotated[
-        tuple[str, ...], _key(kinds.choices(tuple(PROCESS_COLUMNS)), f"Columns, of: {' '.join(PROCESS_COLUMNS)}; empty: those that fit.")
+        tuple[str, ...], _key(kinds.choices(PROCESS_COLUMNS), f"Columns, of: {' '.join(PROCESS_COLUMNS)}; empty: those that fit.")
     ] = ()
     sort: Annotated[str, _key(kinds.choice(*PROCESS_COLUMNS), "The column to sort by.")] = "cpu"
     tree: Annotated[bool, _key(kinds.SWITCH, "Begin with the tree of parents and children.")] = False

@@ -198,6 +198,35 @@ def test_doctor_tells_an_ordinary_user_what_is_hidden_and_the_fix():
     assert (user["state"], io["state"], io["fix"]) == ("limited", "limited", "run as root")
 
 
+def unshared(flags, setup):
+    """Run checks as nobody in namespaces of their own; skips where none may be made."""
+    code = (
+        "import json, os\nfrom perfconsole.cli import checks\nfrom perfconsole.config import load\n"
+        "os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534)\n"
+        "print(json.dumps([f._asdict() for f in (checks._processes(), checks._namespace())]))"
+    )
+    command = ["unshare", *flags, "sh", "-c", f'{setup} && exec "$@"', "sh", sys.executable, "-c", code]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=20, check=False)
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if done.returncode:
+        pytest.skip(f"no namespaces here: {done.stderr.decode()[-200:]}")
+    return json.loads(done.stdout)
+
+
+def test_doctor_sees_hidepid_and_names_the_group_that_mends_it():
+    processes, _ = unshared(["-m"], "mount -t proc -o hidepid=2,gid=4242 proc /proc")
+    assert processes["state"] == "limited"
+    assert "hidepid=" in processes["found"]
+    assert processes["fix"].startswith("add this user to the group with gid 4242")
+
+
+def test_doctor_sees_that_it_is_in_a_container():
+    _, namespace = unshared(["-p", "-f", "--mount-proc"], "true")
+    assert (namespace["state"], namespace["found"]) == ("limited", "only the processes of this container")
+
+
 # Everything -----------------------------------------------------------------------------------------------------------------------
 
 

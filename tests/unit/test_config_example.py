@@ -68,3 +68,10 @@ def test_the_json_schema_describes_what_people_write(uncommented):
             assert value in properties[key].get("enum", [value]), key
     assert definitions["AlertRule"]["required"] == ["name", "severity", "metric"]
     assert msgspec.json.encode(schema)
+
+
+def test_the_columns_that_may_be_written_are_those_the_screen_has():
+    from perfconsole.config.schema import PROCESS_COLUMNS
+    from perfconsole.ui.columns import COLUMNS
+
+    assert set(PROCESS_COLUMNS) == set(COLUMNS)

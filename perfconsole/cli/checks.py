@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from perfconsole.config import places
+from perfconsole.config.abilities import abilities
 from perfconsole.config.load import load
 from perfconsole.core.errors import ConfigError
 from perfconsole.core.text import safe
@@ -129,7 +130,7 @@ def _kernel_log() -> Finding:
 
 def terminal(env: Mapping[str, str]) -> list[Finding]:
     """What the terminal is known to be able to do; nothing is asked of it."""
-    return [_tty(), _size(), _colours(env), _encoding(), _between(env)]
+    return [_tty(), _size(), _colours(env), _characters(env), _between(env)]
 
 
 def _tty() -> Finding:
@@ -149,31 +150,21 @@ def _size() -> Finding:
 
 
 def _colours(env: Mapping[str, str]) -> Finding:
-    term = env.get("TERM", "")
-    facts = f"(TERM={safe(term, 40) or 'unset'} COLORTERM={safe(env.get('COLORTERM', ''), 40) or 'unset'})"
-    if "NO_COLOR" in env:
-        return Finding("terminal", "colours", "ok", f"none: NO_COLOR is set {facts}")
-    if env.get("COLORTERM") in {"truecolor", "24bit"} or term.endswith("-direct"):
-        return Finding("terminal", "colours", "ok", f"true colour {facts}")
-    if term in {"", "dumb"}:
-        return Finding("terminal", "colours", "limited", f"none {facts}", "set TERM to what the terminal is, such as xterm-256color")
-    amount = "256" if "256" in term else "16"
-    return Finding("terminal", "colours", "limited", f"{amount} {facts}", "export COLORTERM=truecolor, if the terminal can do it")
+    facts = " ".join(f"{name}={safe(env.get(name, ''), 40) or 'unset'}" for name in ("TERM", "COLORTERM"))
+    amount = abilities(env).colours
+    if amount == 0:
+        return Finding("terminal", "colours", "ok", f"none: NO_COLOR is set ({facts})")
+    if amount > 256:
+        return Finding("terminal", "colours", "ok", f"true colour ({facts})")
+    return Finding("terminal", "colours", "limited", f"{amount} ({facts})", "export COLORTERM=truecolor, if the terminal can do it")
 
 
-def _encoding() -> Finding:
-    import locale
-
-    encoding = locale.getpreferredencoding(do_setlocale=False)
-    if encoding.lower().replace("-", "") == "utf8" and os.environ.get("TERM") != "linux":
-        return Finding("terminal", "characters", "ok", encoding)
-    return Finding(
-        "terminal",
-        "characters",
-        "limited",
-        f"{encoding}: drawn with ASCII",
-        "a UTF-8 locale, such as LANG=C.UTF-8, and a terminal that shows it",
-    )
+def _characters(env: Mapping[str, str]) -> Finding:
+    locale = next((f"{name}={safe(env[name], 40)}" for name in ("LC_ALL", "LC_CTYPE", "LANG") if env.get(name)), "no locale is set")
+    if not abilities(env).ascii:
+        return Finding("terminal", "characters", "ok", f"all ({locale})")
+    fix = "a UTF-8 locale, such as LANG=C.UTF-8, and a terminal that shows it; or [console] ascii = false"
+    return Finding("terminal", "characters", "limited", f"ASCII only ({locale})", fix)
 
 
 def _between(env: Mapping[str, str]) -> Finding:

@@ -157,18 +157,26 @@ def test_doctor_tells_versions_sight_terminal_and_files(perfconsole):
         ({"COLORTERM": "truecolor"}, "colours", "true colour"),
         ({}, "colours", "256"),
         ({"TERM": "linux"}, "colours", "16"),
-        ({"TERM": "dumb"}, "colours", "none"),
-        ({"TERM": "linux"}, "characters", "UTF-8: drawn with ASCII"),
+        ({"LANG": "de_DE.UTF-8"}, "characters", "all (LANG=de_DE.UTF-8)"),
+        ({"LANG": "de_DE.ISO-8859-1"}, "characters", "ASCII only (LANG=de_DE.ISO-8859-1)"),
+        ({"TERM": "linux"}, "characters", "ASCII only"),
         ({"TMUX": "/tmp/x,1,0", "SSH_CONNECTION": "a b"}, "between", "tmux, ssh"),
     ],
 )
-def test_doctor_knows_the_terminal(monkeypatch, extra, name, found):
+def test_doctor_knows_the_terminal(extra, name, found):
     from perfconsole.cli import checks
 
-    env = {"TERM": "xterm-256color", **extra}
-    monkeypatch.setenv("TERM", env["TERM"])
-    by_name = {finding.name: finding for finding in checks.terminal(env)}
+    by_name = {finding.name: finding for finding in checks.terminal({"TERM": "xterm-256color", **extra})}
     assert found in by_name[name].found
+
+
+@pytest.mark.parametrize("term", ["", "linux", "dumb", "xterm", "xterm-256color", "tmux-256color", "foot", "screen"])
+@pytest.mark.parametrize("extra", [{}, {"NO_COLOR": ""}, {"COLORTERM": "truecolor"}, {"LC_ALL": "C"}, {"LANG": "C", "LC_CTYPE": "C.UTF-8"}])
+def test_doctor_and_the_screens_judge_a_terminal_alike(term, extra):
+    from perfconsole.config.abilities import abilities
+    from perfconsole.ui import look
+
+    assert abilities({"TERM": term, **extra}) == look.abilities({"TERM": term, **extra})
 
 
 def test_doctor_reports_a_wrong_configuration_and_goes_on(perfconsole, config_file):

@@ -15,7 +15,7 @@ def main() -> int:
     if argv == ["--version"]:
         from perfconsole import __version__
 
-        sys.stdout.write(f"perfconsole {__version__}\n")
+        print(f"perfconsole {__version__}")
         return 0
     if _QUIET.intersection(argv) or _COMMANDS.intersection(argv):
         from perfconsole.cli.dispatch import dispatch

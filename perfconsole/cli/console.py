@@ -11,6 +11,7 @@ from perfconsole.cli.dispatch import USAGE, notice
 from perfconsole.cli.settings import settle
 from perfconsole.cli.terminal import Terminal
 from perfconsole.config import actions, themes
+from perfconsole.config.abilities import abilities
 from perfconsole.config.load import Loaded
 from perfconsole.config.themes import LoadedTheme, ThemeSpec
 from perfconsole.core.errors import ConfigError, PerfconsoleError
@@ -89,7 +90,6 @@ def _app(source: Source, settings: "Settings", args: "Namespace", started: Calla
 
 def _settings(loaded: Loaded, theme: LoadedTheme) -> "Settings":
     from perfconsole.ui.app import Settings
-    from perfconsole.ui.look import abilities
 
     config = loaded.config
     can = abilities(os.environ, ascii_only=config.console.ascii)

@@ -102,6 +102,8 @@ class Engine:
         """Start collecting, on a thread of its own."""
         self._thread.start()
         self._ready.wait()
+        if self._loop is None or not self._thread.is_alive():
+            raise RuntimeError("the engine did not start")
 
     def stop(self) -> None:
         """Stop, and finish the sinks. Bounded: what hangs is left behind on its daemon thread."""
@@ -113,7 +115,10 @@ class Engine:
         self._sinks = {}
 
     def _thread_main(self) -> None:
-        asyncio.run(self._run())
+        try:
+            asyncio.run(self._run())
+        finally:
+            self._ready.set()  # whoever waits for the start is not left waiting
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()

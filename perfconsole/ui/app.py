@@ -15,6 +15,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from perfconsole.config.abilities import Abilities
 from perfconsole.config.actions import Action
 from perfconsole.config.themes import ThemeSpec
 from perfconsole.core import units
@@ -25,7 +26,7 @@ from perfconsole.core.state import State
 from perfconsole.ui.driver import BUSY, ConsoleDriver, Outlet
 from perfconsole.ui.emit import Changes, Pen
 from perfconsole.ui.keymap import Keymap
-from perfconsole.ui.look import Abilities, Look
+from perfconsole.ui.look import Look
 from perfconsole.ui.pump import Pump
 from perfconsole.ui.screens.base import ConsoleScreen
 from perfconsole.ui.screens.operations import OperationsScreen
@@ -72,9 +73,7 @@ class Settings(NamedTuple):
 class ConsoleApp(App[int]):
     """The console over any source of ticks."""
 
-    CSS = """
-    Screen { background: $background; }
-    """
+    CSS_PATH = ["styles/base.tcss", "styles/operations.tcss"]
     TITLE = "perfconsole"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -84,6 +83,7 @@ class ConsoleApp(App[int]):
     MODES = {"operations": OperationsScreen, "processes": ProcessesScreen}
 
     def __init__(self, source: Source, settings: Settings) -> None:
+        self.DEFAULT_MODE = settings.screen  # type: ignore[misc]  # else Textual makes, and paints, an empty screen first
         super().__init__(driver_class=ConsoleDriver)
         self.animation_level = "none"
         self.source = source
@@ -97,7 +97,7 @@ class ConsoleApp(App[int]):
         self._pen = Pen(self.console._color_system or ColorSystem.TRUECOLOR)  # noqa: SLF001  what Textual's strips ask it for, too
         self._behind = False
         self._watch = Watch()
-        self._draining = False
+        self._subscribed = False
         self.register_theme(textual_theme(settings.theme, plain=self.look.plain))
         self.theme = settings.theme.name
         for key in self.keymap.keys():  # noqa: SIM118  not a mapping
@@ -105,18 +105,22 @@ class ConsoleApp(App[int]):
 
     # Life -------------------------------------------------------------------------------------------------------------------------
 
-    async def on_mount(self) -> None:
-        """Open the first screen and the source."""
+    def on_load(self) -> None:
+        """Open the source: what it knows by the time of the first paint is in it."""
         loop = asyncio.get_running_loop()
-        if not self.is_headless:
-            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-                loop.add_signal_handler(number, self.exit, 128 + number)
 
         def wake() -> None:
             loop.call_soon_threadsafe(self._drain)
 
         self.source.subscribe(wake)
-        await self.switch_mode(self.settings.screen)
+
+    def on_mount(self) -> None:
+        """Listen to signals, and say what is looked at."""
+        loop = asyncio.get_running_loop()
+        if not self.is_headless:
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                loop.add_signal_handler(number, self.exit, 128 + number)
+        self._subscribed = True
         self.look_at()
         self.set_interval(_WATCHDOG_S, self._check_silence)
         for notice in self.settings.notices:
@@ -150,11 +154,12 @@ class ConsoleApp(App[int]):
         return self.pump.past is not None and not self.pump.past.past
 
     def _drain(self) -> None:
-        if self.is_running:
-            self.pump.drain()
+        self.pump.drain()
 
     def _show(self, news: bool) -> None:
         """Have the current screen show the state, unless the terminal is still busy with the last paint."""
+        if not self._subscribed or not self.is_running:
+            return  # before the first paint and after the last
         outlet = self._outlet
         if outlet and (outlet.depth > BUSY or outlet.lost):
             self._behind = True
@@ -223,7 +228,7 @@ class ConsoleApp(App[int]):
         """Tell the source what is looked at now."""
         views = tuple(view for screen in self._console_screens() for view in screen.views())
         watch = Watch(views, self._watch.at, self._watch.speed)
-        if watch != self._watch:
+        if self._subscribed and watch != self._watch:
             self._watch = watch
             self.source.watch(watch)
 

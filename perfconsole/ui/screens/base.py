@@ -80,7 +80,8 @@ class ConsoleScreen(Screen[None]):
             pane.repaint()
 
     def on_screen_resume(self) -> None:
-        """What happened while it was hidden is shown at once."""
+        """What happened while it was hidden, or before it was first painted, is shown at once."""
+        self.console_app.pump.drain()
         self.repaint()
         self.console_app.look_at()
 

@@ -23,23 +23,6 @@ class OperationsScreen(ConsoleScreen):
         ("screen.processes", "Processes"), ("pane.next", "pane"), ("expand", "expand"), ("freeze", "freeze"),
         ("time.wider", "window"), ("help", "help"), ("quit", "quit"),
     )  # fmt: skip
-    CSS = """
-    OperationsScreen { layout: vertical; }
-    OperationsScreen #upper { height: auto; }
-    OperationsScreen SystemPane { height: 9; }
-    OperationsScreen OverPane { height: 3; }
-    OperationsScreen.-wide #upper { layout: horizontal; height: 15; }
-    OperationsScreen.-wide SystemPane { height: 1fr; width: 2fr; }
-    OperationsScreen.-wide OverPane { height: 1fr; width: 1fr; }
-    OperationsScreen.-short SystemPane { height: 6; }
-    OperationsScreen.-short OverPane { height: 2; }
-    OperationsScreen.-short PlacesPane { display: none; }
-    OperationsScreen.-expanded #upper { height: 1fr; layout: vertical; }
-    OperationsScreen.-expanded Pane { display: none; }
-    OperationsScreen.-expanded Header, OperationsScreen.-expanded Footer { display: block; }
-    OperationsScreen.-expanded Pane.-large { display: block; height: 1fr; width: 1fr; }
-    OperationsScreen.-expanded #upper.-aside { display: none; }
-    """
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
 

@@ -43,7 +43,6 @@ def system_severity(state: State, firing: Sequence[Alert]) -> str:
 class Header(Pane):
     """Two rows; never focused."""
 
-    DEFAULT_CSS = "Header { height: 2; width: 1fr; }"
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  always two
         """Status above, the worst thing below."""

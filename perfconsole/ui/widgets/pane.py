@@ -27,7 +27,6 @@ class Pane(Widget):
     replayed or from another machine.
     """
 
-    DEFAULT_CSS = "Pane { height: 1fr; width: 1fr; }"
     TITLE: ClassVar[str] = ""
     """What the pane is called in help and when it has the focus; a pane without a title cannot be expanded."""
 
@@ -90,16 +89,21 @@ class Pane(Widget):
         width, height = self.size
         if not width or not height:
             return
-        strips = [line.strip() for line in self.lines(state, width, height)[:height]]
-        while len(strips) < height:
-            strips.append(self.line().strip())
-        old, self._strips = self._strips, strips
-        if len(old) != height or (old and old[0].cell_length != width):
+        old, self._strips = self._strips, self._made(state)
+        strips = self._strips
+        if len(old) != height or old[0].cell_length != width:
             self.refresh()
             return
         regions = [Region(x1, y, x2 - x1, 1) for y, strip in enumerate(strips) for x1, x2 in changed(old[y], strip)]
         if regions:
             self.refresh(*regions)
+
+    def _made(self, state: State) -> list[Strip]:
+        width, height = self.size
+        strips = [line.strip() for line in self.lines(state, width, height)[:height]]
+        while len(strips) < height:
+            strips.append(self.line().strip())
+        return strips
 
     def repaint(self) -> None:
         """Draw everything again: another theme, another size, another selection."""
@@ -107,8 +111,8 @@ class Pane(Widget):
         self.show(self.console_app.state)
 
     def on_resize(self) -> None:
-        """A new size is a new picture."""
-        self.repaint()
+        """A new size is a new picture: it is made when it is painted, which Textual is about to do."""
+        self._strips = []
 
     def on_focus(self) -> None:
         """The focus is shown in the title."""
@@ -128,6 +132,8 @@ class Pane(Widget):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The lines of a region, as they stand: no style cache in between, since there is neither border nor padding."""
+        if not self._strips:
+            self._strips = self._made(self.console_app.state)
         strips = self._strips[crop.y : crop.bottom]
         while len(strips) < crop.height:
             strips.append(self.line().strip())

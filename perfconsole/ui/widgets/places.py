@@ -10,7 +10,6 @@ from perfconsole.ui.widgets.pane import Pane
 class PlacesPane(Pane):
     """Two lines."""
 
-    DEFAULT_CSS = "PlacesPane { height: 2; width: 1fr; }"
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  nothing to measure yet
         """What is not watched, and how it would be."""

@@ -82,10 +82,10 @@ def _command(commands: Commands, name: str, text: str, examples: Sequence[str]) 
 def _snapshot(commands: Commands) -> None:
     parser = _command(commands, "snapshot", "Print what is known now",
                       ["snapshot", "snapshot --json | jq '.metrics[] | select(.name == \"system.cpu.utilization\")'",
-                       "snapshot --fail-on critical >/dev/null || echo over a threshold"])  # fmt: skip
+                       "snapshot --json | jq '.thresholds[] | select(.severity == \"critical\")'"])  # fmt: skip
     parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.snapshot/1")
     parser.add_argument("--fail-on", choices=("warning", "critical"),
-                        help="exit 1 or 2 when a value is over a threshold of at least this severity")  # fmt: skip
+                        help="exit 1 or 2 while an alert of at least this severity fires; a threshold without a duration is none")  # fmt: skip
 
 
 def _record(commands: Commands) -> None:

@@ -91,8 +91,9 @@ def _sorted(state: State) -> State:
 
 def _code(state: State, fail_on: str | None) -> int:
     if fail_on:
-        # A single moment knows no durations: what it can fail on are the thresholds, and only for one who asks.
-        worst = max((rank(alert.severity) for alert in state.alerts.values() if alert.state == "firing"), default=0)
+        # A threshold without a duration only colours: it never enters an exit code.
+        firing = (alert for alert in state.alerts.values() if alert.state == "firing" and not alert.colour)
+        worst = max((rank(alert.severity) for alert in firing), default=0)
         if worst >= rank(fail_on):
             return worst
     failed = any(health.state == "error" for (_, target), health in state.health.items() if target == "host")

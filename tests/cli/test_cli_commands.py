@@ -170,15 +170,6 @@ def test_doctor_knows_the_terminal(extra, name, found):
     assert found in by_name[name].found
 
 
-@pytest.mark.parametrize("term", ["", "linux", "dumb", "xterm", "xterm-256color", "tmux-256color", "foot", "screen"])
-@pytest.mark.parametrize("extra", [{}, {"NO_COLOR": ""}, {"COLORTERM": "truecolor"}, {"LC_ALL": "C"}, {"LANG": "C", "LC_CTYPE": "C.UTF-8"}])
-def test_doctor_and_the_screens_judge_a_terminal_alike(term, extra):
-    from perfconsole.config.abilities import abilities
-    from perfconsole.ui import look
-
-    assert abilities({"TERM": term, **extra}) == look.abilities({"TERM": term, **extra})
-
-
 def test_doctor_reports_a_wrong_configuration_and_goes_on(perfconsole, config_file):
     config_file("[console]\nmouse = 3\n")
     ran = perfconsole("doctor", "--json")

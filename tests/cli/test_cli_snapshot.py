@@ -51,15 +51,30 @@ def test_a_busy_process_is_seen_with_its_share_of_a_core(snapshot):
 
 
 @pytest.mark.parametrize(
-    ("severity", "args", "code"),
-    [("critical", (), 0), ("critical", ("--fail-on", "warning"), 2), ("critical", ("--fail-on", "critical"), 2),
-     ("warning", ("--fail-on", "warning"), 1), ("warning", ("--fail-on", "critical"), 0), ("info", ("--fail-on", "warning"), 0)],
-)  # fmt: skip
-def test_the_exit_code_is_a_severity_only_when_asked(snapshot, config_file, severity, args, code):
+    ("severity", "word", "args"),
+    [("critical", "CRIT", ()), ("critical", "CRIT", ("--fail-on", "warning")), ("warning", "WARN", ("--fail-on", "warning"))],
+)
+def test_a_threshold_is_shown_but_never_enters_the_exit_code(snapshot, config_file, severity, word, args):
     config_file(ALWAYS.format(severity))
     ran = snapshot(*args)
-    assert ran.code == code
-    assert f"{'CRIT' if severity == 'critical' else 'WARN' if severity == 'warning' else 'INFO'}  uptime" in ran.out
+    assert ran.code == 0
+    assert f"{word}  uptime" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("severity", "fail_on", "code"),
+    [("critical", None, 0), ("critical", "warning", 2), ("critical", "critical", 2), ("warning", "warning", 1), ("warning", "critical", 0),
+     ("info", "warning", 0)],
+)  # fmt: skip
+def test_the_exit_code_is_the_severity_of_alerts_only_when_asked(severity, fail_on, code):
+    from perfconsole.cli.snapshot import _code
+    from perfconsole.core.state import State
+    from perfconsole.core.tick import Alert, Group, SeriesDef, Tick
+
+    alert = Alert("a", "a", "system.uptime", (), severity, "firing", "inactive", 1.0, 1.0, 1.0, 0.0)
+    state = State()
+    state.apply(Tick(1, 1.0, 1.0, groups=[Group(1, "system", "host", 2.0, (SeriesDef("system.uptime"),))], alerts=[alert]))
+    assert _code(state, fail_on) == code
 
 
 def test_text_reads_from_the_top(snapshot, config_file):

@@ -85,7 +85,7 @@ def _snapshot(commands: Commands) -> None:
                        "snapshot --json | jq '.thresholds[] | select(.severity == \"critical\")'"])  # fmt: skip
     parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.snapshot/1")
     parser.add_argument("--fail-on", choices=("warning", "critical"),
-                        help="exit 1 or 2 while an alert of at least this severity fires; a threshold without a duration is none")  # fmt: skip
+                        help="exit 1 or 2 while an alert of this severity or worse fires (a mere threshold is none)")  # fmt: skip
 
 
 def _record(commands: Commands) -> None:

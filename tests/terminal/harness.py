@@ -94,7 +94,8 @@ class Pty:
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
             argv, env=env, cwd=cwd or env.get("HOME"), stdin=self.slave, stdout=stdout or self.slave, stderr=self.slave,
-            start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  nothing else makes it the controlling terminal
         )  # fmt: skip
         self.pid = self.process.pid
 

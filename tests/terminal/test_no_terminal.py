@@ -1,6 +1,5 @@
 """Where there is no terminal, or nothing to show on it: one line on standard error, the right exit code, and nothing else."""
 
-import os
 import subprocess
 
 import pytest
@@ -9,8 +8,9 @@ from harness import CONSOLE, environment
 
 def run(tmp_path, *arguments, stdin=subprocess.DEVNULL, **env):
     return subprocess.run(
-        [*CONSOLE, *arguments], stdin=stdin, capture_output=True, text=True, timeout=30, env=environment(tmp_path, **env), cwd=tmp_path
-    )
+        [*CONSOLE, *arguments], check=False, stdin=stdin, capture_output=True, text=True, timeout=30,
+        env=environment(tmp_path, **env), cwd=tmp_path,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("term", ["xterm-256color", None])
@@ -24,16 +24,16 @@ def test_without_a_terminal_the_other_command_is_named(tmp_path, term):
 def test_with_closed_descriptors(tmp_path):
     """Started by something that gives it none at all (`<&- >&- 2>&-`)."""
     argv = " ".join(CONSOLE)
-    done = subprocess.run(["/bin/sh", "-c", f"{argv} <&- >&- 2>&-"], env=environment(tmp_path), cwd=tmp_path, timeout=30)
+    done = subprocess.run(["/bin/sh", "-c", f"{argv} <&- >&- 2>&-"], check=False, env=environment(tmp_path), cwd=tmp_path, timeout=30)
     assert done.returncode == 64
 
 
 def test_only_the_output_is_redirected(spawn, tmp_path):
-    with open(tmp_path / "out", "wb") as out:
+    with (tmp_path / "out").open("wb") as out:
         pty = spawn(stdout=out)
     assert pty.wait_exit() == 64
     assert "snapshot" in pty.text()
-    assert os.path.getsize(tmp_path / "out") == 0
+    assert (tmp_path / "out").read_bytes() == b""
     assert b"?1049h" not in pty.raw
 
 

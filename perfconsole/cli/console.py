@@ -50,7 +50,11 @@ def run(args: "Namespace") -> int:
         if why_not and app.is_running:
             app.call_from_thread(app.tell, why_not, "warning")
 
-    app = _app(LocalSource(engine), _settings(loaded, theme), args, lambda: threading.Thread(target=record, daemon=True).start())
+    def started() -> None:
+        _tidy()
+        threading.Thread(target=record, daemon=True).start()
+
+    app = _app(LocalSource(engine), _settings(loaded, theme), args, started)
     engine.start()
     try:
         return _run(app, mouse=loaded.config.console.mouse)
@@ -71,7 +75,7 @@ def replay(args: "Namespace") -> int:
     if Terminal.current is None:
         notice(_NO_TERMINAL)
         return USAGE
-    return _run(_app(source, _settings(loaded, theme), args), mouse=loaded.config.console.mouse)
+    return _run(_app(source, _settings(loaded, theme), args, _tidy), mouse=loaded.config.console.mouse)
 
 
 def _settled(args: "Namespace") -> tuple[Loaded, LoadedTheme]:
@@ -79,7 +83,14 @@ def _settled(args: "Namespace") -> tuple[Loaded, LoadedTheme]:
     return loaded, themes.load_theme(loaded.config.console.theme, env=os.environ)
 
 
-def _app(source: Source, settings: "Settings", args: "Namespace", started: Callable[[], None] | None = None) -> "ConsoleApp":
+def _tidy() -> None:
+    """Free what importing left behind (0.5 MiB), and never look at what stays again; after the first frame, for it takes 20 ms."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def _app(source: Source, settings: "Settings", args: "Namespace", started: Callable[[], None]) -> "ConsoleApp":
     from perfconsole.ui.app import ConsoleApp
 
     def reload() -> "Settings":
@@ -123,6 +134,4 @@ def _run(app: "ConsoleApp", *, mouse: bool) -> int:
 
     ConsoleDriver.entered = True
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    gc.freeze()  # what was imported stays: no collection needs to look at it
-    gc.enable()
     return app.run(mouse=mouse) or 0

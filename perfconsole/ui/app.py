@@ -38,6 +38,7 @@ from perfconsole.ui.widgets.pane import Pane
 WINDOWS: Final = (120.0, 300.0, 900.0, HELD_S)
 _WATCHDOG_S: Final = 2.0
 _STARTED_S: Final = 1.0
+_REPLAY_HINTS: Final = (("time.back", "back"), ("time.forward", "on"), ("replay.play", "play"), ("time.go", "go to"))
 
 
 class Settings(NamedTuple):
@@ -216,8 +217,13 @@ class ConsoleApp(App[int]):
             return f"FROZEN {clock(past.at)}  live +{units.duration(self.pump.live.at - past.at)}"
         span = past.stream.recorded if past.stream else None
         told = f"  of {clock(span[0])} - {clock(span[1])}" if span else ""
-        speed = f"  {self._watch.speed:g}x" if self._watch.speed else "  paused"
-        return f"REPLAY {time.strftime('%a %d %b', time.localtime(past.at))} {clock(past.at)}{told}{speed}"
+        how = "playing" if self._playing else "the end" if span and past.at >= span[1] else "standing"
+        return f"REPLAY {time.strftime('%a %d %b', time.localtime(past.at))} {clock(past.at)}{told}  {how}"
+
+    @property
+    def _playing(self) -> bool:
+        """Whether the recording is being told on; a watch without a moment stands at its end."""
+        return self._watch.at is not None and self._watch.speed > 0
 
     def tell(self, text: str, role: str = "foreground") -> None:
         """Say something in passing, in the footer."""
@@ -255,7 +261,8 @@ class ConsoleApp(App[int]):
     def hints(self) -> list[tuple[str, str]]:
         """Keys and titles for the footer."""
         for screen in self._console_screens():
-            return [(self.keymap.sign(name), title) for name, title in screen.HINTS if self.keymap.sign(name) and self.can(name, screen)]
+            hints = [*(_REPLAY_HINTS if self.replaying else ()), *screen.HINTS]
+            return [(self.keymap.sign(name), title) for name, title in hints if self.keymap.sign(name) and self.can(name, screen)]
         return []
 
     def actions(self) -> list[Action]:
@@ -350,7 +357,7 @@ class ConsoleApp(App[int]):
     def do_replay_play(self) -> None:
         past = self.pump.past
         if past:
-            self.look_when(past.at, 0.0 if self._watch.speed else 1.0)
+            self.look_when(past.at, 0.0 if self._playing else 1.0)
             self._show(True)
 
     async def do_time_go(self) -> None:

@@ -8,6 +8,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from perfconsole.core.text import safe
 from perfconsole.ui.look import Look
 
 Spans = list[tuple[int, int]]
@@ -52,6 +53,8 @@ class Line:
 
     def styled(self, text: str, style: Style, width: int | None = None, *, right: bool = False) -> "Line":
         """Add a span of text in a given style; see `put`."""
+        if not text.isprintable():  # collectors made it safe; a recording or a peer may be another's work, and ESC must stop here
+            text = safe(text)
         text = self._look.text(text)
         cells = len(text) if text.isascii() else cell_len(text)
         room = min(self.left, cells if width is None else width)

@@ -1,0 +1,239 @@
+"""A console over made-up ticks, run as a program in a pty: `staged.py KIND [SECONDS]`, a tick every so many seconds of real time.
+
+``hostile`` and ``raw`` tell text that means harm, the first passed through `core.text.safe` as collectors do, the second not.
+``busy`` and ``quiet`` tell of machines, always the same ones, four ticks for every reading as an engine does; ``still`` of one on which
+nothing changes at all.
+"""
+
+import itertools
+import os
+import random
+import sys
+import threading
+import time
+from math import nan
+
+from perfconsole.config import actions, themes
+from perfconsole.config.abilities import abilities
+from perfconsole.core.errors import RequestError
+from perfconsole.core.requests import PROCESS_DETAIL, SPECS, OpenFile, ProcessDetail
+from perfconsole.core.tables import ProcessRow, ProcessTable
+from perfconsole.core.text import safe
+from perfconsole.core.tick import Alert, Event, Group, Health, Reading, Rule, SeriesDef, Stream, Tick
+from perfconsole.ui.app import ConsoleApp, Settings
+
+START = 1_700_000_000.0
+INTERVAL_S = 2.0
+TICKS_A_READING = 4
+GIB = float(1 << 30)
+
+
+class StagedSource:
+    """Tells ticks at a pace of its own; see `core.ports.Source`."""
+
+    def __init__(self, ticks, every_s, answer):
+        self._ticks, self._every_s, self._answer = ticks, every_s, answer
+        self._told, self._lock, self._closed = [], threading.Lock(), threading.Event()
+
+    def subscribe(self, wake):
+        threading.Thread(target=self._tell, args=(wake,), daemon=True).start()
+
+    def _tell(self, wake):
+        due = time.monotonic()
+        for tick in self._ticks:
+            with self._lock:
+                self._told.append(tick)
+            wake()
+            due += self._every_s
+            if self._closed.wait(max(0.0, due - time.monotonic())):
+                return
+
+    def close(self):
+        self._closed.set()
+
+    def drain(self):
+        with self._lock:
+            told, self._told = self._told, []
+        return told
+
+    def watch(self, watch):
+        """Everything is told anyway."""
+
+    async def request(self, op, args):
+        return self._answer(op, args)
+
+
+# A machine --------------------------------------------------------------------------------------------------------------------------
+
+
+def series(name, **labels):
+    return SeriesDef(name, tuple(sorted(labels.items())))
+
+
+GAUGES = {
+    series("system.cpu.utilization"): 0.31, series("system.cpu.logical.count"): 8.0, series("system.cpu.limit"): 8.0,
+    series("system.load.1m"): 2.4, series("system.load.5m"): 2.2, series("system.load.15m"): 1.9,
+    series("system.memory.utilization"): 0.58, series("system.memory.limit"): 32 * GIB, series("system.memory.total"): 32 * GIB,
+    series("system.memory.usage", state="used"): 18.6 * GIB, series("system.memory.usage", state="cached"): 9.1 * GIB,
+    series("system.paging.utilization"): 0.02, series("system.uptime"): 864_000.0, series("system.tcp.established"): 214.0,
+    series("system.pressure.cpu.some"): 0.06, series("system.pressure.io.some"): 0.02, series("system.pressure.io.full"): 0.01,
+    series("system.pressure.memory.some"): 0.0, series("system.pressure.memory.full"): 0.0,
+    series("system.disk.wait", device="nvme0n1"): 0.0011, series("system.fd.utilization"): 0.01, series("system.fd.open"): 5312.0,
+    series("system.filesystem.utilization"): 0.86, series("system.temperature"): 61.0,
+    series("perfconsole.cpu.utilization"): 0.006, series("perfconsole.memory.usage"): 41.0 * (1 << 20),
+}  # fmt: skip
+STEADY = {"system.cpu.logical.count", "system.cpu.limit", "system.memory.limit", "system.memory.total", "system.filesystem.utilization"}
+COUNTERS = {  # units a second while it is busy
+    series("system.cpu.time", mode="user"): 1.8, series("system.cpu.time", mode="system"): 0.6,
+    series("system.cpu.time", mode="iowait"): 0.1, series("system.cpu.time", mode="idle"): 5.5,
+    series("system.paging.operations", direction="in"): 0.0, series("system.paging.operations", direction="out"): 0.0,
+    series("system.disk.io", direction="read"): 3e6, series("system.disk.io", direction="write"): 9e6,
+    series("system.disk.io_time", device="nvme0n1"): 0.12, series("system.network.io", direction="receive"): 2.2e6,
+    series("system.network.io", direction="transmit"): 4.1e6, series("system.tcp.retransmits"): 0.4,
+}  # fmt: skip
+MOUNTS = {"/": 0.41, "/var": 0.86, "/srv/data": 0.73}
+
+
+def machine(kind):
+    """Ticks of a machine: ``busy`` has every value move at every reading, ``quiet`` few of them by little, ``still`` none."""
+    dice = random.Random(7)
+    swing = {"busy": 0.25, "quiet": 0.02, "still": 0.0}[kind]
+    share = {"busy": 1.0, "quiet": 0.08, "still": 0.0}[kind]
+    rules = (Rule("disk-warning", "warning", "system.filesystem.utilization", 0.85),)
+    stream = Stream("db-7.example.net", "staged", "boot", "0", frozenset(SPECS), interval_s=INTERVAL_S, began=START, rules=rules)
+    rows = [_process(dice, pid) for pid in range(1, 201)]
+    filesystems = [series("system.filesystem.utilization", mountpoint=mount) for mount in MOUNTS]
+    group = Group(1, "system", "host", INTERVAL_S, (*GAUGES, *COUNTERS, *filesystems))
+    alert = Alert(
+        "a", "disk-warning", "system.filesystem.utilization", (), "warning", "firing", "inactive", START, START, 0.86, 0.85, colour=True
+    )
+    grown = dict.fromkeys(COUNTERS, 1e6)
+    yield Tick(1, START, 1e5, key=True, stream=stream, groups=[group], alerts=[alert])
+    for seq in itertools.count(2):
+        at = START + seq * INTERVAL_S / TICKS_A_READING
+        boot = 1e5 + at - START
+        if seq % TICKS_A_READING:
+            yield Tick(seq, at, boot)
+            continue
+        gauges = [value if name.name in STEADY else value * (1 + dice.uniform(-swing, swing)) for name, value in GAUGES.items()]
+        for name, pace in COUNTERS.items():
+            grown[name] += pace * INTERVAL_S * (share or 1.0) * (1 + dice.uniform(-swing, swing))
+        moving = set(dice.sample(range(60), round(60 * share)))
+        rows = [_moved(dice, row, swing) if place in moving else row for place, row in enumerate(rows)]
+        reading = Reading(1, at, [*gauges, *grown.values(), *MOUNTS.values()])
+        health = [Health("system", "host", "ok", at, at), Health("process", "host", "ok", at, at)]
+        yield Tick(seq, at, boot, readings=[reading], tables=[ProcessTable("host", at, len(rows), rows)], health=health)
+
+
+def _process(dice, pid):
+    name = dice.choice(["postgres", "python", "nginx", "node", "java", "sshd", "kworker", "redis-server"])
+    busy = pid <= 60
+    return ProcessRow(
+        pid=pid + 1000, start=pid, ppid=1, name=name, user=dice.choice(["root", "www-data", "postgres", "app"]), state="S",
+        cpu=dice.random() ** 3 if busy else 0.0, cpu_s=dice.random() * 1e4, memory_bytes=dice.random() ** 4 * 4 * GIB,
+        threads=dice.randint(1, 60), nice=0, started=START - 1e5, unit=f"{name}.service",
+        command=f"/usr/bin/{name} --worker {pid} --config /etc/{name}/main.conf",
+    )  # fmt: skip
+
+
+def _moved(dice, row, swing):
+    import msgspec
+
+    return msgspec.structs.replace(
+        row,
+        cpu=max(0.0, row.cpu * (1 + dice.uniform(-swing, swing))),
+        cpu_s=row.cpu_s + row.cpu * INTERVAL_S,
+        memory_bytes=row.memory_bytes * (1 + dice.uniform(-swing, swing) / 20),
+    )
+
+
+# Harm -------------------------------------------------------------------------------------------------------------------------------
+
+HARM = (
+    "\x1b[2J\x1b[H", "\x1b]52;c;cHduZWQ=\x07", "\x1b]0;title\x07", "\x1bc", "\x1b[?1049l", "\x1b[?1003h", "\x1bPq#0;2;0;0;0\x1b\\",
+    "\x1b_Gf=100;x\x1b\\", "\x1b[6n", "\x1b[c", "\x9b2J", "\x9d52;c;eA==\x9c", "\x90q\x9c", "\x1b]8;;http://x\x07link\x1b]8;;\x07",
+    "\u202eevil\u202c", "\u2066a\u2069", "\u200f", "\u061c", "\ufeff", "\u2028\u2029", "a[/b]", "[bold red]x[/]", "[@click=app.quit]x[/]",
+    "[link=http://x]", "\\[x]", "[/]", "]", "[", "${x}", "$background", "\udc80\udcff", "\ud800", "\ud83d", "x" * 10_000, "\u0301" * 400,
+    "a" + "\u0334\u0347" * 60, "\u20dd" * 9, "字" * 300, "👩‍👩‍👧‍👦", "🇩🇪🇩", "\u1f3fb", "\u115f\u1160", "ﷺ" * 20, "\U000e0041" * 8,
+    "\0", "\a\b\t\n\v\f\r", "\x0e\x0f", "\x7f", "\x85", "\u00ad" * 5, "\u180e", "\u3164", "\ufff9\ufffa\ufffb", "\ue000", "\U0010ffff",
+    "-n --help", "%s%n{}", "", " ",
+)  # fmt: skip
+
+
+def hostile(*, raw):
+    """Ticks in which every text means harm; another harm in every place of every tick."""
+    dice = random.Random(3)
+
+    def harm(limit=4096):
+        text = "".join(dice.choices(HARM, k=dice.randint(1, 3)))
+        return text if raw else safe(text, limit)
+
+    for seq in itertools.count(1):
+        at = START + seq * 0.5
+        named = [
+            series("system.cpu.utilization"), series("system.memory.utilization"), series("system.filesystem.utilization"),
+            *(series("system.filesystem.utilization", mountpoint=harm()) for _ in range(8)),
+            *(series("system.network.io", interface=harm(), direction="receive") for _ in range(8)),
+            *(series("system.disk.io", device=harm(), direction="read") for _ in range(8)),
+            *(series("system.temperature", sensor=harm()) for _ in range(4)),
+            *(series("cgroup.cpu.utilization", unit=harm()) for _ in range(4)),
+        ]  # fmt: skip
+        rules = tuple(Rule(harm(), "warning", "system.filesystem.utilization", 0.1, match=(("mountpoint", "*"),)) for _ in range(3))
+        stream = Stream(harm(64), "s", "b", harm(20), frozenset(SPECS), recorder=harm(), began=START, rules=rules)
+        rows = [
+            ProcessRow(pid, pid, max(0, pid - 7), harm(), harm(), "S", dice.random(), 1.0, dice.random() * GIB, 3, 0, START, harm(), harm())
+            for pid in range(1, 61)
+        ]
+        alerts = [
+            Alert(f"{seq}{i}", harm(), name.name, name.labels, severity, "firing", "inactive", at, at, 0.9, 0.8, colour=True)
+            for i, (name, severity) in enumerate(zip(named[2:10], itertools.cycle(["warning", "critical"]), strict=False))
+        ]
+        health = [Health(harm(), harm(), state, at, nan, 0.0, harm(), harm()) for state in ("error", "denied", "stale", "off")]
+        health.append(Health("system", "host", "ok", at, at))
+        yield Tick(
+            seq, at, 1e4 + at - START, key=True, stream=stream, groups=[Group(seq, "system", "host", 0.5, tuple(named))],
+            readings=[Reading(seq, at, [0.9] * len(named))], tables=[ProcessTable("host", at, len(rows), rows)], alerts=alerts,
+            events=[Event(at, at, harm(), harm(), harm(), harm())], health=health,
+        )  # fmt: skip
+
+
+def hostile_answer(*, raw):
+    """What requests give: details of processes, and refusals, in the same words."""
+    dice = random.Random(4)
+
+    def harm():
+        text = "".join(dice.choices(HARM, k=2))
+        return text if raw else safe(text)
+
+    def answer(op, args):
+        if op != PROCESS_DETAIL.name:
+            raise RequestError(harm(), harm())
+        files = [OpenFile(fd, dice.choice(["file", "socket", "pipe"]), harm()) for fd in range(40)]
+        texts = [(harm(), harm()) for _ in range(10)]
+        return ProcessDetail(files, [(harm(), harm(), harm())], [(harm(), 4096.0)], texts, [harm(), harm()])
+
+    return answer
+
+
+def main(kind, every_s="0.15"):
+    """Run the console over it."""
+    raw = kind == "raw"
+    if kind in {"hostile", "raw"}:
+        ticks, answer = hostile(raw=raw), hostile_answer(raw=raw)
+    else:
+        ticks, answer = machine(kind), hostile_answer(raw=False)
+    words = "".join(HARM)
+    settings = Settings(
+        theme=themes.load_theme(themes.DEFAULT, env=os.environ).spec,
+        themes=themes.names(os.environ),
+        load=lambda name: themes.load_theme(name, env=os.environ).spec,
+        keys=actions.keymap({}),
+        abilities=abilities(os.environ),
+        host=(words if raw else safe(words, 64)) if kind in {"hostile", "raw"} else "db-7.example.net",
+        notices=[words if raw else safe(words)] if kind in {"hostile", "raw"} else (),
+    )
+    ConsoleApp(StagedSource(ticks, float(every_s), answer), settings).run()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

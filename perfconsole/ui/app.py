@@ -97,6 +97,7 @@ class ConsoleApp(App[int]):
         self.pump = Pump(source, self._show)
         self._pen = Pen(self.console._color_system or ColorSystem.TRUECOLOR)  # noqa: SLF001  what Textual's strips ask it for, too
         self._behind = False
+        self._shown_at = nan
         self._watch = Watch()
         self._subscribed = False
         self.register_theme(textual_theme(settings.theme, plain=self.look.plain))
@@ -173,6 +174,7 @@ class ConsoleApp(App[int]):
             screen.refresh()
         elif not news:
             return
+        self._shown_at = self.state.at
         for console in self._console_screens():
             console.show(self.state)
 
@@ -201,7 +203,8 @@ class ConsoleApp(App[int]):
                 return
 
     def _check_silence(self) -> None:
-        if self.pump.silent_s():
+        # Ticks that bring nothing are no news, but the time since the last that did is.
+        if self.pump.silent_s() or self.state.at - self._shown_at > _WATCHDOG_S:
             self._show(True)
 
     def silent_s(self) -> float:

@@ -19,6 +19,8 @@ class OperationsScreen(ConsoleScreen):
     """System rows, what is over its threshold, top processes; HTTP and PostgreSQL have their places."""
 
     SCOPE = "operations"
+    AUTO_FOCUS = "#top"
+    """Keys go to the processes first: they are what one drills into."""
     HINTS: ClassVar[Sequence[tuple[str, str]]] = (
         ("screen.processes", "Processes"), ("pane.next", "pane"), ("expand", "expand"), ("freeze", "freeze"),
         ("time.wider", "window"), ("help", "help"), ("quit", "quit"),
@@ -33,10 +35,6 @@ class OperationsScreen(ConsoleScreen):
             yield OverPane(id="over")
         yield ProcessPane("TOP PROCESSES", id="top")
         yield PlacesPane()
-
-    def on_mount(self) -> None:
-        """Keys go to the processes first: they are what one drills into."""
-        self.query_one("#top").focus()
 
     def views(self) -> list[View]:
         """The top processes."""

@@ -114,12 +114,9 @@ class Pane(Widget):
         """A new size is a new picture: it is made when it is painted, which Textual is about to do."""
         self._strips = []
 
-    def on_focus(self) -> None:
-        """The focus is shown in the title."""
-        self.show(self.console_app.state)
-
-    def on_blur(self) -> None:
-        """Likewise."""
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """The focus is shown in the title. Not on the events: those reach this class before `has_focus` has changed."""
+        super().watch_has_focus(has_focus)
         self.show(self.console_app.state)
 
     def get_content_width(self, container: Size, viewport: Size) -> int:  # noqa: ARG002  Textual's signature

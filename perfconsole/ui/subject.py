@@ -87,7 +87,7 @@ class Trend:
         found = state.find(self._metric, **self._labels, **who)
         self._series = found or (self._series if subject.status == ENDED else None)
         if self._series is None or not len(self._series.ring):
-            return Window([nan] * cells, _SHORTEST_S, nan)
+            return Window([nan] * cells, _SHORTEST_S, state.at)
         ring = self._series.ring
         edge = state.at if subject.live and state.at - ring.last > GAP * ring.interval_s else ring.last
         began = self._series.points()[0][0]

@@ -48,10 +48,10 @@ class Choice(NamedTuple):
 
 CHOICES: Final = (
     Choice(signal.SIGTERM, "end, after cleaning up"),
-    Choice(signal.SIGHUP, "hang up; many daemons read their settings again"),
+    Choice(signal.SIGHUP, "hang up; many daemons reread their settings"),
     Choice(signal.SIGINT, "interrupt, as ctrl+c does"),
-    Choice(signal.SIGQUIT, "end and leave a core; a JVM dumps its threads"),
-    Choice(signal.SIGKILL, "end at once: no cleaning up, nothing is saved"),
+    Choice(signal.SIGQUIT, "end and leave a core; a JVM lists threads"),
+    Choice(signal.SIGKILL, "end at once: no cleaning up, no saving"),
     Choice(signal.SIGSTOP, "stand still until CONT"),
     Choice(signal.SIGCONT, "go on after STOP"),
     Choice(signal.SIGUSR1, "what the program makes of it; else it ends"),
@@ -102,7 +102,7 @@ class DialogPane(Pane, can_focus=True):
         screen = self.screen
         assert isinstance(screen, Dialog)
         who = self._who(width, brief=height < screen.wanted_height)
-        keys = self.line().put(screen.keys(), "dim")
+        keys = self.inner().put(screen.keys(), "dim")
         content = screen.content(height - len(who) - 3)
         return [self._edge(width, top=True), *map(self._framed, [*who, *content, keys]), self._edge(width, top=False)]
 
@@ -115,8 +115,7 @@ class DialogPane(Pane, can_focus=True):
         first = self.inner().put(f"{row.pid} ", "title").put(row.name, "accent")
         if gone:
             first.gap(2).put(f"{self.look.glyph('stale')} {gone}", "stale")
-        age = "" if self._subject.row.started != self._subject.row.started else day_and_time(row.started)
-        second = self.inner().put("of ", "dim").put(row.user or units.UNKNOWN).put("  started ", "dim").put(age)
+        second = self.inner().put("of ", "dim").put(row.user or units.UNKNOWN).put("  started ", "dim").put(day_and_time(row.started))
         third = self.inner().put(row.command or f"[{row.name}]", "dim", width - 4)
         return [first, second, third] if brief else [first, second, third, self.inner()]
 
@@ -204,9 +203,9 @@ class Dialog(ModalScreen[T]):
         elif event.key == "escape":
             self.dismiss(None)
             return
-        elif event.key in {"down", "right"} or meant == "nav.down":
+        elif event.key == "down" or meant == "nav.down":
             self.move(1)
-        elif event.key in {"up", "left"} or meant == "nav.up":
+        elif event.key == "up" or meant == "nav.up":
             self.move(-1)
         else:
             self.press(event.key, event.character)
@@ -315,10 +314,9 @@ class ReniceDialog(Dialog[int]):
         return "arrows or digits   Enter set   Esc cancel"
 
     def move(self, steps: int) -> None:
-        """A higher or lower value."""
-        value = self._value
-        now = self.subject.row.nice if value is None else value
-        self._text, self._fresh, self._trouble = str(max(_LEAST_NICE, min(_MOST_NICE, now + steps))), True, ""
+        """A value that many lower: up is more, as right is on the scale."""
+        before = self.subject.row.nice if self._value is None else self._value
+        self._text, self._fresh, self._trouble = str(max(_LEAST_NICE, min(_MOST_NICE, before - steps))), True, ""
 
     def accept(self) -> None:
         """Set it, if it is one."""
@@ -329,6 +327,9 @@ class ReniceDialog(Dialog[int]):
 
     def press(self, key: str, character: str | None) -> None:
         """Digits and the sign replace what was there, then add to it."""
+        if key in {"left", "right"}:
+            self.move(1 if key == "left" else -1)
+            return
         if key == "backspace":
             self._text = self._text[:-1]
         elif character and (character.isdecimal() or character == "-"):

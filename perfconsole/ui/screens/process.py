@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 
 from perfconsole.core.errors import RequestError
@@ -20,7 +21,7 @@ _EVERY_ROW = 1 << 20
 _NEEDS = {"process.signal": PROCESS_SIGNAL.name, "process.renice": PROCESS_RENICE.name}
 
 
-class ProcessScreen(ConsoleScreen):
+class ProcessScreen(ConsoleScreen, inherit_bindings=False):
     """A process, followed by pid and start time: when it ends its last values stay.
 
     Args:
@@ -32,6 +33,8 @@ class ProcessScreen(ConsoleScreen):
         ("back", "back"), ("pane.next", "section"), ("open", "open, read again"), ("process.signal", "signal"),
         ("process.renice", "renice"), ("freeze", "freeze"), ("time.wider", "window"), ("help", "help"), ("quit", "quit"),
     )  # fmt: skip
+    # Textual's own Tab goes to what can be seen, and would never reach a section that lies behind.
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("shift+tab", "section_before", show=False)]
     CSS_PATH = "../styles/process.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-medium"), (30, "-tall")]
@@ -54,8 +57,9 @@ class ProcessScreen(ConsoleScreen):
             yield from self.sections
 
     def on_mount(self) -> None:
-        """The family is known already."""
+        """The family is known already; what is not is asked for at once, not with the next tick."""
         self.bring(self.sections[0])
+        self.show(self.console_app.state)
 
     # Showing ----------------------------------------------------------------------------------------------------------------------
 
@@ -80,8 +84,6 @@ class ProcessScreen(ConsoleScreen):
         for other in self.sections:
             other.set_class(other is section, "-front")
         section.focus()
-        if self.tabbed:
-            section.repaint()
 
     # Reading on request -----------------------------------------------------------------------------------------------------------
 
@@ -118,8 +120,15 @@ class ProcessScreen(ConsoleScreen):
         return op is None or (self.console_app.offers(op) and self.subject.live)
 
     def do_pane_next(self) -> None:
+        self._turn(1)
+
+    def action_section_before(self) -> None:
+        """The section before this one."""
+        self._turn(-1)
+
+    def _turn(self, steps: int) -> None:
         front = next((i for i, section in enumerate(self.sections) if section.has_focus), -1)
-        self.bring(self.sections[(front + 1) % len(self.sections)])
+        self.bring(self.sections[(front + steps) % len(self.sections)])
 
     async def do_open(self) -> None:
         """Open a relative; elsewhere read again."""

@@ -194,7 +194,7 @@ class TrendsPane(MeasuresPane):
         return [self._row(measure, state, width, first=i == 0) for i, measure in enumerate(self._measures[:height])]
 
     def _row(self, measure: Measure, state: State, width: int, *, first: bool) -> Line:
-        aside = 31 if width >= 76 else 9
+        aside = 31 if width >= 76 and len(self._measures) > 2 else 9  # beside charts the time is told already
         cells = max(1, width - 8 - 8 - aside)
         values, window_s, began = self._window(measure, state, cells)
         top = scale_top(values, measure.least)

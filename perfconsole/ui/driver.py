@@ -102,7 +102,7 @@ class ConsoleDriver(LinuxDriver):
             self.outlet = Outlet(*self._place, self.outlet.written)
             self.outlet.lost = True  # the shell has had the screen: what was painted is not there any more
             self.outlet.start()
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual annotates no return
 
     def write(self, data: str) -> None:
         """Write without ever blocking the event loop."""

@@ -126,7 +126,7 @@ def _space(state: State, mountpoint: str) -> str:
 def _io(state: State) -> Iterator[Meter]:
     busiest = max((series.shown for series in state.every("system.disk.io_time") if not isnan(series.shown)), default=float("nan"))
     wait = max((series.shown for series in state.every("system.disk.wait") if not isnan(series.shown)), default=float("nan"))
-    details = {"read": f"busiest {units.percent(busiest)}", "write": f"wait {units.latency(wait)}"}
+    details = {"read": f"busiest {units.percent(busiest)}", "write": f"wait {units.latency(wait) if wait else units.UNKNOWN}"}
     for way, rank in (("read", 6), ("write", 6)):
         yield from _flow(state, f"disk {way}", "system.disk.io", way, rank, details[way])
 

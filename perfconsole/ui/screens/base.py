@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.events import Resize
 from textual.screen import Screen
 
 from perfconsole.core.state import State
 from perfconsole.core.tables import View
 from perfconsole.ui.widgets.footer import Footer
-from perfconsole.ui.widgets.header import Header
+from perfconsole.ui.widgets.header import LEAST_HEIGHT, LEAST_WIDTH, Header
 from perfconsole.ui.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -84,6 +85,10 @@ class ConsoleScreen(Screen[None]):
         self.console_app.pump.drain()
         self.repaint()
         self.console_app.look_at()
+
+    def on_resize(self, event: Resize) -> None:
+        """Below the least size only the header is left, which says so."""
+        self.set_class(event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT, "-tiny")
 
     async def back(self) -> None:
         """Esc: what was opened last is closed; never quits."""

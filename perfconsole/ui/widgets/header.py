@@ -12,6 +12,9 @@ from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
 from perfconsole.ui.widgets.pane import Pane
 
+LEAST_WIDTH, LEAST_HEIGHT = 60, 16
+"""Smaller than this nothing useful fits: the header alone is shown."""
+
 
 def clock(at: float) -> str:
     """Local time of day."""
@@ -43,10 +46,13 @@ def system_severity(state: State, firing: Sequence[Alert]) -> str:
 class Header(Pane):
     """Two rows; never focused."""
 
-
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  always two
         """Status above, the worst thing below."""
         firing = worst_first(state.alerts.values())
+        size = self.screen.size
+        if size.width < LEAST_WIDTH or size.height < LEAST_HEIGHT:
+            too_small = f" too small ({size.width}x{size.height}): {LEAST_WIDTH}x{LEAST_HEIGHT} is needed"
+            return [self._status(state, firing), self.line().put(too_small, "warning")]
         return [self._status(state, firing), self._worst(state, firing)]
 
     def _status(self, state: State, firing: Sequence[Alert]) -> Line:
@@ -84,7 +90,7 @@ class Header(Pane):
             used = state.value("perfconsole.memory.usage")
             parts[2] += f" {units.size(used)}"
         if self.size.width < 76:
-            parts = parts[:1]
+            parts = parts[:1] if self.size.width >= LEAST_WIDTH else []
         return "  ".join(parts)
 
     def _worst(self, state: State, firing: Sequence[Alert]) -> Line:

@@ -7,7 +7,7 @@ from textual.events import Click, MouseScrollDown, MouseScrollUp
 
 from perfconsole.core import units
 from perfconsole.core.state import State
-from perfconsole.core.tables import Key, ProcessRow, ProcessTable, View, select
+from perfconsole.core.tables import EXPENSIVE, Key, ProcessRow, ProcessTable, View, select
 from perfconsole.ui.arrange import Item, grouped, settle, tree
 from perfconsole.ui.columns import BRIEF, COLUMNS, Column, fitting
 from perfconsole.ui.line import Line
@@ -126,7 +126,7 @@ class ProcessPane(Pane, can_focus=True):
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  columns know the width
         """The title, the column heads, and the rows around the selection."""
         table = state.table(ProcessTable)
-        title = self.title_line(self._title, self._note(table))
+        title = self.title_line(self._title, self._note(state, table))
         columns = self._columns()
         head = self._head(columns)
         if table is None:
@@ -144,7 +144,7 @@ class ProcessPane(Pane, can_focus=True):
             return [title, head, self.line().gap().put(empty, "dim")]
         return [title, head, *(self._row(item, columns, scale) for item in shown)]
 
-    def _note(self, table: ProcessTable | None) -> str:
+    def _note(self, state: State, table: ProcessTable | None) -> str:
         if table is None:
             return ""
         parts = [f"{len(self._items)} of {table.total}" if self.match else f"{table.total}"]
@@ -154,6 +154,9 @@ class ProcessPane(Pane, can_focus=True):
             parts.append(f"filter {self.match!r}")
         if self.shape != "list":
             parts.append({"tree": "tree", "name": "by program", "unit": "by unit"}[self.shape])
+        health = state.health.get(("processes", "host"))
+        if self.sort in EXPENSIVE and health:
+            parts.append(f"read of every process: {units.latency(health.cost_s)} a scan")
         if table.hidden:
             parts.append("others hidden")
         parts.append("% of one core" if self.console_app.per_core else "% of the machine")

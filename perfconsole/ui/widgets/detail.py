@@ -94,9 +94,9 @@ class FactsPane(Pane):
         yield "threads", str(row.threads), "foreground"
         yield "nice", str(row.nice), "foreground"
         yield "CPU time", units.duration(row.cpu_s), "foreground"
-        yield "files", "not ours to see" if isnan(row.fds) else f"{units.count(row.fds)} open", "foreground"
+        yield "files", units.UNKNOWN if isnan(row.fds) else f"{units.count(row.fds)} open", "foreground"
         yield "memory", f"{units.size(row.memory_bytes)} resident", "foreground"
-        yield "PSS", "not ours to see" if isnan(row.pss_bytes) else f"{units.size(row.pss_bytes)} its share", "foreground"
+        yield "PSS", units.UNKNOWN if isnan(row.pss_bytes) else f"{units.size(row.pss_bytes)} its share", "foreground"
 
     def _wrapped(self, command: str, most: int) -> list[Line]:
         """The command line over at most so many lines; what does not fit ends in an ellipsis."""

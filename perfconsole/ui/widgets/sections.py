@@ -5,6 +5,7 @@ All but the family are read once on request (`core.requests.ProcessDetail`), bec
 
 from collections.abc import Iterator, Sequence
 from math import nan
+from textwrap import wrap
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.cells import chop_cells
@@ -96,7 +97,7 @@ class Section(Pane, can_focus=True):
         return rows or self._paragraph("none", width, "dim")
 
     def _paragraph(self, text: str, width: int, role: str) -> list[Line]:
-        return [self.line().gap().put(part, role) for part in chop_cells(text, max(1, width - 2))]
+        return [self.line().gap().put(part, role) for part in wrap(text, max(1, width - 2))]
 
     def _note(self, rows: Sequence[Line], room: int) -> str:
         if self._answer.detail is None:

@@ -11,6 +11,7 @@ from perfconsole.ui.look import WORDS
 from perfconsole.ui.widgets.header import clock
 from perfconsole.ui.widgets.pane import Pane
 
+_ROOMY = 50
 _TROUBLE = {"error": "critical", "denied": "warning", "stale": "stale"}
 
 
@@ -24,7 +25,7 @@ class OverPane(Pane, can_focus=True):
 
     TITLE = "Over threshold now"
 
-    def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  a line's own width
+    def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
         """The title with the count, then a line each."""
         firing, failing = worst_first(state.alerts.values()), troubles(state)
         total = len(firing) + len(failing)
@@ -33,7 +34,9 @@ class OverPane(Pane, can_focus=True):
         began = state.stream.began if state.stream else 0.0
         for alert in firing:
             line = self.line().gap().put(f"{self.look.glyph(alert.severity)} {WORDS[alert.severity]}", alert.severity, 6).gap()
-            since = f"{words.lasting(alert, state.at, began).removeprefix('for ')}  {clock(alert.since)}"
+            since = words.lasting(alert, state.at, began).removeprefix("for ")
+            if width >= _ROOMY:  # else what is over its threshold matters more than the hour at which it began
+                since += f"  {clock(alert.since)}"
             value = state.value(alert.metric, **dict(alert.labels))
             line.put(words.breach(alert, value), width=max(0, line.left - len(since) - 2)).gap()
             lines.append(line.put(since, "dim"))

@@ -201,7 +201,8 @@ class TrendsPane(MeasuresPane):
         line = self.line().gap().put(measure.label, "dim", 7)
         put_spark(line, self.look, values, top, () if self._subject.live else _DIMMED)
         line.put(self._now(measure, state), "foreground" if self._subject.live else "stale", 8, right=True)
-        line.gap().put(f"of {measure.text(top).removesuffix('/s')}", "dim", 7)
+        known = not all(map(isnan, values))
+        line.gap().put(f"of {measure.text(top).removesuffix('/s')}" if known else "", "dim", 7)
         return line.gap().put(self._span(window_s, began), "dim") if first and aside > 9 else line
 
 

@@ -71,8 +71,11 @@ class Settings(NamedTuple):
     notices: Sequence[str] = ()
 
 
-class ConsoleApp(App[int]):
-    """The console over any source of ticks."""
+class ConsoleApp(App[int], inherit_bindings=False):
+    """The console over any source of ticks.
+
+    Textual's own keys are not inherited: ctrl+q would quit, where somebody who pressed ctrl+s means to go on.
+    """
 
     CSS_PATH = ["styles/base.tcss", "styles/operations.tcss"]
     TITLE = "perfconsole"

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.screen import Screen
 
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
     from perfconsole.ui.app import ConsoleApp
 
 
-class ConsoleScreen(Screen[None]):
-    """A screen made of panes.
+class ConsoleScreen(Screen[None], inherit_bindings=False):
+    """A screen made of panes. Keys mean what the table of actions says, not what Textual binds: Tab can be another key.
 
     Attributes:
         SCOPE: Its name in the table of actions.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("shift+tab", "app.focus_previous", show=False)]
     SCOPE: ClassVar[str] = ""
     HINTS: ClassVar[Sequence[tuple[str, str]]] = ()
     """Action ids and short titles for the footer, the most useful first."""

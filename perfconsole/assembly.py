@@ -18,12 +18,10 @@ from perfconsole.config.schema import Config
 from perfconsole.core.errors import RecordingError
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Collector
-from perfconsole.core.tables import View
+from perfconsole.core.segment import RECORDED
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Stream
 from perfconsole.engine.engine import Audit, Engine
-
-_RECORDED = (View("process", limit=40), View("process", sort="memory_bytes", limit=20))
 
 
 def build_engine(config: Config, *, terminal_bytes: Callable[[], float] = lambda: nan) -> Engine:
@@ -92,7 +90,7 @@ def record(engine: Engine, config: Config, path: str | None = None) -> str:
     from perfconsole.history.recording import FileRecordingSink, RecordingSink
 
     if path is not None:
-        engine.add_sink("recording", FileRecordingSink(path), _RECORDED, recorder=path)
+        engine.add_sink("recording", FileRecordingSink(path), RECORDED, recorder=path)
         return ""
     if not config.console.recording_s:
         return ""
@@ -101,7 +99,7 @@ def record(engine: Engine, config: Config, path: str | None = None) -> str:
         sink = RecordingSink(place, config.console.recording_s, config.console.recording_size_bytes)
     except RecordingError as error:
         return str(error)
-    engine.add_sink("recording", sink, _RECORDED, recorder=str(place))
+    engine.add_sink("recording", sink, RECORDED, recorder=str(place))
     return ""
 
 

@@ -95,7 +95,7 @@ class State:
 
     def table(self, kind: type[T], target: str = "host") -> T | None:
         """The newest table of a kind, or None."""
-        found = self._tables.get((kind, target))
+        found = self._tables.get((kind, target))  # type: ignore[arg-type]  # a kind is one of the union's
         return found if isinstance(found, kind) else None
 
     def _indexed(self) -> dict[SeriesDef, Series]:

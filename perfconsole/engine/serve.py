@@ -15,7 +15,7 @@ from perfconsole.core import wire
 from perfconsole.core.errors import PerfconsoleError
 from perfconsole.core.ports import Watch
 from perfconsole.core.requests import SPECS
-from perfconsole.core.tables import ProcessTable, Table, View, select
+from perfconsole.core.tables import View, cut
 from perfconsole.core.tick import Tick
 from perfconsole.engine.engine import Engine
 from perfconsole.engine.mailbox import Mailbox
@@ -78,7 +78,7 @@ class _Peer:
             tick = msgspec.structs.replace(tick, stream=msgspec.structs.replace(tick.stream, ops=ops, read_only=True))
         if not tick.tables:
             return tick
-        return msgspec.structs.replace(tick, tables=[cut for table in tick.tables if (cut := cut_table(table, views))])
+        return msgspec.structs.replace(tick, tables=[part for table in tick.tables if (part := cut(table, views))])
 
     async def _listen(self, box: Mailbox, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         splitter = wire.Splitter()
@@ -105,12 +105,3 @@ class _Peer:
         except PerfconsoleError as error:
             response = wire.Response(request.id, error=error.message, fix=error.fix)
         writer.write(wire.encode(response))
-
-
-def cut_table(table: Table, views: Sequence[View]) -> ProcessTable | None:
-    """The rows that any of these views shows; None when none looks at this table."""
-    wanted = [view for view in views if view.table == "process" and view.target == table.target]
-    if not wanted:
-        return None
-    kept = {row.key: row for view in wanted for row in select(table.rows, view)}
-    return msgspec.structs.replace(table, rows=sorted(kept.values(), key=lambda row: row.pid))

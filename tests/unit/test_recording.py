@@ -275,7 +275,7 @@ def test_a_fault_of_any_kind_is_said(tmp_path, machine, eventually):
     box = machine()
     with recording(tmp_path, flush_s=0.01) as sink:
         sink(box.state.keyframe())
-        sink(Tick(1, 1.0, 1.0, tables=[None]))
+        sink(Tick(1, 1.0, 1.0, tables=[ProcessTable("host", 1.0, 1, [None])]))
         eventually(lambda: sink.error)
         assert sink.error.startswith("not recording: AttributeError")
 

@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from math import fsum, isnan, nan
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from perfconsole.core.tables import Key, ProcessRow
+from perfconsole.core.tables import Key, ProcessRow, Row
 from perfconsole.ui.look import Glyphs
 
 _CLEARLY: Final = 1.25
@@ -16,15 +16,18 @@ _CPU_STEP: Final = 0.01
 """A row passes its neighbour when it beats it by a quarter and by one clock tick in a hundred: below that it would come back at once."""
 
 
-class Item(NamedTuple):
-    """A line of a table: a process, or the sum of `members` of them; `prefix` draws the tree."""
+R = TypeVar("R", bound=Row)
 
-    row: ProcessRow
+
+class Item(NamedTuple):
+    """A line of a table: a row, or the sum of `members` of them; `prefix` draws the tree."""
+
+    row: Any
     prefix: str = ""
     members: int = 1
 
 
-def settle(previous: Sequence[Key], rows: list[ProcessRow], field: str) -> list[ProcessRow]:
+def settle(previous: Sequence[Key], rows: list[R], field: str) -> list[R]:
     """Keep rows where they were unless one clearly beats its upper neighbour.
 
     Args:
@@ -41,7 +44,7 @@ def settle(previous: Sequence[Key], rows: list[ProcessRow], field: str) -> list[
     value = attrgetter(field)
     known = sorted((row for row in rows if row.key in place), key=lambda row: place[row.key])
     fresh = {row.key for row in rows} - place.keys()
-    out: list[ProcessRow] = []
+    out: list[R] = []
     for row in known:
         at = len(out)
         while at and _beats(value(row), value(out[at - 1])):

@@ -1,9 +1,9 @@
-"""The columns of process tables: what each shows, how wide, and when there is room for it. Pure."""
+"""The columns of tables: what each shows, how wide, and when there is room for it. Pure."""
 
 from collections.abc import Callable, Sequence
 from math import isnan
 from time import localtime, strftime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from perfconsole.core import units
 from perfconsole.core.tables import EXPENSIVE, ProcessRow
@@ -25,7 +25,7 @@ class Column(NamedTuple):
     field: str
     width: int
     rank: int
-    text: Callable[[ProcessRow], str]
+    text: Callable[[Any], str]
     right: bool = True
 
     @property
@@ -53,7 +53,7 @@ def command(row: ProcessRow) -> str:
     return f"{program.rpartition('/')[2] or program}{space}{arguments}" if program.startswith("/") else row.command or row.name
 
 
-COLUMNS: Final = {
+PROCESS: Final = {
     column.id: column
     for column in (
         Column("pid", "PID", "pid", 7, 0, lambda row: str(row.pid)),
@@ -81,14 +81,14 @@ _LEAST_LAST: Final = 36
 """Cells the last column keeps before others are dropped for it: enough to tell a command by."""
 
 
-def fitting(ids: Sequence[str], width: int) -> list[Column]:
+def fitting(wanted: Sequence[Column], width: int) -> list[Column]:
     """The columns that fit, the least important ones dropped.
 
     Args:
-        ids: The columns wanted, in order; at least one.
+        wanted: The columns wanted, in order; at least one.
         width: Cells of a row.
     """
-    columns = [COLUMNS[name] for name in ids]
+    columns = list(wanted)
     while len(columns) > 1 and sum((column.width or _LEAST_LAST) + 1 for column in columns) > width:
         worst = max(columns, key=lambda column: column.rank)
         if not worst.rank:

@@ -176,7 +176,7 @@ async def a_palette_opens(console, press):
 
 @effect("sort")
 async def sorted_by_the_next_column(console, press):
-    fields = [column.field for column in console.table._columns()]
+    fields = [column.field for column in console.table.columns()]
     await press()
     assert console.table.sort == fields[fields.index("cpu") + 1]
     assert console.table.reverse is False

@@ -80,7 +80,7 @@ async def test_near_and_far_engines_make_the_same_pictures(open_console, make_wo
 async def test_each_column_sorts_by_what_it_shows(world, open_console):
     async with open_console(world, size=(200, 70)) as console:
         await console.press("6")
-        columns = console.table._columns()
+        columns = console.table.columns()
         assert len(columns) == 12
         for _ in columns:
             await console.press("s")

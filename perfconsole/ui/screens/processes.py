@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 
 from perfconsole.core.requests import PROCESS_RENICE, PROCESS_SIGNAL
 from perfconsole.core.tables import View
-from perfconsole.ui.columns import COLUMNS, DEFAULT
+from perfconsole.ui.columns import DEFAULT, PROCESS
 from perfconsole.ui.screens.base import ConsoleScreen
 from perfconsole.ui.widgets.pane import Pane
 from perfconsole.ui.widgets.processes import ProcessPane
@@ -40,7 +40,7 @@ class ProcessesScreen(ConsoleScreen):
     def on_mount(self) -> None:
         """As configured."""
         settings = self.console_app.settings
-        self.table.sort = COLUMNS[settings.sort].field
+        self.table.sort = PROCESS[settings.sort].field
         self.table.shape = "tree" if settings.tree else "list"
         self.table.focus()
 

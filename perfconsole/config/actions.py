@@ -30,6 +30,7 @@ class Action(NamedTuple):
 
 ACTIONS: Final = (
     Action("screen.operations", ("1",), "Operations screen"),
+    Action("screen.queries", ("4",), "Queries screen"),
     Action("screen.processes", ("6",), "Processes screen"),
     Action("help", ("?",), "Help"),
     Action("quit", ("q",), "Quit"),
@@ -59,6 +60,7 @@ ACTIONS: Final = (
     Action("screenshot", ("ctrl+s",), "Screenshot to an SVG file"),
     Action("reload", ("ctrl+r",), "Reload the configuration"),
     Action("replay.play", ("p",), "Play, pause", REPLAY),
+    Action("postgres.server", ("S",), "Next server", "queries"),
     Action("process.tree", ("t", "f5"), "Tree", "processes"),
     Action("process.signal", ("x", "f9"), "Send a signal", "processes"),
     Action("process.renice", ("w", "f7"), "Renice", "processes"),

@@ -31,6 +31,7 @@ from perfconsole.ui.pump import Pump
 from perfconsole.ui.screens.base import ConsoleScreen
 from perfconsole.ui.screens.operations import OperationsScreen
 from perfconsole.ui.screens.processes import ProcessesScreen
+from perfconsole.ui.screens.queries import QueriesScreen
 from perfconsole.ui.theming import textual_theme
 from perfconsole.ui.widgets.header import clock
 from perfconsole.ui.widgets.pane import Pane
@@ -84,7 +85,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
         Binding("ctrl+c", "leave", "Quit", show=False, priority=True),
         Binding("ctrl+z", "suspend_process", "Back to the shell", show=False, priority=True),
     ]
-    MODES = {"operations": OperationsScreen, "processes": ProcessesScreen}
+    MODES = {"operations": OperationsScreen, "queries": QueriesScreen, "processes": ProcessesScreen}
 
     def __init__(self, source: Source, settings: Settings) -> None:
         self.DEFAULT_MODE = settings.screen  # type: ignore[misc]  # else Textual makes, and paints, an empty screen first
@@ -313,6 +314,9 @@ class ConsoleApp(App[int], inherit_bindings=False):
 
     async def do_screen_operations(self) -> None:
         await self._go("operations")
+
+    async def do_screen_queries(self) -> None:
+        await self._go("queries")
 
     async def do_screen_processes(self) -> None:
         await self._go("processes")

@@ -93,3 +93,15 @@ def scale_top(values: Sequence[float], least: float) -> float:
                 return top * step
         top *= 10
     return top
+
+
+def bar(look: Look, ratio: float, cells: int) -> str:
+    """A horizontal bar of a ratio; any amount at all shows at least a sliver."""
+    if isnan(ratio) or ratio <= 0:
+        return ""
+    full = min(1.0, ratio) * cells
+    if look.ascii:
+        return "=" * max(1, round(full))
+    eighths: int = max(1, round(full * 8))
+    whole, rest = divmod(eighths, 8)
+    return "█" * whole + " ▏▎▍▌▋▊▉"[rest].strip()

@@ -22,7 +22,7 @@ class OperationsScreen(ConsoleScreen):
     AUTO_FOCUS = "#top"
     """Keys go to the processes first: they are what one drills into."""
     HINTS: ClassVar[Sequence[tuple[str, str]]] = (
-        ("screen.processes", "Processes"), ("pane.next", "pane"), ("expand", "expand"), ("freeze", "freeze"),
+        ("screen.queries", "Queries"), ("screen.processes", "Processes"), ("pane.next", "pane"), ("expand", "expand"), ("freeze", "freeze"),
         ("time.wider", "window"), ("help", "help"), ("quit", "quit"),
     )  # fmt: skip
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]

@@ -1,0 +1,1 @@
+"""PostgreSQL: sessions, server health and statements. The only room that knows the driver."""

@@ -1,0 +1,229 @@
+"""One connection to one server: made when first asked for, kept, made again with back-off. Everything that asks a server asks here.
+
+Every question is one read-only transaction under limits. A direct connection carries them as settings of the session, so that a question
+costs no statement but itself; through a pooler, where a setting would stay behind for the next client, each transaction begins with
+``SET LOCAL``. The driver is imported by the first connection: it takes 80 ms, which no first frame waits for.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from perfconsole.collectors.postgres import faults
+from perfconsole.collectors.postgres.faults import ServerError
+from perfconsole.config.servers import DEFAULT_PORT, ServerSettings
+from perfconsole.core.errors import ConfigError
+from perfconsole.core.text import safe
+
+if TYPE_CHECKING:
+    import asyncpg
+
+CONNECT_S: Final = 2.0
+ANSWER_S: Final = 2.5
+"""Longer than the server's own limit of 2 s: a server that is merely slow says so itself, one that says nothing hangs."""
+
+APPLICATION: Final = "perfconsole"
+LIMITS: Final = {
+    "statement_timeout": "2s",
+    "lock_timeout": "200ms",
+    "idle_in_transaction_session_timeout": "10s",
+    "default_transaction_read_only": "on",
+    "jit": "off",
+    "search_path": "pg_catalog",
+}
+"""Settings of every session. The path leads to the catalog alone: a function of that name in another schema is not called."""
+
+_BACK_OFF_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
+_DRIVER_WORDS: Final = frozenset(
+    {
+        "host", "port", "user", "password", "passfile", "dbname", "sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword",
+        "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs", "krbsrvname", "gsslib", "options",
+    }
+)  # fmt: skip
+"""Keywords that the driver understands; it would send any other to the server as a setting, and the server would refuse it."""
+
+_HELLO: Final = """
+SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS standby, pg_backend_pid() AS pid,
+       current_setting('statement_timeout') AS timeout, current_database()::text AS database, current_user::text AS username
+"""
+_LOCALS: Final = "BEGIN READ ONLY; " + "; ".join(
+    f"SET LOCAL {name} = '{value}'" for name, value in LIMITS.items() if not name.startswith("default_")
+)
+
+
+class Server:
+    """A server and the connection to it.
+
+    Attributes:
+        name: As configured.
+        where: Host and port as people call it.
+        version: ``server_version_num`` (150004 is 15.4); 0 before the first connection.
+        database: The one connected to.
+        user: The role connected as.
+        standby: In recovery when it was connected to.
+        pooled: Behind a pooler: limits travel in each transaction.
+        connects: Connections made so far; another number means that what was learnt of the server may be out of date.
+    """
+
+    def __init__(self, settings: ServerSettings, env: Mapping[str, str] = os.environ) -> None:
+        self.name = settings.name
+        self.where = safe(settings.name, 80)
+        self.version = 0
+        self.database = self.user = ""
+        self.standby = self.pooled = False
+        self.connects = 0
+        self._settings = settings
+        self._env = env
+        self._connection: asyncpg.Connection[Any] | None = None
+        self._turn = asyncio.Lock()
+        self._failures = 0
+        self._failed: ServerError | None = None
+        self._retry_at = 0.0
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, as far as is known without asking."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def fetch(self, sql: str, *args: Any, timeout_s: float = ANSWER_S) -> "list[asyncpg.Record]":
+        """Ask one question, in a read-only transaction of its own, under the limits.
+
+        Args:
+            sql: One statement (extended protocol: a second one is refused); names outside of pg_catalog carry their schema.
+            args: Its parameters.
+            timeout_s: For waiting, connecting where that is needed, and the answer.
+
+        Raises:
+            ServerError: Whatever went wrong, with what mends it. While a server is not to be reached, at once what the last attempt said.
+        """
+        connecting = True
+        try:
+            async with asyncio.timeout(timeout_s), self._turn:
+                connection = await self._ready()
+                connecting = False
+                return await self._ask(connection, sql, args)
+        except ServerError:
+            raise
+        except TimeoutError:
+            raise self._fail(faults.silent(self.where, timeout_s, connecting=connecting)) from None
+        except Exception as error:  # noqa: BLE001  a driver raises many kinds; each becomes words
+            failure = faults.translate(error, self.where, self.user, self.database)
+            raise (failure if self.connected else self._fail(failure)) from None
+
+    def close(self) -> None:
+        """Drop the connection, at once."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    # Asking -----------------------------------------------------------------------------------------------------------------------
+
+    async def _ask(self, connection: "asyncpg.Connection[Any]", sql: str, args: tuple[Any, ...]) -> "list[asyncpg.Record]":
+        answered = False
+        try:
+            rows: list[asyncpg.Record] = await (self._ask_locally if self.pooled else self._ask_plainly)(connection, sql, args)
+            answered = True
+        except Exception as error:
+            answered = isinstance(getattr(error, "sqlstate", None), str)
+            raise
+        finally:
+            # Given up in the middle (no time left, or cancelled): what state it is in, only the server knows. Its limits end it there.
+            if not answered:
+                self.close()
+        return rows
+
+    @staticmethod
+    async def _ask_plainly(connection: "asyncpg.Connection[Any]", sql: str, args: tuple[Any, ...]) -> "list[asyncpg.Record]":
+        return await connection.fetch(sql, *args)
+
+    @staticmethod
+    async def _ask_locally(connection: "asyncpg.Connection[Any]", sql: str, args: tuple[Any, ...]) -> "list[asyncpg.Record]":
+        await connection.execute(_LOCALS)
+        try:
+            return await connection.fetch(sql, *args)
+        finally:
+            if not connection.is_closed():
+                await connection.execute("ROLLBACK")
+
+    # Connecting -------------------------------------------------------------------------------------------------------------------
+
+    async def _ready(self) -> "asyncpg.Connection[Any]":
+        if self._connection is not None and not self._connection.is_closed():
+            return self._connection
+        if self._connection is not None:
+            self._connection = None  # it ended since; one more attempt costs nothing
+        if self._failed is not None and time.monotonic() < self._retry_at:
+            raise self._failed
+        connection = await self._connect()
+        self._connection, self._failed, self._failures = connection, None, 0
+        self.connects += 1
+        return connection
+
+    def _fail(self, failure: ServerError) -> ServerError:
+        """Remember why there is no connection, and for how long none is tried."""
+        self.close()
+        self._failed = failure
+        self._retry_at = time.monotonic() + _BACK_OFF_S[min(self._failures, len(_BACK_OFF_S) - 1)]
+        self._failures += 1
+        return failure
+
+    async def _connect(self) -> "asyncpg.Connection[Any]":
+        try:
+            words = self._settings.keywords(self._env)
+        except ConfigError as error:
+            raise faults.translate(error, self.where, "", "") from None
+        self.user, self.database = words.get("user", ""), words.get("dbname", "")
+        self.where = _where(words)
+        driver = await asyncio.to_thread(_driver)
+        try:
+            connection = await driver.connect(_uri(words), **_OPTIONS, server_settings={"application_name": APPLICATION, **LIMITS})
+        except driver.PostgresError as error:
+            if error.sqlstate != "08P01" or "startup parameter" not in str(error):
+                raise
+            connection = await driver.connect(_uri(words), **_OPTIONS, server_settings={"application_name": APPLICATION})
+            self.pooled = True
+        try:
+            await self._greet(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def _greet(self, connection: "asyncpg.Connection[Any]") -> None:
+        """Learn who answers. A pooler invents the pid it announces, and may swallow the settings (ignore_startup_parameters)."""
+        hello = (await self._ask_locally(connection, _HELLO, ()) if self.pooled else await connection.fetch(_HELLO))[0]
+        self.pooled = self.pooled or hello["pid"] != connection.get_server_pid() or hello["timeout"] != LIMITS["statement_timeout"]
+        self.version, self.standby = hello["version"], hello["standby"]
+        self.database, self.user = safe(hello["database"], 80), safe(hello["username"], 80)
+
+
+_OPTIONS: Final[dict[str, Any]] = {"statement_cache_size": 0, "timeout": CONNECT_S}
+"""No cache of prepared statements: behind a pooler they belong to another client's session."""
+
+
+def _driver() -> Any:
+    """asyncpg, imported by the first connection. It warns of a password file that others can read: a terminal UI has no place for that."""
+    import warnings  # noqa: PLC0415  only with the driver
+
+    import asyncpg  # noqa: PLC0415  80 ms that only a server should cost
+
+    warnings.filterwarnings("ignore", message="password file")
+    return asyncpg
+
+
+def _uri(words: Mapping[str, str]) -> str:
+    """The keywords as the one form of DSN that the driver reads."""
+    from urllib.parse import quote, urlencode  # noqa: PLC0415  only to connect
+
+    known = {keyword: value for keyword, value in words.items() if keyword in _DRIVER_WORDS}
+    if "hostaddr" in words:
+        known["host"] = words["hostaddr"]
+    return "postgresql://?" + urlencode(known, quote_via=quote)
+
+
+def _where(words: Mapping[str, str]) -> str:
+    hosts = (words.get("host") or "localhost").split(",")
+    ports = (words.get("port") or DEFAULT_PORT).split(",")
+    return safe(",".join(f"{host}:{ports[min(i, len(ports) - 1)]}" for i, host in enumerate(hosts)), 120)

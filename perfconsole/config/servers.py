@@ -1,0 +1,143 @@
+"""PostgreSQL servers: what a DSN, a service or the environment says about one, as libpq's own keywords (libpq, section 34.1.2).
+
+Passwords stay references until `ServerSettings.keywords` is asked, immediately before connecting.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from perfconsole.config import secrets
+from perfconsole.core.errors import ConfigError
+from perfconsole.core.text import safe
+
+SCHEMES: Final = ("postgresql", "postgres")
+TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+DEFAULT_PORT: Final = "5432"
+
+_ENVIRONMENT: Final = {
+    "PGHOST": "host", "PGPORT": "port", "PGDATABASE": "dbname", "PGUSER": "user", "PGPASSWORD": "password", "PGPASSFILE": "passfile",
+    "PGSSLMODE": "sslmode", "PGSSLROOTCERT": "sslrootcert", "PGSSLCERT": "sslcert", "PGSSLKEY": "sslkey", "PGSSLCRL": "sslcrl",
+    "PGTARGETSESSIONATTRS": "target_session_attrs", "PGKRBSRVNAME": "krbsrvname", "PGOPTIONS": "options",
+}  # fmt: skip
+
+_ACCEPTED: Final = "postgresql://USER@HOST:PORT/DATABASE, or host=... dbname=... user=..."
+
+
+class ServerSettings(NamedTuple):
+    """One PostgreSQL server, as it was configured.
+
+    Attributes:
+        name: Unique; the ``server`` label of its series.
+        dsn: A URI or libpq keywords, secrets as references; empty for the libpq environment alone.
+        service: An entry of the service file; empty for none.
+        tls: One of `TLS_MODES`; empty leaves it to the DSN, the environment, and libpq's ``prefer``.
+        databases: Globs of the databases that are told apart; empty for all.
+        exclude: Globs of applications whose sessions are left out.
+        interval_s: Seconds between two looks.
+    """
+
+    name: str
+    dsn: str = ""
+    service: str = ""
+    tls: str = ""
+    databases: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    interval_s: float = 5.0
+
+    def keywords(self, env: Mapping[str, str] = os.environ) -> dict[str, str]:
+        """libpq's keywords for this server, secrets looked up; what is said in the DSN wins over the service, and that over the environment.
+
+        Raises:
+            ConfigError: When a reference leads nowhere, the service is not defined, or the DSN is none.
+        """
+        said = keywords_of(self.dsn, env)
+        service = self.service or said.pop("service", "") or ("" if self.dsn else env.get("PGSERVICE", ""))
+        from_env = {keyword: env[name] for name, keyword in _ENVIRONMENT.items() if env.get(name)}
+        merged = from_env | (service_entry(service, env) if service else {}) | said
+        if self.tls:
+            merged["sslmode"] = self.tls
+        return merged
+
+
+def keywords_of(dsn: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What a DSN says, by libpq's keywords.
+
+    Args:
+        dsn: A URI, keywords with values, or one reference to either.
+        env: Where references are looked up; None leaves them as they are.
+
+    Raises:
+        ConfigError: When it is none; the message does not repeat it, for it may hold a password.
+    """
+    if secrets.is_reference(dsn):
+        if env is None:
+            return {}
+        dsn = secrets.resolve(dsn, env)
+    if not dsn.strip():
+        return {}
+    said = _of_uri(dsn) if "://" in dsn.partition("=")[0] else dict(_of_words(dsn))
+    return said if env is None else {keyword: secrets.resolve(value, env) for keyword, value in said.items()}
+
+
+def _of_uri(dsn: str) -> dict[str, str]:
+    try:
+        parts = urlsplit(dsn)
+    except ValueError as error:
+        raise ConfigError("not a DSN", f"accepted: {_ACCEPTED}") from error
+    if parts.scheme not in SCHEMES:
+        raise ConfigError(f'not a DSN: it begins with "{safe(parts.scheme, 20)}://"', f"accepted: {_ACCEPTED}")
+    who, _, where = parts.netloc.rpartition("@")
+    user, _, password = who.partition(":")
+    hosts, ports = _hosts(where)
+    found = {"user": user, "password": password, "host": hosts, "port": ports, "dbname": parts.path.removeprefix("/")}
+    out = {keyword: unquote(value) for keyword, value in found.items() if value}
+    return out | dict(parse_qsl(parts.query))
+
+
+def _hosts(where: str) -> tuple[str, str]:
+    """Hosts and ports of ``a:5433,[::1],b``, each joined by commas as libpq wants them."""
+    hosts, ports = [], []
+    for entry in where.split(","):
+        host, colon, port = entry.rpartition(":") if not entry.endswith("]") else (entry, "", "")
+        hosts.append((host if colon else entry).strip("[]"))
+        ports.append(port if colon else DEFAULT_PORT)
+    given = any(":" in entry.rpartition("]")[2] for entry in where.split(","))
+    return ",".join(hosts), ",".join(ports) if given else ""
+
+
+def _of_words(dsn: str) -> Iterable[tuple[str, str]]:
+    """``host=db1 password='a b\\'c'``: quotes and backslashes as libpq reads them."""
+    import re  # noqa: PLC0415  only where there is such a DSN
+
+    at = 0
+    word = re.compile(r"\s*([A-Za-z_]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s'\\]|\\.)*))(?=\s|$)")
+    while at < len(dsn.rstrip()):
+        found = word.match(dsn, at)
+        if not found:
+            raise ConfigError("not a DSN", f"accepted: {_ACCEPTED}")
+        value = found[2] if found[2] is not None else found[3]
+        yield found[1], re.sub(r"\\(.)", r"\1", value)
+        at = found.end()
+
+
+def service_entry(name: str, env: Mapping[str, str]) -> dict[str, str]:
+    """What the service files say under a name (libpq, section 34.17): the user's file first, then the system's.
+
+    Raises:
+        ConfigError: When no file has it.
+    """
+    import configparser  # noqa: PLC0415  only where there is a service
+
+    files = [env["PGSERVICEFILE"]] if env.get("PGSERVICEFILE") else [os.path.expanduser("~/.pg_service.conf")]  # noqa: PTH111  a text is kept
+    files.append(f"{env.get('PGSYSCONFDIR', '/etc/postgresql-common')}/pg_service.conf")
+    for file in files:
+        parser = configparser.RawConfigParser()
+        try:
+            parser.read(file, encoding="utf-8")
+        except (configparser.Error, OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{safe(file)}: not a service file", "each entry is [name] and lines of keyword=value") from error
+        if parser.has_section(name):
+            return dict(parser.items(name))
+    raise ConfigError(f'service "{safe(name, 60)}" is not defined', f"add [{safe(name, 60)}] to {safe(files[0])}")

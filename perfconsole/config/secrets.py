@@ -1,5 +1,6 @@
-"""Secrets by reference: ``${ENV}`` and ``file:/run/secrets/x``. What is kept, shown and written is the reference; the secret itself is looked up
-when it is needed, and goes nowhere else.
+"""Secrets by reference: ``${ENV}`` and ``file:/run/secrets/x``.
+
+What is kept, shown and written is the reference; the secret itself is looked up when it is needed, and goes nowhere else.
 """
 
 import os

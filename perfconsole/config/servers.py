@@ -47,7 +47,7 @@ class ServerSettings(NamedTuple):
     interval_s: float = 5.0
 
     def keywords(self, env: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """libpq's keywords for this server, secrets looked up; what is said in the DSN wins over the service, and that over the environment.
+        """The keywords for this server, secrets looked up; the DSN wins over the service, and that over the environment.
 
         Raises:
             ConfigError: When a reference leads nowhere, the service is not defined, or the DSN is none.
@@ -108,7 +108,7 @@ def _hosts(where: str) -> tuple[str, str]:
 
 
 def _of_words(dsn: str) -> Iterable[tuple[str, str]]:
-    """``host=db1 password='a b\\'c'``: quotes and backslashes as libpq reads them."""
+    r"""``host=db1 password='a b\'c'``: quotes and backslashes as libpq reads them."""
     import re  # noqa: PLC0415  only where there is such a DSN
 
     at = 0

@@ -109,7 +109,7 @@ class Server:
         except TimeoutError:
             raise self._fail(faults.silent(self.where, timeout_s, connecting=connecting)) from None
         except Exception as error:  # noqa: BLE001  a driver raises many kinds; each becomes words
-            failure = faults.translate(error, self.where, self.user, self.database)
+            failure = faults.translate(error, self.where, self.user)
             raise (failure if self.connected else self._fail(failure)) from None
 
     def close(self) -> None:
@@ -136,13 +136,15 @@ class Server:
 
     @staticmethod
     async def _ask_plainly(connection: "asyncpg.Connection[Any]", sql: str, args: tuple[Any, ...]) -> "list[asyncpg.Record]":
-        return await connection.fetch(sql, *args)
+        rows: list[asyncpg.Record] = await connection.fetch(sql, *args)
+        return rows
 
     @staticmethod
     async def _ask_locally(connection: "asyncpg.Connection[Any]", sql: str, args: tuple[Any, ...]) -> "list[asyncpg.Record]":
         await connection.execute(_LOCALS)
         try:
-            return await connection.fetch(sql, *args)
+            rows: list[asyncpg.Record] = await connection.fetch(sql, *args)
+            return rows
         finally:
             if not connection.is_closed():
                 await connection.execute("ROLLBACK")
@@ -173,7 +175,7 @@ class Server:
         try:
             words = self._settings.keywords(self._env)
         except ConfigError as error:
-            raise faults.translate(error, self.where, "", "") from None
+            raise faults.translate(error, self.where, "") from None
         self.user, self.database = words.get("user", ""), words.get("dbname", "")
         self.where = _where(words)
         driver = await asyncio.to_thread(_driver)

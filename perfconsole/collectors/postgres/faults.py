@@ -3,7 +3,7 @@
 Codes are those of the documentation's appendix A.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from perfconsole.core.errors import CollectorError, ConfigError
 from perfconsole.core.text import safe
@@ -40,14 +40,13 @@ def silent(where: str, seconds: float, *, connecting: bool) -> ServerError:
     return ServerError(f"{where}: no answer within {seconds:g} s", "the server hangs or the network is lost", cause=SILENT)
 
 
-def translate(error: BaseException, where: str, user: str, database: str) -> ServerError:
+def translate(error: BaseException, where: str, user: str) -> ServerError:
     """The error as this project words it.
 
     Args:
         error: What the driver or the system raised.
         where: The server, as people call it: ``db1:5432``.
         user: Who wanted to log in.
-        database: To what.
     """
     if isinstance(error, ServerError):
         return error
@@ -56,67 +55,90 @@ def translate(error: BaseException, where: str, user: str, database: str) -> Ser
     code = getattr(error, "sqlstate", None)
     if isinstance(code, str):
         text = safe(str(getattr(error, "message", None) or error), 300)
-        return _by_code(code, text, where, safe(user, 60), safe(database, 60))
+        return _by_code(code, text, where, safe(user, 60))
     return _by_type(error, where)
 
 
-def _by_code(code: str, text: str, where: str, user: str, database: str) -> ServerError:
+class _Words(NamedTuple):
+    """How a fault is put: `message` follows the server's name, and ends in what it said itself where it ends in a colon."""
+
+    message: str
+    fix: str
+    cause: str
+    state: str = "error"
+
+
+_AGAIN: Final = "it is connected to again by itself"
+_CODES: Final = {
+    "53300": _Words("full:", "close idle connections, raise max_connections, or put a pooler before it", FULL),
+    "57P03": _Words("not ready:", "it answers once it is ready; nothing needs doing here", STARTING),
+    "57P01": _Words("ended by the server:", _AGAIN, ENDED),
+    "57P02": _Words("ended by the server:", _AGAIN, ENDED),
+    "57P05": _Words("ended by the server:", _AGAIN, ENDED),
+    "3D000": _Words("no such database:", "name one that exists in its dsn; postgres nearly always does", REFUSED),
+    "57014": _Words("a question was given up:", "the server is busy, or something is locked; it is asked again", QUERY),
+    "55P03": _Words("a question was given up:", "something holds a lock on the catalog; it is asked again", QUERY),
+}
+
+
+def _by_code(code: str, text: str, where: str, user: str) -> ServerError:
     lowered = text.lower()
-    if code == "53300" or "no more connections allowed" in lowered or "too many connections" in lowered:
-        return ServerError(f"{where}: full: {text}", "close idle connections, raise max_connections, or put a pooler before it",
-                           cause=FULL, code=code)  # fmt: skip
-    if code == "57P03":
-        return ServerError(f"{where}: {text}", "it answers once it is ready; nothing needs doing here", cause=STARTING, code=code)
-    if code in {"57P01", "57P02", "57P05"}:
-        return ServerError(f"{where}: ended by the server: {text}", "it is connected to again by itself", cause=ENDED, code=code)
-    if code.startswith("28"):
-        return _login(code, text, where, user)
-    if code == "3D000":
-        fix = "name a database that exists in its dsn; the database postgres nearly always does"
-        return ServerError(f'{where}: no database "{database}"', fix, cause=REFUSED, code=code)
+    if "no more connections allowed" in lowered or "too many connections" in lowered:  # poolers have codes of their own
+        code = "53300"
     if code == "42501":
         return ServerError(text, f'GRANT pg_monitor TO "{user}"', "denied", code=code)
-    if code == "57014":
-        return ServerError(f"{where}: a question took too long and was given up: {text}", "the server is busy or something is locked",
-                           code=code)  # fmt: skip
-    if code == "55P03":
-        return ServerError(f"{where}: {text}", "something else holds a lock on the catalog; it is asked again", code=code)
-    return ServerError(f"{where}: {text}", code=code)
+    words = _login(lowered, user) if code.startswith("28") else _CODES.get(code, _Words("", "", QUERY))
+    return _said(words, where, text, code)
 
 
-def _login(code: str, text: str, where: str, user: str) -> ServerError:
+def _said(words: _Words, where: str, text: str, code: str = "") -> ServerError:
+    message = f"{words.message} {text}" if words.message.endswith(":") else words.message or text
+    return ServerError(f"{where}: {message}", words.fix, words.state, cause=words.cause, code=code)
+
+
+def _login(lowered: str, user: str) -> _Words:
     """Class 28: the password, the role, or a line of pg_hba.conf; a server that wants TLS says so in the last one."""
-    lowered = text.lower()
     if "no encryption" in lowered or "ssl off" in lowered:
         fix = 'tls = "require", or sslmode=require in its dsn; else a line in pg_hba.conf that lets this user in without'
-        return ServerError(f"{where}: TLS is required, or this host may not connect: {text}", fix, "denied", cause=REFUSED, code=code)
+        return _Words("TLS is required, or this host may not connect:", fix, REFUSED, "denied")
     if "pg_hba.conf" in lowered:
-        return ServerError(f"{where}: {text}", "a line in pg_hba.conf for this user, database and host; then SELECT pg_reload_conf()",
-                           "denied", cause=REFUSED, code=code)  # fmt: skip
-    if "does not exist" in lowered:
-        return ServerError(f"{where}: {text}", "`perfconsole init --postgres` prints the SQL of a role for it", "denied",
-                           cause=REFUSED, code=code)  # fmt: skip
+        fix = "a line in pg_hba.conf for this user, database and host; then SELECT pg_reload_conf()"
+        return _Words("login refused:", fix, REFUSED, "denied")
+    if "does not exist" in lowered or "not permitted to log in" in lowered:
+        return _Words("login refused:", "`perfconsole init --postgres` prints the SQL of a role for it", REFUSED, "denied")
     fix = f'the password of "{user}" in ~/.pgpass (mode 0600), as "${{ENV}}" or "file:/run/secrets/x" in its dsn, or in its service'
-    return ServerError(f"{where}: login failed: {text}", fix, "denied", cause=REFUSED, code=code)
+    return _Words("login failed:", fix, REFUSED, "denied")
+
+
+_TYPES: Final = (
+    ("FileNotFoundError", _Words("down: no server listens on this socket", "start it, or name host=... in its dsn", DOWN)),
+    ("ConnectionRefusedError", _Words("down: connection refused", "start it, or see that host and port are right", DOWN)),
+    ("gaierror", _Words("no such host:", "see that its name is right and name resolution works", DOWN)),
+    ("PermissionError", _Words("its socket may not be opened by this user", "host=localhost in its dsn", REFUSED, "denied")),
+)
+"""By the name of the class: socket and ssl are not imported for it."""
+
+_PHRASES: Final = (
+    ("connect call failed", _Words("down: connection refused", "start it, or see that host and port are right", DOWN)),
+    ("ssl", _Words("TLS failed:", 'tls = "disable" "prefer" "require" "verify-ca" or "verify-full"; sslrootcert=... names who is trusted',
+                   REFUSED)),
+    ("certificate", _Words("TLS failed:", "sslrootcert=... in its dsn names the authority to trust", REFUSED)),
+    ("password", _Words("login failed:", "its password in ~/.pgpass (mode 0600)", REFUSED, "denied")),
+    ("connection", _Words("the connection was lost:", _AGAIN, ENDED)),
+)  # fmt: skip
 
 
 def _by_type(error: BaseException, where: str) -> ServerError:
     text = safe(str(error) or type(error).__name__, 300)
-    if isinstance(error, FileNotFoundError):
-        return ServerError(f"{where}: down: no server listens on this socket", "start it, or name host=... in its dsn", cause=DOWN)
-    if isinstance(error, ConnectionRefusedError) or "Multiple exceptions" in text:
-        return ServerError(f"{where}: down: connection refused", "start it, or see that host and port are right", cause=DOWN)
-    if type(error).__module__ == "socket" and type(error).__name__ == "gaierror":
-        return ServerError(f"{where}: no such host: {text}", "see that the host's name is right and name resolution works", cause=DOWN)
-    if type(error).__module__ == "ssl" or "ssl" in text.lower():
-        fix = 'tls = "disable" "prefer" "require" "verify-ca" or "verify-full"; sslrootcert=... names the authority to trust'
-        return ServerError(f"{where}: TLS failed: {text}", fix, cause=REFUSED)
-    if "password" in text.lower() or "authentication" in text.lower():
-        return ServerError(f"{where}: login failed: {text}", "the password in ~/.pgpass (mode 0600)", "denied", cause=REFUSED)
-    if isinstance(error, PermissionError):
-        return ServerError(f"{where}: the socket may not be opened by this user", "host=localhost in its dsn", "denied", cause=REFUSED)
-    if isinstance(error, ConnectionError | EOFError) or "connection" in text.lower():
-        return ServerError(f"{where}: the connection was lost: {text}", "it is connected to again by itself", cause=ENDED)
-    if isinstance(error, OSError):
-        return ServerError(f"{where}: down: {safe(error.strerror or text, 200)}", "see that host and port are right", cause=DOWN)
-    return ServerError(f"{where}: {type(error).__name__}: {text}", cause=REFUSED)
+    names = {kind.__name__ for kind in type(error).__mro__}
+    for name, words in _TYPES:
+        if name in names:
+            return _said(words, where, text)
+    for phrase, words in _PHRASES:
+        if phrase in text.lower():
+            return _said(words, where, text)
+    if "ConnectionError" in names or "EOFError" in names:
+        return _said(_Words("the connection was lost:", _AGAIN, ENDED), where, text)
+    if "OSError" in names:
+        return _said(_Words("down:", "see that host and port are right, and that it can be reached", DOWN), where, text)
+    return _said(_Words(f"{type(error).__name__}:", "", REFUSED), where, text)

@@ -1,0 +1,276 @@
+"""Real servers: a throw-away cluster a session, others for the tests that kill theirs. Without binaries one loud line, and no tests."""
+
+import asyncio
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from perfconsole.collectors.postgres.connection import Server
+from perfconsole.config.servers import ServerSettings
+
+STOP_S = 10.0
+SETTINGS = {
+    "shared_preload_libraries": "pg_stat_statements",
+    "listen_addresses": "127.0.0.1",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "shared_buffers": "16MB",
+    "max_connections": "40",
+    "max_wal_senders": "4",
+    "autovacuum": "off",
+    "logging_collector": "off",
+    "log_destination": "stderr",
+    "max_prepared_transactions": "5",
+}
+
+
+def find_binaries():
+    """The newest directory with initdb and postgres; None without."""
+    asked = os.environ.get("PERFCONSOLE_TEST_PG_BIN")
+    if asked:
+        return Path(asked) if (Path(asked) / "initdb").exists() else None
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
+    on_path = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
+    return next((path for path in [*on_path, *installed] if (path / "initdb").exists() and (path / "postgres").exists()), None)
+
+
+BINARIES = find_binaries()
+
+
+def pytest_collection_modifyitems(config, items):
+    if BINARIES is None:
+        here = [item for item in items if Path(__file__).parent in item.path.parents]
+        for item in here:
+            item.add_marker(pytest.mark.skip(reason="no PostgreSQL binaries"))
+        if here:
+            config.stash[_MISSING] = len(here)
+
+
+_MISSING = pytest.StashKey()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.stash.get(_MISSING, 0):
+        count = config.stash[_MISSING]
+        terminalreporter.write_line(
+            f"NO POSTGRESQL: {count} tests skipped; apt-get install postgresql, or set PERFCONSOLE_TEST_PG_BIN", red=True, bold=True
+        )
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def account():
+    """Who runs the servers: PostgreSQL refuses to be root."""
+    if os.getuid():
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise RuntimeError("no account to run PostgreSQL as")
+
+
+class Cluster:
+    """One server process of ours, on a port of its own. The superuser is `postgres`; roles log in without a password (trust)."""
+
+    def __init__(self, directory, **settings):
+        self.directory = Path(directory)
+        self.data = self.directory / "data"
+        self.port = free_port()
+        self.settings = SETTINGS | settings
+        self.process = None
+        self._account = account()
+
+    def identity(self):
+        """How a child of ours becomes the account."""
+        if self._account is None:
+            return {}
+        return {"user": self._account.pw_uid, "group": self._account.pw_gid, "extra_groups": []}
+
+    def command(self, *argv, **kwargs):
+        """Run one of the server's programs, as the account."""
+        argv = [str(BINARIES / argv[0]), *map(str, argv[1:])]
+        env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(self.directory)}
+        return subprocess.run(argv, **self.identity(), env=env, cwd=self.directory, capture_output=True, text=True, check=True, **kwargs)
+
+    def make(self):
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if self._account:
+            os.chown(self.directory, self._account.pw_uid, self._account.pw_gid)
+        self.command("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
+        return self
+
+    def start(self, *, wait=True):
+        options = [part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")]
+        self.log = (self.directory / "log").open("ab")
+        self.process = subprocess.Popen(
+            [str(BINARIES / "postgres"), "-D", str(self.data), "-p", str(self.port), "-k", str(self.directory), *options],
+            **self.identity(), env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}, cwd=self.directory,
+            stdout=self.log, stderr=self.log, start_new_session=True,
+        )  # fmt: skip
+        if wait:
+            self.wait()
+        return self
+
+    def wait(self, within_s=20.0):
+        deadline = time.monotonic() + within_s
+        while subprocess.run(
+            [str(BINARIES / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-t", "1"], check=False
+        ).returncode:
+            assert self.process.poll() is None, (self.directory / "log").read_text()[-2000:]
+            assert time.monotonic() < deadline, "PostgreSQL did not start"
+            time.sleep(0.05)
+
+    def stop(self, number=signal.SIGINT):
+        """Stop (SIGINT: fast, SIGQUIT: at once); killed when that takes too long."""
+        if self.process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, signal.SIGCONT)
+            os.kill(self.process.pid, number)
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(STOP_S)
+        self.process = None
+        self.log.close()
+
+    def kill(self):
+        """kill -9 of the server and everything it started."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(STOP_S)
+        self.process = None
+        self.log.close()
+
+    def signal_all(self, number):
+        """A signal to the server and all its backends; each leads a process group of its own."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in [self.process.pid, *map(int, children)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def dsn(self, database="postgres", user="postgres"):
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}?sslmode=disable"
+
+    def settings_of(self, database="postgres", user="postgres", **changes):
+        return ServerSettings(**{"name": "orders", "dsn": self.dsn(database, user), **changes})
+
+    async def connect(self, database="postgres", user="postgres", **kwargs):
+        import asyncpg
+
+        return await asyncpg.connect(self.dsn(database, user), **{"timeout": 5, **kwargs})
+
+    async def execute(self, *statements, database="postgres", user="postgres"):
+        """Run statements, each in a transaction of its own."""
+        connection = await self.connect(database, user)
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+ROLES = (
+    "CREATE ROLE monitor LOGIN", "GRANT pg_monitor TO monitor",
+    "CREATE ROLE plain LOGIN",
+    "CREATE ROLE writer LOGIN",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def pg_directory():
+    """Short, for the path of a socket holds 107 bytes; and readable by the account that runs the servers."""
+    path = Path(tempfile.mkdtemp(prefix="pc-pg-", dir="/tmp"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(pg_directory):
+    """The server that most tests share: nobody stops it, and each test has a database of its own."""
+    cluster = Cluster(pg_directory / "shared").make().start()
+    try:
+        asyncio.run(cluster.execute(*ROLES, "CREATE EXTENSION pg_stat_statements"))
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def template(cluster, pg_directory):
+    """A stopped copy of a fresh cluster with the roles: 0.1 s to copy, where initdb takes 1.5 s."""
+    made = Cluster(pg_directory / "template").make().start()
+    try:
+        asyncio.run(made.execute(*ROLES, "CREATE EXTENSION pg_stat_statements"))
+    finally:
+        made.stop()
+    return made.data
+
+
+@pytest.fixture
+def make_cluster(template, pg_directory):
+    """Makes clusters that a test may kill, stop and fill; not yet started."""
+    made = []
+
+    def make(**settings):
+        cluster = Cluster(pg_directory / f"own{time.monotonic_ns()}", **settings)
+        cluster.directory.mkdir()
+        if cluster._account:
+            os.chown(cluster.directory, cluster._account.pw_uid, cluster._account.pw_gid)
+        subprocess.run(["cp", "-a", str(template), str(cluster.data)], check=True)
+        made.append(cluster)
+        return cluster
+
+    yield make
+    for cluster in made:
+        cluster.stop(signal.SIGQUIT)
+
+
+@pytest.fixture
+def victim(make_cluster):
+    """A running cluster of the test's own."""
+    return make_cluster().start()
+
+
+@pytest.fixture
+async def database(cluster):
+    """A fresh database of the shared cluster, dropped with whoever is still in it."""
+    name = f"t{time.monotonic_ns()}"
+    await cluster.execute(f"CREATE DATABASE {name}")
+    yield name
+    await cluster.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def serve():
+    """Makes `Server`s, closed at the end."""
+    made = []
+
+    def serve(settings, **kwargs):
+        made.append(Server(settings, **kwargs))
+        return made[-1]
+
+    yield serve
+    for server in made:
+        server.close()
+
+
+@pytest.fixture
+async def server(cluster, database, serve):
+    """The shared server, seen by the monitor role."""
+    return serve(cluster.settings_of(database, "monitor"))

@@ -1,0 +1,245 @@
+"""Windows over the intervals of one server: the last tick, minutes, since it was opened, since a mark. Pure.
+
+A ledger adds intervals up, so that a reset or an eviction inside of a window neither loses nor doubles what was counted before it. What a
+window began with is kept only of the statements that changed since: most of thousands do not.
+"""
+
+from collections.abc import Generator, Iterable
+from itertools import islice
+from math import exp, isnan, nan
+from typing import Final, NamedTuple
+
+from perfconsole.core.statements import CALLS, COUNTERS, EXEC, NOTHING, Interval, Sample, Sums, minus, plus, sliced
+from perfconsole.core.tables import Key
+
+SPANS: Final = {"1m": 60.0, "5m": 300.0}
+WINDOWS: Final = ("tick", *SPANS, "open", "mark", "reset")
+
+OTHERS: Final[Key] = (0, 0, 0, 1)
+"""Stands for all statements that left the table long ago."""
+
+_FINE_S: Final = 5.0
+_COARSE_S: Final = 30.0
+"""Seconds between two moments at which a window may begin, within the last minute and before it."""
+
+_HELD: Final = 40_000
+"""Rows held of the past (some 20 MB) before it is held coarser: down to `_FEWEST` moments, however many statements change."""
+
+_FEWEST: Final = 4
+_MEMORY_S: Final = 3600.0
+_BASELINE_S: Final = 300.0
+_BASELINE_CALLS: Final = 20.0
+"""A statement has a mean of its own past once it was seen for so long and called so often."""
+
+_SLICE: Final = 2000
+
+
+class Window(NamedTuple):
+    """What was executed in a span of the server's time.
+
+    Attributes:
+        name: Which one it is: another than was asked for where that one has not begun.
+        since: When it began, epoch seconds; NaN when the server does not say (reset, before extension 1.9).
+        sums: Increments of the statements that were executed.
+        dealloc: Evictions; NaN where the server does not say.
+        vanished: Entries that left the table.
+    """
+
+    name: str
+    since: float
+    until: float
+    sums: dict[Key, Sums]
+    dealloc: float = nan
+    vanished: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Its length; NaN when that is not known, or nothing."""
+        return self.until - self.since if self.until > self.since else nan
+
+
+class _Past:
+    """What the totals were at one moment, of everything that changed after it."""
+
+    __slots__ = ("before", "dealloc", "others", "since", "vanished")
+
+    def __init__(self, since: float, dealloc: float, vanished: int) -> None:
+        self.since = since
+        self.before: dict[Key, Sums | None] = {}
+        self.dealloc = dealloc
+        self.vanished = vanished
+        self.others = NOTHING
+
+
+class _Mean(NamedTuple):
+    """Execution time and calls, older ones fading."""
+
+    exec_ms: float
+    calls: float
+    at: float
+    first: float
+
+    def later(self, grown: Sums, at: float) -> "_Mean":
+        kept = exp((self.at - at) / _MEMORY_S)
+        return _Mean(self.exec_ms * kept + grown[EXEC], self.calls * kept + grown[CALLS], at, self.first)
+
+
+class Ledger:
+    """Everything executed on one server since the first sample.
+
+    Attributes:
+        sample: The last one; None before the first.
+        last: The interval that ended with it; None before the second.
+    """
+
+    def __init__(self) -> None:
+        self.sample: Sample | None = None
+        self.last: Interval | None = None
+        self._since = nan
+        self._totals: dict[Key, Sums] = {}
+        self._born: dict[Key, float] = {}
+        self._means: dict[Key, _Mean] = {}
+        self._others = NOTHING
+        self._dealloc = 0.0
+        self._vanished = 0
+        self._steps: list[_Past] = []
+        self._mark: _Past | None = None
+
+    # Adding up --------------------------------------------------------------------------------------------------------------------
+
+    def take(self, sample: Sample) -> Generator[None, None, Interval | None]:
+        """Add the interval since the last sample, giving way every few thousand rows; the first gives none.
+
+        A sample that is not newer is dropped: the clock was set back, and the next one counts from where this one would have.
+        """
+        before = self.sample
+        if before is None:
+            self.sample, self._since = sample, sample.at
+            return None
+        if sample.at <= before.at:
+            return None
+        interval = yield from sliced(before, sample)
+        step = self._step(interval.since)
+        self._dealloc += 0.0 if isnan(interval.dealloc) else interval.dealloc
+        self._vanished += interval.vanished
+        left = iter(interval.changes.items())
+        while chunk := list(islice(left, _SLICE)):
+            self._add(chunk, step, interval)
+            yield
+        self.sample, self.last = sample, interval
+        if len(self._totals) > 2 * len(sample.rows) + _SLICE:
+            self._forget(sample)
+        return interval
+
+    def _add(self, chunk: Iterable[tuple[Key, Sums]], step: _Past, interval: Interval) -> None:
+        totals, means, at = self._totals, self._means, interval.until
+        begun = [step.before] + ([self._mark.before] if self._mark else [])
+        for key, grown in chunk:
+            old = totals.get(key)
+            for before in begun:
+                before.setdefault(key, old)
+            if old is None and key in interval.new:
+                self._born[key] = interval.until
+            totals[key] = plus(old, grown)
+            mean = means.get(key)
+            means[key] = mean.later(grown, at) if mean else _Mean(grown[EXEC], grown[CALLS], at, at)
+
+    def _step(self, since: float) -> _Past:
+        """The moment that the windows ending now may begin at."""
+        if not self._steps or since - self._steps[-1].since >= 0.9 * _FINE_S:  # a late look or an early one
+            self._thin(since)
+            self._steps.append(self._past(since))
+        return self._steps[-1]
+
+    def _past(self, since: float) -> _Past:
+        return _Past(since, self._dealloc, self._vanished)
+
+    def _thin(self, now: float) -> None:
+        steps = self._steps
+        while len(steps) > 1 and steps[1].since <= now - max(SPANS.values()):
+            del steps[0]
+        i = 0
+        while i + 2 < len(steps):
+            if steps[i + 2].since <= now - SPANS["1m"] and steps[i + 2].since - steps[i].since <= _COARSE_S:
+                _join(steps, i)
+            else:
+                i += 1
+        while len(steps) > _FEWEST and sum(len(step.before) for step in steps) > _HELD:
+            _join(steps, min(range(len(steps) - 1), key=lambda i: len(steps[i].before) + len(steps[i + 1].before)))
+
+    def _forget(self, sample: Sample) -> None:
+        """Statements that left the table and were not heard of for minutes become one: a table that thrashes must not fill this one."""
+        recent = [step.before for step in self._steps]
+        gone = [key for key in self._totals if key not in sample.rows and not any(key in before for before in recent)]
+        for key in gone:
+            total = self._totals.pop(key)
+            self._others = plus(self._others, total)
+            if self._mark and key in self._mark.before:
+                self._mark.others = plus(self._mark.others, minus(total, self._mark.before.pop(key)))
+            self._born.pop(key, None)
+            self._means.pop(key, None)
+
+    # Reading ----------------------------------------------------------------------------------------------------------------------
+
+    def mark(self) -> None:
+        """From here on the window ``mark`` counts."""
+        if self.sample:
+            self._mark = self._past(self.sample.at)
+
+    def window(self, name: str) -> Window:
+        """One of `WINDOWS`; without a mark, the one called ``mark`` is ``open``."""
+        if self.sample is None:
+            return Window(name, nan, nan, {})
+        until = self.sample.at
+        if name == "reset":
+            return self._cumulative(self.sample)
+        if name == "tick" and self.last:
+            return Window(name, self.last.since, until, self.last.changes, self.last.dealloc, self.last.vanished)
+        if name == "mark" and self._mark:
+            return self._after(name, self._mark, self._mark.before, self._mark.others)
+        if name in SPANS and self._steps:
+            return self._span(name, until - SPANS[name])
+        whole = _Past(self._since, 0.0, 0)
+        return self._after("open", whole, dict.fromkeys(self._totals), self._others)
+
+    def _span(self, name: str, begin: float) -> Window:
+        before: dict[Key, Sums | None] = {}
+        step = self._steps[-1]
+        for step in reversed(self._steps):
+            before |= step.before
+            if step.since <= begin:
+                break
+        return self._after(name, step, before, NOTHING)
+
+    def _after(self, name: str, past: _Past, before: dict[Key, Sums | None], others: Sums) -> Window:
+        assert self.sample is not None
+        sums = {key: minus(self._totals[key], old) for key, old in before.items()}
+        if others != NOTHING:
+            sums[OTHERS] = others
+        known = not isnan(self.sample.dealloc)
+        dealloc = self._dealloc - past.dealloc if known else nan
+        return Window(name, past.since, self.sample.at, sums, dealloc, self._vanished - past.vanished)
+
+    @staticmethod
+    def _cumulative(sample: Sample) -> Window:
+        """All that the server has counted: the one window that needs no second sample, and has no squares."""
+        reset = sample.identity.reset
+        sums: dict[Key, Sums] = {key: (*row[:COUNTERS], nan) for key, row in sample.rows.items()}
+        return Window("reset", nan if reset is None else reset, sample.at, sums, sample.dealloc)
+
+    def baseline_s(self, key: Key) -> float:
+        """The mean execution time of a statement over the last hour; NaN until it has a past."""
+        mean = self._means.get(key)
+        if mean is None or self.sample is None or self.sample.at - mean.first < _BASELINE_S or mean.calls < _BASELINE_CALLS:
+            return nan
+        return mean.exec_ms / mean.calls / 1e3
+
+    def new_since(self, key: Key, moment: float) -> bool:
+        """Whether a statement was first seen after a moment."""
+        return self._born.get(key, -1.0) > moment
+
+
+def _join(steps: list[_Past], i: int) -> None:
+    """Make one step of two: what the older one began with."""
+    older, newer = steps[i], steps.pop(i + 1)
+    older.before = newer.before | older.before

@@ -70,7 +70,12 @@ class Measured(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What one collector run found out. `health` speaks of parts (one mount, one sensor): that the run itself succeeded is implied."""
+    """What one collector run found out.
+
+    Attributes:
+        health: Speaks of parts (one mount, one sensor): that the target itself is ok is implied, unless there is one of its own
+            name and target. Such a finding does not count as a failed run, and delays no later one.
+    """
 
     measured: Sequence[Measured] = ()
     tables: Sequence[Table] = ()

@@ -74,8 +74,18 @@ class ProcessDetail(Struct, frozen=True, array_like=True):
     denied: list[str]
 
 
+class SessionArgs(Struct, frozen=True, array_like=True):
+    """A session: a server, a backend's pid, and its start (microseconds since the epoch) that tells it from a later one with that pid."""
+
+    server: str
+    pid: int
+    start_us: int
+
+
 PROCESS_DETAIL: Final = Spec("process.detail", ProcessId, ProcessDetail, changes=False)
 PROCESS_SIGNAL: Final = Spec("process.signal", SignalArgs, Done, changes=True)
 PROCESS_RENICE: Final = Spec("process.renice", ReniceArgs, Done, changes=True)
+POSTGRES_CANCEL: Final = Spec("postgres.cancel", SessionArgs, Done, changes=True)
+POSTGRES_TERMINATE: Final = Spec("postgres.terminate", SessionArgs, Done, changes=True)
 
-SPECS: Final = {spec.name: spec for spec in (PROCESS_DETAIL, PROCESS_SIGNAL, PROCESS_RENICE)}
+SPECS: Final = {spec.name: spec for spec in (PROCESS_DETAIL, PROCESS_SIGNAL, PROCESS_RENICE, POSTGRES_CANCEL, POSTGRES_TERMINATE)}

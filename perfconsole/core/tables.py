@@ -220,8 +220,8 @@ class SessionRow(Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def key(self) -> Key:
-        """Identity."""
-        return (self.pid, round(self.backend_start * 1e6))
+        """Identity; of one whose start may not be seen only the pid."""
+        return (self.pid, 0 if isnan(self.backend_start) else round(self.backend_start * 1e6))
 
     def text(self) -> str:
         """Everything a filter looks at."""
@@ -229,13 +229,23 @@ class SessionRow(Struct, frozen=True, array_like=True, gc=False):
 
 
 class SessionTable(Struct, frozen=True, array_like=True, tag="session"):
-    """The sessions of one server at one moment of its own clock (`server_at`, epoch seconds)."""
+    """The sessions of one server at one moment of its own clock (`server_at`, epoch seconds).
+
+    Attributes:
+        hidden: How many show no more than that they exist, because they are another role's.
+        waits: What active sessions did over the last minute, by wait type (``CPU`` for none), the greatest share first: each was looked
+            at once a second.
+        notes: What limits this table, in words, each with its fix.
+    """
 
     target: str
     at: float
     server_at: float
     total: int
     rows: list[SessionRow]
+    hidden: int = 0
+    waits: tuple[tuple[str, float], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 Table = ProcessTable | StatementTable | SessionTable

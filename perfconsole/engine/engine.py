@@ -165,12 +165,16 @@ class Engine:
     async def _collect(self, job: Job, slot: Slot) -> None:
         collector, target = job.collector, job.target
         before = time.thread_time()
-        state, error, fix = "ok", "", ""
+        failures, state, error, fix = job.failures + 1, "ok", "", ""
         try:
             async with asyncio.timeout(job.timeout_s):
                 result = await collector.run(target, slot, self._views())
             self._take(collector, result)
-            job.last_ok, job.failures = self._clock.now().at, 0
+            failures = 0
+            if said := _said(result, collector.name, target):
+                state, error, fix = said.state, said.error, said.fix
+            if state == "ok":
+                job.last_ok = self._clock.now().at
         except CollectorError as failure:
             state, error, fix = failure.state, failure.message, failure.fix
         except TimeoutError:
@@ -179,7 +183,7 @@ class Engine:
             state, error = "error", safe(f"{type(failure).__name__}: {failure}", 300)
         finally:
             job.task = None
-        job.failures = 0 if state == "ok" else job.failures + 1
+        job.failures = failures
         cost_s = time.thread_time() - before
         self._pending.health.append(Health(collector.name, target, state, self._clock.now().at, job.last_ok, cost_s, error, fix))
 
@@ -374,6 +378,14 @@ class Engine:
         if self._audit is None:
             raise RequestError(f"{op} is refused: there is no audit file to write it to")
         self._audit(peer, op, args, outcome)
+
+
+def _said(result: Result, collector: str, target: str) -> Health | None:
+    """What a run says of its target itself, in place of the "ok" that is implied by its end.
+
+    That a server is down is a finding, not a fault: when to ask it again, its collector knows better than a back-off does.
+    """
+    return next((health for health in result.health if (health.collector, health.target) == (collector, target)), None)
 
 
 class _Pending:

@@ -1,1 +1,151 @@
-"""PostgreSQL: sessions, server health and statements. The only room that knows the driver."""
+"""PostgreSQL: server health, sessions and statements. The only room that knows the driver; it asks, and changes nothing unasked."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
+
+from perfconsole.collectors.postgres import actions
+from perfconsole.collectors.postgres.connection import Server
+from perfconsole.collectors.postgres.faults import QUERY, ServerError
+from perfconsole.collectors.postgres.health import NAME, ServerHealth
+from perfconsole.collectors.postgres.sessions import Sessions
+from perfconsole.config.servers import ServerSettings
+from perfconsole.core.errors import RequestError
+from perfconsole.core.globs import Globs
+from perfconsole.core.ports import Measured, Operation, Result, Slot
+from perfconsole.core.requests import POSTGRES_CANCEL, POSTGRES_TERMINATE, Done, SessionArgs
+from perfconsole.core.tables import Table, View
+from perfconsole.core.tick import Health
+
+__all__ = ["NAME", "Part", "PostgresCollector", "Server", "ServerSettings"]
+
+_BEAT_S: Final = 1.0
+"""Sessions that are looked at are asked for once a second; all else has an interval of its own."""
+
+
+class Part(Protocol):
+    """A further thing to be learnt of one server, in the turn of its collector."""
+
+    async def run(self, slot: Slot, views: Sequence[View]) -> Result:
+        """Ask what is due, if somebody looks.
+
+        Raises:
+            ServerError: When there is no answer.
+        """
+
+    async def look(self, views: Sequence[View]) -> Sequence[Table]:
+        """Tables from the last data."""
+
+
+class _Target:
+    """One server and everything asked of it."""
+
+    def __init__(self, settings: ServerSettings, parts: Callable[[Server], Sequence[Part]]) -> None:
+        self.server = Server(settings)
+        self.health = ServerHealth(self.server, Globs(settings.databases))
+        self.sessions = Sessions(self.server, settings.exclude)
+        self.parts = parts(self.server)
+        self.interval_s = settings.interval_s
+        self.due = 0.0
+        self.limited: frozenset[str] = frozenset()
+
+    def wants_sessions(self, views: Sequence[View]) -> bool:
+        """Whether anybody looks at its sessions."""
+        return any(view.table == "session" and view.target in {"", self.server.name} for view in views)
+
+
+def _nothing_else(server: Server) -> Sequence[Part]:  # noqa: ARG001  what others are made of
+    return ()
+
+
+class PostgresCollector:
+    """The collector of PostgreSQL servers (`core.ports.Collector`).
+
+    A server that cannot be asked is a finding, not a failed run: ``postgresql.up`` is 0 and its health says why. Connecting again has a
+    back-off of its own.
+
+    Args:
+        servers: Whom to ask, by unique names.
+        parts: Makes what else is learnt of a server.
+    """
+
+    name = NAME
+    interval_s = _BEAT_S
+    first_after_s = 0.2
+
+    def __init__(self, servers: Sequence[ServerSettings], parts: Callable[[Server], Sequence[Part]] = _nothing_else) -> None:
+        self._targets = {settings.name: _Target(settings, parts) for settings in servers}
+        self.targets: Sequence[str] = tuple(self._targets)
+        self.operations: Sequence[Operation] = (
+            Operation(POSTGRES_CANCEL, self._on_session(actions.cancel)),
+            Operation(POSTGRES_TERMINATE, self._on_session(actions.terminate)),
+        )
+
+    async def run(self, target: str, slot: Slot, views: Sequence[View]) -> Result:
+        """Ask one server what is due: its numbers every few seconds, its sessions every second while somebody looks."""
+        what = self._targets[target]
+        try:
+            return await self._run(what, slot, views)
+        except ServerError as failure:
+            what.due = 0.0
+            what.sessions.forget()
+            health = Health(NAME, target, failure.state, slot.at, 0.0, 0.0, failure.message, failure.fix)
+            return Result((what.health.unreachable(failure),), health=(health,))
+
+    async def _run(self, what: _Target, slot: Slot, views: Sequence[View]) -> Result:
+        measured: list[Measured] = []
+        tables: list[Table] = []
+        health: list[Health] = []
+        if slot.boot >= what.due or not what.server.connected:
+            numbers, found = await what.health.measure(slot.at)
+            measured.append(numbers._replace(interval_s=what.interval_s))
+            health += found
+            # Aligned, so that several servers are asked in the same wake-up; the half beat is for a slot that came a little early.
+            what.due = (int(slot.boot / what.interval_s + 1e-6) + 1) * what.interval_s - _BEAT_S / 2
+        if what.wants_sessions(views):
+            tables, said = await self._look_at_sessions(what, slot)
+            health += said
+        else:
+            what.sessions.forget()
+        for part in what.parts:
+            more = await part.run(slot, views)
+            measured += more.measured
+            tables += more.tables
+            health += more.health
+        return Result(measured, tables, health=health)
+
+    @staticmethod
+    async def _look_at_sessions(what: _Target, slot: Slot) -> tuple[list[Table], list[Health]]:
+        place = f"{NAME}.sessions", what.server.name
+        try:
+            table = await what.sessions.measure(slot.at)
+        except ServerError as error:
+            if error.cause != QUERY:
+                raise
+            what.limited |= {"sessions"}
+            return [], [Health(*place, error.state, slot.at, 0.0, 0.0, f"sessions unknown: {error.message}", error.fix)]
+        told, what.limited = what.limited, what.limited - {"sessions"}
+        return [table], [Health(*place, "ok", slot.at, slot.at)] if "sessions" in told else []
+
+    async def look(self, views: Sequence[View]) -> Sequence[Table]:
+        """The sessions of the last second, and what the other parts have; nothing is asked here, for one server would hold up the rest."""
+        tables: list[Table] = []
+        for what in self._targets.values():
+            if what.sessions.table is not None and what.wants_sessions(views):
+                tables.append(what.sessions.table)
+            for part in what.parts:
+                tables += await part.look(views)
+        return tables
+
+    def close(self) -> None:
+        """Drop the connections."""
+        for what in self._targets.values():
+            what.server.close()
+
+    def _on_session(self, act: Callable[[Server, SessionArgs], Awaitable[Done]]) -> Callable[[SessionArgs], Awaitable[Done]]:
+        async def run(args: SessionArgs) -> Done:
+            what = self._targets.get(args.server)
+            if what is None:
+                raise RequestError(f"no server is called {args.server!r}", f"there are: {' '.join(self._targets)}")
+            return await act(what.server, args)
+
+        return run

@@ -15,6 +15,8 @@ FULL: Final = "full"
 STARTING: Final = "starting"
 ENDED: Final = "ended"
 QUERY: Final = "query"
+ANSWERED: Final = frozenset({REFUSED, FULL})
+"""Causes that a server gave itself: it is there, and says no."""
 
 
 class ServerError(CollectorError):

@@ -71,17 +71,16 @@ class _Past:
         self.others = NOTHING
 
 
-class _Mean(NamedTuple):
-    """Execution time and calls, older ones fading."""
+_Mean = tuple[float, float, float, float]
+"""Execution time (ms) and calls, older ones fading; when they were last added to, and when first."""
 
-    exec_ms: float
-    calls: float
-    at: float
-    first: float
 
-    def later(self, grown: Sums, at: float) -> "_Mean":
-        kept = exp((self.at - at) / _MEMORY_S)
-        return _Mean(self.exec_ms * kept + grown[EXEC], self.calls * kept + grown[CALLS], at, self.first)
+def _later(mean: _Mean | None, grown: Sums, at: float) -> _Mean:
+    if mean is None:
+        return (grown[EXEC], grown[CALLS], at, at)
+    exec_ms, calls, last, first = mean
+    kept = exp((last - at) / _MEMORY_S)
+    return (exec_ms * kept + grown[EXEC], calls * kept + grown[CALLS], at, first)
 
 
 class Ledger:
@@ -96,6 +95,7 @@ class Ledger:
         self.sample: Sample | None = None
         self.last: Interval | None = None
         self._since = nan
+        self._ahead_s = 0.0
         self._totals: dict[Key, Sums] = {}
         self._born: dict[Key, float] = {}
         self._means: dict[Key, _Mean] = {}
@@ -108,15 +108,20 @@ class Ledger:
     # Adding up --------------------------------------------------------------------------------------------------------------------
 
     def take(self, sample: Sample) -> Generator[None, None, Interval | None]:
-        """Add the interval since the last sample, giving way every few thousand rows; the first gives none.
+        """Add the interval since the last sample, giving way every few thousand rows.
 
-        A sample that is not newer is dropped: the clock was set back, and the next one counts from where this one would have.
+        The first sample gives none, and neither does one after the server's clock was set back: how long it was, nobody knows. From then
+        on its time is told from where it had been.
         """
         before = self.sample
         if before is None:
             self.sample, self._since = sample, sample.at
             return None
+        sample = sample._replace(began=sample.began + self._ahead_s, at=sample.at + self._ahead_s)
         if sample.at <= before.at:
+            set_back_s = before.at - sample.at
+            self._ahead_s += set_back_s
+            self.sample = sample._replace(began=sample.began + set_back_s, at=before.at)
             return None
         interval = yield from sliced(before, sample)
         step = self._step(interval.since)
@@ -141,8 +146,7 @@ class Ledger:
             if old is None and key in interval.new:
                 self._born[key] = interval.until
             totals[key] = plus(old, grown)
-            mean = means.get(key)
-            means[key] = mean.later(grown, at) if mean else _Mean(grown[EXEC], grown[CALLS], at, at)
+            means[key] = _later(means.get(key), grown, at)
 
     def _step(self, since: float) -> _Past:
         """The moment that the windows ending now may begin at."""
@@ -220,19 +224,18 @@ class Ledger:
         dealloc = self._dealloc - past.dealloc if known else nan
         return Window(name, past.since, self.sample.at, sums, dealloc, self._vanished - past.vanished)
 
-    @staticmethod
-    def _cumulative(sample: Sample) -> Window:
+    def _cumulative(self, sample: Sample) -> Window:
         """All that the server has counted: the one window that needs no second sample, and has no squares."""
         reset = sample.identity.reset
         sums: dict[Key, Sums] = {key: (*row[:COUNTERS], nan) for key, row in sample.rows.items()}
-        return Window("reset", nan if reset is None else reset, sample.at, sums, sample.dealloc)
+        return Window("reset", nan if reset is None else reset + self._ahead_s, sample.at, sums, sample.dealloc)
 
     def baseline_s(self, key: Key) -> float:
         """The mean execution time of a statement over the last hour; NaN until it has a past."""
-        mean = self._means.get(key)
-        if mean is None or self.sample is None or self.sample.at - mean.first < _BASELINE_S or mean.calls < _BASELINE_CALLS:
+        if self.sample is None or key not in self._means:
             return nan
-        return mean.exec_ms / mean.calls / 1e3
+        exec_ms, calls, _, first = self._means[key]
+        return exec_ms / calls / 1e3 if self.sample.at - first >= _BASELINE_S and calls >= _BASELINE_CALLS else nan
 
     def new_since(self, key: Key, moment: float) -> bool:
         """Whether a statement was first seen after a moment."""

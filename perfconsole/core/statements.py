@@ -6,8 +6,8 @@ than what was executed (where the server forgot it), never more.
 
 from collections.abc import Generator, Iterable, Sequence
 from itertools import islice
-from math import isnan, nan
-from operator import add, lt, sub
+from math import isnan, nan, sqrt
+from operator import add, sub
 from typing import Any, Final, NamedTuple
 
 from perfconsole.core.tables import Key, StatementRow
@@ -138,8 +138,9 @@ class _Comparison:
 
     def _grown(self, key: Key, old: Row, row: Row) -> Sums | None:
         """The increment of an entry; all of it where it was reset or evicted and came back in between, for then it began at nothing."""
-        if row[SINCE] == old[SINCE] and not any(map(lt, row[:COUNTERS], old[:COUNTERS])):
-            return (*map(sub, row[:COUNTERS], old[:COUNTERS]), max(squares(row) - squares(old), 0.0))
+        grown = (*map(sub, row[:COUNTERS], old[:COUNTERS]),)
+        if row[SINCE] == old[SINCE] and min(grown) >= 0:  # an unknown (NaN) one is never the smallest: calls come first, and are known
+            return (*grown, max(squares(row) - squares(old), 0.0))
         if key in self._before.merged or key in self._after.merged:
             return None  # one of several entries went: what is left is no count of this interval
         return _entire(row)
@@ -207,7 +208,8 @@ def deviation_s(sums: Sums) -> float:
     if not calls:
         return nan
     mean = sums[EXEC] / calls
-    return max(sums[SQUARES] / calls - mean * mean, 0.0) ** 0.5 / 1e3
+    variance = max(sums[SQUARES] / calls - mean * mean, 0.0)
+    return sqrt(variance) / 1e3
 
 
 def load(sums: Sums, window_s: float) -> float:
@@ -266,4 +268,4 @@ def _merge(rows: dict[Key, Row], found: Iterable[tuple[Key, Row]], merged: set[K
 def _deviation(one: Row, other: Row) -> float:
     calls = one[CALLS] + other[CALLS]
     mean = (one[EXEC] + other[EXEC]) / calls if calls else 0.0
-    return max((squares(one) + squares(other)) / calls - mean * mean, 0.0) ** 0.5 if calls else 0.0
+    return sqrt(max((squares(one) + squares(other)) / calls - mean * mean, 0.0)) if calls else 0.0

@@ -37,10 +37,23 @@ def build_engine(config: Config, *, terminal_bytes: Callable[[], float] = lambda
             interval_s, disks=Globs(config.system.disks), networks=Globs(config.system.networks), mounts=Globs(config.system.mounts)
         ),
         ProcessCollector(interval_s),
+        *_postgres(config),
         OwnCollector(interval_s, lambda: engine.lateness_s, terminal_bytes),
     ]
     engine = Engine(collectors, _stream(config), rules=rules(config), audit=_audit(config))
     return engine
+
+
+def _postgres(config: Config) -> list[Collector]:
+    """The collector of the PostgreSQL servers, if there are any: the rest would not wait for what it imports."""
+    from perfconsole.config.servers import servers
+
+    found = servers(config, os.environ)
+    if not found:
+        return []
+    from perfconsole.collectors.postgres import PostgresCollector
+
+    return [PostgresCollector(found)]
 
 
 def _stream(config: Config) -> Stream:

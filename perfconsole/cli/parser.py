@@ -44,6 +44,7 @@ def build() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"perfconsole {__version__}")
     _settings(parser, None)
+    _servers(parser, None)
     _opening(parser)
     parser.set_defaults(command="console")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -59,6 +60,11 @@ Commands = Any
 def _settings(parser: argparse.ArgumentParser, default: Any) -> None:
     # A command takes these too; there they are suppressed when absent, so that `--config F snapshot` and `snapshot --config F` agree.
     parser.add_argument("--config", metavar="FILE", default=default, help="use this configuration file and no other")
+
+
+def _servers(parser: argparse.ArgumentParser, default: Any) -> None:
+    parser.add_argument("--dsn", metavar="DSN", action="append", default=default,
+                        help="a PostgreSQL server, e.g. postgresql://me@db1/shop; as often as there are servers")  # fmt: skip
 
 
 def _opening(parser: argparse.ArgumentParser) -> None:
@@ -83,6 +89,7 @@ def _snapshot(commands: Commands) -> None:
     parser = _command(commands, "snapshot", "Print what is known now",
                       ["snapshot", "snapshot --json | jq '.metrics[] | select(.name == \"system.cpu.utilization\")'",
                        "snapshot --json | jq '.thresholds[] | select(.severity == \"critical\")'"])  # fmt: skip
+    _servers(parser, argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.snapshot/1")
     parser.add_argument("--fail-on", choices=("warning", "critical"),
                         help="exit 1 or 2 while an alert of this severity or worse fires (a mere threshold is none)")  # fmt: skip
@@ -92,6 +99,7 @@ def _record(commands: Commands) -> None:
     parser = _command(
         commands, "record", "Record this machine to a file, without a console", ["record night.rec", "record incident.rec --for 10m"]
     )
+    _servers(parser, argparse.SUPPRESS)
     parser.add_argument("file", metavar="FILE", help="where to; a file that is there is not overwritten")
     parser.add_argument("--for", dest="duration", metavar="TIME", help="how long: 30s 10m 8h [until interrupted]")
 
@@ -104,11 +112,14 @@ def _replay(commands: Commands) -> None:
 
 
 def _init(commands: Commands) -> None:
-    parser = _command(commands, "init", "Print a configuration in which every key is explained", ["init", "init --write"])
+    parser = _command(
+        commands, "init", "Print a configuration in which every key is explained", ["init", "init --write", "init --postgres | psql"]
+    )
     parser.add_argument(
         "--write", action="store_true", help="create $XDG_CONFIG_HOME/perfconsole/config.toml (or the --config file), mode 0600"
     )
     parser.add_argument("--force", action="store_true", help="replace a file that is there")
+    parser.add_argument("--postgres", action="store_true", help="print the SQL of a PostgreSQL role for it instead; nothing is executed")
 
 
 def _config(commands: Commands) -> None:

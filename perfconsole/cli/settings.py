@@ -1,6 +1,7 @@
 """The configuration a command works with: the file in use, and over it what the command line says."""
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -36,7 +37,21 @@ def _applied(config: Config, args: "Namespace") -> Config:
         changes["read_only"] = True
     if getattr(args, "no_record", False):
         changes["recording_s"] = 0.0
-    return replace(config, console=_replaced(config.console, changes)) if changes else config
+    if changes:
+        config = replace(config, console=_replaced(config.console, changes))
+    return _with_servers(config, args.dsn) if getattr(args, "dsn", None) else config
+
+
+def _with_servers(config: Config, dsns: Sequence[str]) -> Config:
+    from perfconsole.config import servers
+    from perfconsole.config.schema import Postgres
+
+    added = [Postgres(name=found.name, dsn=found.dsn) for found in map(servers.of_option, dsns)]
+    names = [server.name for server in (*config.postgres, *added)]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"--dsn: two servers would be called {name!r}", 'give it a name of its own: [[postgres]] name = "..."')
+    return replace(config, postgres=(*config.postgres, *added))
 
 
 def _replaced(console: Console, changes: dict[str, object]) -> Console:

@@ -1,11 +1,12 @@
 """Checking what a file says against the schema: every fault is noted with its line, and the rest is checked all the same."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from perfconsole.config import actions, themes
+from perfconsole.config import actions, servers, themes
+from perfconsole.config.kinds import DSN
 from perfconsole.config.lines import Path
-from perfconsole.config.schema import TABLES, AlertRule, Config, Key, keys_of
+from perfconsole.config.schema import ARRAYS, TABLES, AlertRule, Config, Key, Postgres, keys_of
 from perfconsole.config.toml import Document
 from perfconsole.config.wording import shown, suggestion
 from perfconsole.core.alerts import SHIPPED
@@ -17,16 +18,27 @@ from perfconsole.core.units import parse_duration, parse_ratio, parse_size
 _SHIPPED_NAMES = [rule.name for rule in SHIPPED]
 
 
+T = TypeVar("T")
+
+
 class Checker:
     """Turns a document into a configuration.
+
+    Args:
+        document: What the file says.
+        env: The environment, for where themes are.
+        shared: Others can read the file: no password may stand in it.
+        found_here: It was found in the working directory: it may not send for files.
 
     Attributes:
         errors: What was wrong, in the order of the lines once `config` was called.
     """
 
-    def __init__(self, document: Document, env: Mapping[str, str]) -> None:
+    def __init__(self, document: Document, env: Mapping[str, str], *, shared: bool = False, found_here: bool = False) -> None:
         self._document = document
         self._env = env
+        self._shared = shared
+        self._found_here = found_here
         self._noted: list[tuple[int, ConfigError]] = []
 
     @property
@@ -38,8 +50,8 @@ class Checker:
         """The configuration; to be used only where there are no `errors`."""
         made: dict[str, Any] = {}
         for name, value in self._document.values.items():
-            if name == "alert":
-                made[name] = self._alerts(value)
+            if name in ARRAYS:
+                made[name] = self._array(name, value, {"alert": self._alert, "postgres": self._postgres}[name])
             elif name == "keys":
                 made[name] = self._keys(value)
             elif name in TABLES:
@@ -68,6 +80,9 @@ class Checker:
         return out
 
     def _refuse(self, at: Path, key: Key, value: Any, reason: str) -> None:
+        if key.kind is DSN and isinstance(value, str):  # not repeated: what cannot be read may hold a password anywhere
+            self._note(at, "found a text that is no DSN", reason or f"accepted: {key.kind.accepts}")
+            return
         wrong = reason if reason and key.kind.choices else value
         near = suggestion(wrong, key.kind.choices) if key.kind.choices and isinstance(wrong, str) else ""
         self._note(at, f"found {shown(value)}{_type(value)}", f"accepted: {key.kind.accepts}" + (f"; {near}" if near else ""))
@@ -86,28 +101,44 @@ class Checker:
     def _note(self, at: Path, message: str, fix: str = "") -> None:
         self._noted.append((self._document.lines.of(at), self._document.error(at, message, fix)))
 
-    # Alerts -----------------------------------------------------------------------------------------------------------------------
+    # Arrays of tables -------------------------------------------------------------------------------------------------------------
 
-    def _alerts(self, value: Any) -> tuple[AlertRule, ...]:
+    def _array(self, table: str, value: Any, check: Callable[[Path, dict[str, Any]], T | None]) -> tuple[T, ...]:
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            self._note(("alert",), "found a single table" if isinstance(value, dict) else f"found {shown(value)}",
-                       "accepted: tables of an array, each written [[alert]] in double brackets")  # fmt: skip
+            self._note((table,), "found a single table" if isinstance(value, dict) else f"found {shown(value)}",
+                       f"accepted: tables of an array, each written [[{table}]] in double brackets")  # fmt: skip
             return ()
-        rules: list[AlertRule] = []
+        made: list[T] = []
         lines: dict[str, int] = {}
         for number, item in enumerate(value):
-            rule = self._alert(("alert", number), item)
+            one = check((table, number), item)
             name = item.get("name")
             if isinstance(name, str) and name in lines:
                 self._note(
-                    ("alert", number, "name"),
-                    f"found {shown(name)}, which the alert on line {lines[name]} is called",
+                    (table, number, "name"),
+                    f"found {shown(name)}, which the {table} on line {lines[name]} is called",
                     "give it a name of its own",
                 )
             elif isinstance(name, str):
-                lines[name] = self._document.lines.of(("alert", number))
-            rules += [rule] if rule else []
-        return tuple(rules)
+                lines[name] = self._document.lines.of((table, number))
+            made += [one] if one else []
+        return tuple(made)
+
+    def _postgres(self, at: Path, item: dict[str, Any]) -> Postgres | None:
+        before = len(self._noted)
+        values = self._values(at, item, keys_of(Postgres))
+        if "name" not in item:
+            self._note(at, "no name", "a server needs a name of its own; dsn, service or the PG* variables say where it is")
+        if "dsn" in item and "service" in item:
+            self._note((*at, "service"), "both dsn and service", "accepted: one of them, or service=... within the dsn")
+        dsn = values.get("dsn", "")
+        if dsn and self._shared and servers.password_in(dsn):
+            self._note((*at, "dsn"), "a password stands in it, and others can read this file", f"chmod 600, or {servers.INSTEAD}")
+        if dsn and self._found_here and servers.sends_for_files(dsn):
+            self._note((*at, "dsn"), "file: in a configuration that was found in the working directory", "name it with --config")
+        return Postgres(**values) if len(self._noted) == before else None
+
+    # Alerts -----------------------------------------------------------------------------------------------------------------------
 
     def _alert(self, at: Path, item: dict[str, Any]) -> AlertRule | None:
         before = len(self._noted)

@@ -73,6 +73,18 @@ def _path(value: Any) -> str:
     return path
 
 
+def _dsn(value: Any) -> str:
+    from perfconsole.config.servers import check_dsn  # noqa: PLC0415  only where there is one
+
+    return check_dsn(_text(value))
+
+
+def _dsn_shown(value: str) -> str:
+    from perfconsole.config.servers import shown  # noqa: PLC0415  likewise
+
+    return shown(value)
+
+
 def duration_text(seconds: float) -> str:
     """Seconds as a configuration writes them, exactly: ``2s``, ``24h``, ``250ms``."""
     for unit, width in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
@@ -159,6 +171,10 @@ def choices(words: Sequence[str]) -> Kind:
 
 
 TEXT: Final = Kind("a text in quotes, not empty", _text, _as_is, {"type": "string", "minLength": 1})
+DSN: Final = Kind(
+    "a DSN in quotes: postgresql://USER@HOST:PORT/DATABASE, host=... dbname=..., or a reference to one such as ${ORDERS_DSN}",
+    _dsn, _dsn_shown, {"type": "string", "minLength": 1},
+)  # fmt: skip
 PATH: Final = Kind("a path in quotes that begins with / or ~/", _path, _as_is, {"type": "string", "pattern": "^(/|~/)"})
 SWITCH: Final = Kind("true or false", _switch, _as_is, {"type": "boolean"})
 ASCII: Final = Kind('"auto", true or false', _ascii, _as_is, {"enum": ["auto", True, False]})

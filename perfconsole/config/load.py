@@ -12,6 +12,7 @@ from perfconsole.core.text import safe
 
 LOCAL_NAME: Final = "perfconsole.toml"
 SYSTEM_FILE: Final = "/etc/perfconsole/config.toml"
+_OTHERS_READ: Final = stat.S_IRGRP | stat.S_IROTH
 _MOST_BYTES: Final = 2**20
 """No honest configuration is longer; ``--config /dev/zero`` must end too."""
 
@@ -48,18 +49,20 @@ def load(path: str | None, *, env: Mapping[str, str]) -> Loaded:
     """
     asked = path or env.get("PERFCONSOLE_CONFIG")
     if asked:
-        return Loaded(_parsed(asked, _read(asked, found=False), env), asked)
+        data, mode = _read(asked, found=False)
+        return Loaded(_parsed(asked, data, env, shared=bool(mode & _OTHERS_READ)), asked)
     notices: list[str] = []
     for candidate in _candidates(env):
         try:
-            data = _read(candidate, found=True)
+            data, mode = _read(candidate, found=True)
         except FileNotFoundError:
             continue
         if candidate == LOCAL_NAME and (reason := _foreign(candidate)):
             notices.append(f"./{LOCAL_NAME} is not used, because {reason}: --config {LOCAL_NAME} uses it all the same")
             continue
         shown = os.path.abspath(candidate)  # noqa: PTH100  Path.absolute leaves the .. in
-        return Loaded(_parsed(shown, data, env), shown, tuple(notices))
+        config = _parsed(shown, data, env, shared=bool(mode & _OTHERS_READ), found_here=candidate == LOCAL_NAME)
+        return Loaded(config, shown, tuple(notices))
     return Loaded(Config(), None, tuple(notices))
 
 
@@ -69,8 +72,8 @@ def _candidates(env: Mapping[str, str]) -> Iterator[str]:
     yield SYSTEM_FILE
 
 
-def _read(path: str, *, found: bool) -> bytes:
-    """The bytes of a file; one that was found (not asked for) must be a regular one, so that no stray pipe blocks the start.
+def _read(path: str, *, found: bool) -> tuple[bytes, int]:
+    """The bytes and the mode of a file; one that was found (not asked for) must be a regular one, so that no stray pipe blocks the start.
 
     Raises:
         FileNotFoundError: Only where the file was searched for.
@@ -98,7 +101,7 @@ def _read(path: str, *, found: bool) -> bytes:
         raise ConfigError(f"{shown}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     if len(data) > _MOST_BYTES:
         raise ConfigError(f"{shown}: longer than 1 MiB", "that is no configuration of perfconsole")
-    return data
+    return data, mode
 
 
 def _what(mode: int) -> str:
@@ -120,7 +123,7 @@ def _foreign(path: str) -> str:
     return ""
 
 
-def _parsed(path: str, data: bytes, env: Mapping[str, str]) -> Config:
+def _parsed(path: str, data: bytes, env: Mapping[str, str], *, shared: bool = False, found_here: bool = False) -> Config:
     """The configuration that some bytes say.
 
     Raises:
@@ -130,7 +133,7 @@ def _parsed(path: str, data: bytes, env: Mapping[str, str]) -> Config:
     from perfconsole.config.toml import parse  # noqa: PLC0415  likewise
 
     document = parse(path, data)
-    checker = Checker(document, env)
+    checker = Checker(document, env, shared=shared, found_here=found_here)
     config = checker.config()
     if checker.errors:
         raise ConfigFileError(checker.errors)

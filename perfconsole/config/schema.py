@@ -16,6 +16,9 @@ PROCESS_COLUMNS: Final = (
 )  # fmt: skip
 """Columns of the process table as people write them."""
 
+TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+"""As libpq's sslmode has them."""
+
 SCREENS: Final = ("operations", "processes")
 
 
@@ -72,6 +75,29 @@ class Processes(Struct, frozen=True, kw_only=True):
     tree: Annotated[bool, _key(kinds.SWITCH, "Begin with the tree of parents and children.")] = False
 
 
+class Postgres(Struct, frozen=True, kw_only=True, rename={"interval_s": "interval"}):
+    """A PostgreSQL server; as many of these tables as you like. With neither dsn nor service the PG* variables say where it is."""
+
+    name: Annotated[str, _key(kinds.TEXT, "A name of its own.", "orders")]
+    dsn: Annotated[
+        str,
+        _key(
+            kinds.DSN,
+            'Where it is. Passwords by reference: "${ENV}", "file:/run/secrets/x" (as ?password=file:/...), or in ~/.pgpass.',
+            "postgresql://perfconsole@db1.example:5432/postgres?sslmode=require",
+        ),
+    ] = ""
+    service: Annotated[str, _key(kinds.TEXT, "Or an entry of ~/.pg_service.conf, in place of dsn:", "orders")] = ""
+    interval_s: Annotated[
+        float, _key(kinds.duration(1.0, 3600.0), "Time between two looks; sessions that are looked at are asked for every second.")
+    ] = 5.0
+    databases: Annotated[
+        tuple[str, ...], _key(kinds.TEXTS, 'Databases to tell apart, e.g. ["shop*", "!shop_test"]; empty: the busiest.')
+    ] = ()
+    tls: Annotated[str, _key(kinds.choice(*TLS_MODES), f"{', '.join(TLS_MODES)}; wins over the sslmode of the dsn.", "require")] = ""
+    exclude: Annotated[tuple[str, ...], _key(kinds.TEXTS, 'Applications whose sessions are not listed, e.g. ["pgbench*"].')] = ()
+
+
 class Alerts(Struct, frozen=True, kw_only=True):
     """Thresholds: what colours a value and is listed as over its threshold."""
 
@@ -115,6 +141,7 @@ class Config(Struct, frozen=True, kw_only=True):
     console: Console = field(default_factory=Console)
     system: System = field(default_factory=System)
     processes: Processes = field(default_factory=Processes)
+    postgres: tuple[Postgres, ...] = ()
     alerts: Alerts = field(default_factory=Alerts)
     alert: tuple[AlertRule, ...] = ()
     history: History = field(default_factory=History)
@@ -122,9 +149,13 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 TABLES: Final[dict[str, type[Struct]]] = {
-    "console": Console, "system": System, "processes": Processes, "alerts": Alerts, "alert": AlertRule, "history": History,
+    "console": Console, "system": System, "processes": Processes, "postgres": Postgres, "alerts": Alerts, "alert": AlertRule,
+    "history": History,
 }  # fmt: skip
-"""Tables by name, in the order in which they are written; ``alert`` is an array of tables, ``keys`` a table of its own kind."""
+"""Tables by name, in the order in which they are written; ``keys`` is a table of its own kind."""
+
+ARRAYS: Final = frozenset({"postgres", "alert"})
+"""Those of which there may be any number, each with a name of its own."""
 
 
 class Key(Struct, frozen=True):

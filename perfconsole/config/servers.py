@@ -5,23 +5,32 @@ Passwords stay references until `ServerSettings.keywords` is asked, immediately 
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from perfconsole.config import secrets
 from perfconsole.core.errors import ConfigError
+from perfconsole.core.redact import redact
 from perfconsole.core.text import safe
 
+if TYPE_CHECKING:
+    from perfconsole.config.schema import Config
+
 SCHEMES: Final = ("postgresql", "postgres")
-TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 DEFAULT_PORT: Final = "5432"
 
 _ENVIRONMENT: Final = {
-    "PGHOST": "host", "PGPORT": "port", "PGDATABASE": "dbname", "PGUSER": "user", "PGPASSWORD": "password", "PGPASSFILE": "passfile",
+    "PGHOST": "host", "PGHOSTADDR": "hostaddr",
+    "PGPORT": "port", "PGDATABASE": "dbname", "PGUSER": "user", "PGPASSWORD": "password", "PGPASSFILE": "passfile",
     "PGSSLMODE": "sslmode", "PGSSLROOTCERT": "sslrootcert", "PGSSLCERT": "sslcert", "PGSSLKEY": "sslkey", "PGSSLCRL": "sslcrl",
     "PGTARGETSESSIONATTRS": "target_session_attrs", "PGKRBSRVNAME": "krbsrvname", "PGOPTIONS": "options",
 }  # fmt: skip
 
+NAMING: Final = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
+"""Variables that name a server."""
+
+INSTEAD: Final = '"${ENV}" or "?password=file:/run/secrets/x" in its place, ~/.pgpass, or service=...'
+_SECRET: Final = ("password", "sslpassword")
 _ACCEPTED: Final = "postgresql://USER@HOST:PORT/DATABASE, or host=... dbname=... user=..."
 
 
@@ -32,7 +41,7 @@ class ServerSettings(NamedTuple):
         name: Unique; the ``server`` label of its series.
         dsn: A URI or libpq keywords, secrets as references; empty for the libpq environment alone.
         service: An entry of the service file; empty for none.
-        tls: One of `TLS_MODES`; empty leaves it to the DSN, the environment, and libpq's ``prefer``.
+        tls: One of `schema.TLS_MODES`; empty leaves it to the DSN, the environment, and libpq's ``prefer``.
         databases: Globs of the databases that are told apart; empty for all.
         exclude: Globs of applications whose sessions are left out.
         interval_s: Seconds between two looks.
@@ -81,6 +90,76 @@ def keywords_of(dsn: str, env: Mapping[str, str] | None = None) -> dict[str, str
     return said if env is None else {keyword: secrets.resolve(value, env) for keyword, value in said.items()}
 
 
+def check_dsn(dsn: str) -> str:
+    """A DSN as it stands.
+
+    Raises:
+        ValueError: When it is none.
+    """
+    try:
+        keywords_of(dsn)
+    except ConfigError as error:
+        raise ValueError(error.fix) from error
+    return dsn
+
+
+def password_in(dsn: str) -> bool:
+    """Whether a secret stands in a DSN itself, not as a reference."""
+    said = keywords_of(dsn)
+    return any(said.get(keyword) and not secrets.is_reference(said[keyword]) for keyword in _SECRET)
+
+
+def sends_for_files(dsn: str) -> bool:
+    """Whether a DSN, or a value in it, is a reference to a file."""
+    return secrets.is_file(dsn) or any(map(secrets.is_file, keywords_of(dsn).values()))
+
+
+def shown(dsn: str) -> str:
+    """A DSN without the secrets in it; references stay."""
+    return redact(dsn) if password_in(dsn) else dsn
+
+
+def of_option(dsn: str) -> ServerSettings:
+    """The server that ``--dsn`` names; it is called by its host, or what there is instead.
+
+    Raises:
+        ConfigError: When it is no DSN, or holds a password: every user of the machine can read a command line.
+    """
+    try:
+        said = keywords_of(dsn)
+        secret = password_in(dsn)
+    except ConfigError as error:
+        raise ConfigError(f"--dsn: {error.message}", error.fix) from error
+    if secret:
+        raise ConfigError("--dsn: a password on the command line can be read by every user of this machine", INSTEAD)
+    return ServerSettings(_called(said), dsn)
+
+
+def of_environment(env: Mapping[str, str]) -> ServerSettings | None:
+    """The server that libpq's variables name; PGUSER, PGDATABASE and the like alone name none, and nothing is connected to unasked."""
+    if not any(env.get(name) for name in NAMING):
+        return None
+    return ServerSettings(_called({"service": env.get("PGSERVICE", ""), "host": env.get("PGHOSTADDR") or env.get("PGHOST", ""),
+                                   "port": env.get("PGPORT", ""), "dbname": env.get("PGDATABASE", "")}))  # fmt: skip
+
+
+def servers(config: "Config", env: Mapping[str, str]) -> tuple[ServerSettings, ...]:
+    """The servers of a checked configuration; where it has none, that of the environment."""
+    found = [ServerSettings(one.name, one.dsn, one.service, one.tls, one.databases, one.exclude, one.interval_s) for one in config.postgres]
+    implied = None if found else of_environment(env)
+    return (*found, *([implied] if implied else []))
+
+
+def _called(said: Mapping[str, str]) -> str:
+    if said.get("service"):
+        return safe(said["service"], 60)
+    host = (said.get("host") or "local").split(",")[0]
+    port = said.get("port", "").split(",")[0]
+    name = "local" if host.startswith("/") else host
+    name += f":{port}" if port not in {"", DEFAULT_PORT} else ""
+    return safe(name + (f"/{said['dbname']}" if said.get("dbname") else ""), 60)
+
+
 def _of_uri(dsn: str) -> dict[str, str]:
     try:
         parts = urlsplit(dsn)
@@ -89,6 +168,8 @@ def _of_uri(dsn: str) -> dict[str, str]:
     if parts.scheme not in SCHEMES:
         raise ConfigError(f'not a DSN: it begins with "{safe(parts.scheme, 20)}://"', f"accepted: {_ACCEPTED}")
     who, _, where = parts.netloc.rpartition("@")
+    if ":file:" in parts.netloc:
+        raise ConfigError("not a DSN", "a password from a file is written postgresql://USER@HOST/DATABASE?password=file:/run/secrets/x")
     user, _, password = who.partition(":")
     hosts, ports = _hosts(where)
     found = {"user": user, "password": password, "host": hosts, "port": ports, "dbname": parts.path.removeprefix("/")}
@@ -104,6 +185,8 @@ def _hosts(where: str) -> tuple[str, str]:
         hosts.append((host if colon else entry).strip("[]"))
         ports.append(port if colon else DEFAULT_PORT)
     given = any(":" in entry.rpartition("]")[2] for entry in where.split(","))
+    if not all(port.isdigit() for port in ports):
+        raise ConfigError("not a DSN: the port is no number", f"accepted: {_ACCEPTED}; in a password / : @ are written %2F %3A %40")
     return ",".join(hosts), ",".join(ports) if given else ""
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec import NODEFAULT, Struct
 
-from perfconsole.config.schema import TABLES, Config, Key, keys_of
+from perfconsole.config.schema import ARRAYS, TABLES, Config, Key, keys_of
 from perfconsole.core.errors import ConfigError
 
 _HEAD: Final = """\
@@ -31,8 +31,8 @@ def example() -> str:
 
 
 def _example_table(name: str, table: type[Struct]) -> str:
-    header = f"[[{name}]]" if name == "alert" else f"[{name}]"
-    lines = [f"# {(table.__doc__ or '').strip()}", f"#{header}" if name == "alert" else header]
+    header = f"#[[{name}]]" if name in ARRAYS else f"[{name}]"
+    lines = [f"# {(table.__doc__ or '').strip()}", header]
     for key in keys_of(table).values():
         lines.append(f"# {key.text}")
         lines.append(f"#{_example_line(key)}")
@@ -40,7 +40,7 @@ def _example_table(name: str, table: type[Struct]) -> str:
 
 
 def _example_line(key: Key) -> str:
-    if key.name == "below":  # the alternative to the key before it: the two may not stand together
+    if key.name in {"below", "service"}:  # the alternative to the key before it: the two may not stand together
         return " " + _line(key.name, key.example)
     if key.example is not None:
         return _line(key.name, key.example)
@@ -62,7 +62,7 @@ def render(config: Config) -> str:
     document: dict[str, Any] = {}
     for name in TABLES:
         value = getattr(config, name)
-        document[name] = [_values(rule) for rule in value] if name == "alert" else _values(value)
+        document[name] = [_values(item) for item in value] if name in ARRAYS else _values(value)
     document["keys"] = {action: list(keys) for action, keys in config.keys.items()}
     return tomli_w.dumps({name: value for name, value in document.items() if value})
 
@@ -86,7 +86,7 @@ def json_schema() -> dict[str, Any]:
         definition.pop("default", None)
     one_key = {"type": "string", "minLength": 1}
     top: dict[str, Any] = {name: {"$ref": f"#/$defs/{struct}"} for name, struct in tables.items()}
-    top["alert"] = {"type": "array", "items": top["alert"]}
+    top.update({name: {"type": "array", "items": top[name]} for name in ARRAYS})
     top["keys"] = {"type": "object", "additionalProperties": {"anyOf": [one_key, {"type": "array", "items": one_key}]}}
     definitions["AlertRule"]["oneOf"] = [{"required": ["above"]}, {"required": ["below"]}]
     definitions["Config"].update(properties=top, additionalProperties=False)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from perfconsole.config.load import parse_text
-from perfconsole.config.schema import TABLES, AlertRule, Config, keys_of
+from perfconsole.config.schema import ARRAYS, TABLES, AlertRule, Config, Postgres, keys_of
 from perfconsole.config.write import example, json_schema, render
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +30,9 @@ def test_uncommented_it_loads_and_every_documented_default_is_the_default(uncomm
     config = parse_text(uncommented, env={})
     for name in ("console", "system", "processes", "alerts"):
         assert getattr(config, name) == getattr(Config(), name)
+    assert config.postgres == (
+        Postgres(name="orders", dsn="postgresql://perfconsole@db1.example:5432/postgres?sslmode=require", tls="require"),
+    )
     assert config.alert == (
         AlertRule(
             name="var-nearly-full", severity="warning", metric="system.filesystem.utilization", match={"mountpoint": "/var*"}, above=0.8
@@ -59,7 +62,7 @@ def test_the_json_schema_describes_what_people_write(uncommented):
     assert definitions["Console"]["properties"]["interval"]["default"] == "2s"
     written = tomllib.loads(uncommented)
     for name, table in TABLES.items():
-        values = written[name][0] if name == "alert" else written[name]
+        values = written[name][0] if name in ARRAYS else written[name]
         properties = definitions[table.__name__]["properties"]
         assert set(values) <= set(properties)
         for key, value in values.items():

@@ -8,14 +8,15 @@ from textual.app import ComposeResult
 from perfconsole.core.state import State
 from perfconsole.core.tables import View
 from perfconsole.ui.screens.base import ConsoleScreen
+from perfconsole.ui.widgets.places import servers
 from perfconsole.ui.widgets.queries import QueriesPane
 from perfconsole.ui.widgets.sessions import SessionsPane
 from perfconsole.ui.widgets.table import TablePane
 
 
-def servers(state: State) -> list[str]:
+def names(state: State) -> list[str]:
     """The PostgreSQL servers that are looked at."""
-    return [target for collector, target in state.health if collector == "postgres"]
+    return [health.target for health in servers(state)]
 
 
 class QueriesScreen(ConsoleScreen):
@@ -40,7 +41,7 @@ class QueriesScreen(ConsoleScreen):
 
     def show(self, state: State) -> None:
         """Look at the first server that there is, until another is chosen."""
-        known = servers(state)
+        known = names(state)
         if known and self.tables and self.tables[0].target not in known:
             self._turn_to(known[0])
         super().show(state)
@@ -56,7 +57,7 @@ class QueriesScreen(ConsoleScreen):
 
     def can(self, action_id: str) -> bool:
         """Another server only where there is one."""
-        return action_id != "postgres.server" or len(servers(self.console_app.state)) > 1
+        return action_id != "postgres.server" or len(names(self.console_app.state)) > 1
 
     async def back(self) -> None:
         """Esc takes the filter away, then goes back to Operations."""
@@ -71,7 +72,7 @@ class QueriesScreen(ConsoleScreen):
         return self.pane if isinstance(self.pane, TablePane) else self.query_one(QueriesPane)
 
     def do_postgres_server(self) -> None:
-        known = servers(self.console_app.state)
+        known = names(self.console_app.state)
         at = known.index(self.tables[0].target) if self.tables[0].target in known else -1
         self._turn_to(known[(at + 1) % len(known)])
         self.show(self.console_app.state)

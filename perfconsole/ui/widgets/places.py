@@ -1,21 +1,78 @@
-"""The places of HTTP and PostgreSQL on the Operations screen: a line each that says how they are configured."""
+"""HTTP and PostgreSQL on the Operations screen: a line a server; where there is none, a line that says how one is configured."""
 
 from collections.abc import Sequence
+from math import isnan
+from typing import Final
 
+from perfconsole.core import units
 from perfconsole.core.state import State
+from perfconsole.core.tick import Health
 from perfconsole.ui.line import Line
+from perfconsole.ui.look import WORDS
 from perfconsole.ui.widgets.pane import Pane
+
+_MOST: Final = 6
+"""Servers that get a line; the others are on the Queries screen."""
+
+_NAME: Final = 12
+_BAD: Final = {"error": "critical", "denied": "warning", "stale": "stale"}
+
+
+def servers(state: State) -> list[Health]:
+    """How the PostgreSQL servers do that are looked at, in the order of the configuration; parts of them are left out."""
+    names = {series.labels.get("server") for series in state.every("postgresql.up")}
+    return [health for (collector, target), health in state.health.items() if collector == "postgres" and target in names]
 
 
 class PlacesPane(Pane):
-    """Two lines."""
+    """One line for HTTP, and one a PostgreSQL server."""
 
-    def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  nothing to measure yet
-        """What is not watched, and how it would be."""
-        return [
-            self._place("HTTP", "no endpoints yet: [[http]] in config.toml, with a later version"),
-            self._place("POSTGRESQL", "no servers yet: [[postgres]] in config.toml, with a later version"),
-        ]
+    def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  as many as there are servers
+        """What is not watched and how it would be, or how it does."""
+        known = servers(state)[:_MOST]
+        if self.size.height != 1 + max(1, len(known)):
+            self.styles.height = 1 + max(1, len(known))
+        http = self._place("HTTP", "no endpoints yet: [[http]] in config.toml, with a later version")
+        if not known:
+            return [http, self._place("POSTGRESQL", "no servers: [[postgres]] in config.toml, or --dsn postgresql://host/database")]
+        return [http, *(self._server(state, health) for health in known)]
 
     def _place(self, name: str, text: str) -> Line:
-        return self.line("panel").gap().put(name, "title", 12).put(text, "dim")
+        return self.line("panel").gap().put(name, "title", _NAME).put(text, "dim")
+
+    def _server(self, state: State, health: Health) -> Line:
+        line = self.line("panel").gap().put(health.target, "title", _NAME)
+        severity = _BAD.get(health.state, "ok")
+        line.put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(2)
+        if severity != "ok":
+            return line.put(health.error).put(f"  {health.fix}" if health.fix else "", "dim")
+        for title, text, role in self._facts(state, health.target):
+            if text and line.left > len(title) + len(text) + 3:
+                line.put(f"{title} ", "dim").put(text, role).gap(2)
+        return line
+
+    def _facts(self, state: State, server: str) -> list[tuple[str, str, str]]:
+        """Title, text and role of what is told of a server that is well, the most telling first; empty texts are left out."""
+
+        def value(name: str) -> float:
+            return state.value(f"postgresql.{name}", server=server)
+
+        blocked = value("sessions.blocked")
+        used = value("connections.utilization")
+        active = state.value("postgresql.sessions", server=server, state="active")
+        facts = [
+            ("connections", f"{units.count(value('connections'))} ({units.percent(used)})", "foreground"),
+            ("active", units.count(active), "foreground"),
+            ("blocked", units.count(blocked) if blocked > 0 else "", "critical"),
+            ("tps", units.count(value("transactions")), "foreground"),
+            ("cache", units.percent(value("cache.hit_ratio"), 1), "foreground"),
+            ("oldest", _age(value("transaction.longest")), "foreground"),
+            ("lag", _age(value("replication.lag")), "foreground"),
+            ("WAL", units.rate(value("wal.bytes")), "dim"),
+            ("temp", units.rate(value("temp.bytes")) if value("temp.bytes") > 0 else "", "foreground"),
+        ]
+        return [(title, "" if text.startswith(units.UNKNOWN) else text, role) for title, text, role in facts]
+
+
+def _age(seconds: float) -> str:
+    return "" if isnan(seconds) or seconds < 1 else units.duration(seconds)

@@ -204,7 +204,7 @@ class Ledger:
         if name in SPANS and self._steps:
             return self._span(name, until - SPANS[name])
         whole = _Past(self._since, 0.0, 0)
-        return self._after("open", whole, dict.fromkeys(self._totals), self._others)
+        return self._after("open" if name == "mark" else name, whole, dict.fromkeys(self._totals), self._others)
 
     def _span(self, name: str, begin: float) -> Window:
         before: dict[Key, Sums | None] = {}

@@ -109,13 +109,14 @@ class StatementRow(Struct, frozen=True, array_like=True, gc=False):
         queryid: Signed 64-bit, as SQL shows it.
         toplevel: False for one run inside a function.
         calls, exec_s, plan_s, rows, ...: Increments within the window.
-        load: Average active sessions: execution and planning time a second.
+        load: Average active sessions: execution and planning time a second; of calls that began before the window at most one each.
         share: Of the load of all statements, hidden ones left out.
         mean_s: Execution time a call within the window; `baseline_s` what it used to be, NaN until that is known.
         max_s: The longest call since `max_since` (epoch seconds): never of the window.
         in_flight: Sessions that run it now; `longest_s` for how long the longest.
         new: Not known before this window.
         query: The normalised text, one safe line or more; empty until it was asked for.
+        stddev_s: Standard deviation of the execution time within the window.
     """
 
     TEXTS: ClassVar[frozenset[str]] = frozenset({"user", "database", "query"})
@@ -148,6 +149,7 @@ class StatementRow(Struct, frozen=True, array_like=True, gc=False):
     longest_s: float = nan
     new: bool = False
     query: str = ""
+    stddev_s: float = nan
 
     @property
     def key(self) -> Key:

@@ -1,0 +1,136 @@
+"""A window of a ledger as rows of a table, and what limits it in words. Asks nobody."""
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from heapq import nlargest
+from math import isnan, nan
+from typing import Final, NamedTuple
+
+from perfconsole.collectors.postgres.statement_source import Extension, Flights
+from perfconsole.collectors.postgres.statement_texts import Names, Texts
+from perfconsole.core.ledger import OTHERS, Ledger, Window
+from perfconsole.core.statements import CALLS, EXEC, HIT, IO, MAX, MAX_SINCE, PLAN, READ, ROWS, STDDEV, TEMP, WAL, Sums, deviation_s, load
+from perfconsole.core.tables import Key, StatementRow, View
+
+MOST: Final = 2000
+"""Rows of one table. Beyond them are statements that nobody scrolls to, and each costs every reader some microseconds a look."""
+
+_SLICE: Final = 300
+_SORTS: Final[Mapping[str, int]] = {
+    "calls": CALLS, "rows": ROWS, "shared_hit": HIT, "shared_read": READ, "io_s": IO, "temp_written": TEMP, "wal_bytes": WAL,
+}  # fmt: skip
+
+
+class Known(NamedTuple):
+    """What is known of one server besides the counters; `own` are (userid, queryid) of this project's statements."""
+
+    ledger: Ledger
+    extension: Extension
+    flights: Flights
+    texts: Texts
+    names: Names
+    own: frozenset[tuple[int, int]]
+
+    def ours(self, key: Key) -> bool:
+        """Whether a statement is this project's own."""
+        return (key[0], key[2]) in self.own
+
+
+def chosen(known: Known, window: Window, views: Sequence[View]) -> list[Key]:
+    """The statements of a table: executed in the window or running now, not our own; of very many the first by what views sort by."""
+    keys = [key for key in window.sums if not known.ours(key)]
+    keys += [key for key in known.flights.running if key not in window.sums and not known.ours(key)]
+    if len(keys) <= MOST:
+        return keys
+    kept = {key for view in views for key in view.keys if key in window.sums} | known.flights.running.keys()
+    orders = {_SORTS.get(view.sort, EXEC) for view in views} or {EXEC}
+    sums = window.sums
+    for field in orders:
+        kept |= set(nlargest(MOST // len(orders), (key for key in keys if key in sums), key=lambda key: sums[key][field]))
+    return [key for key in keys if key in kept]
+
+
+def rows(known: Known, window: Window, keys: Sequence[Key]) -> Generator[None, None, list[StatementRow]]:
+    """Rows in the order of their keys, giving way every few hundred."""
+    seconds = window.seconds
+    whole = sum(load(sums, seconds) for key, sums in window.sums.items() if not known.ours(key)) if not isnan(seconds) else nan
+    made: list[StatementRow] = []
+    ordered = sorted(keys)
+    for first in range(0, len(ordered), _SLICE):
+        made += [_row(known, window, key, seconds, whole) for key in ordered[first : first + _SLICE]]
+        yield
+    return made
+
+
+def _row(known: Known, window: Window, key: Key, seconds: float, whole: float) -> StatementRow:
+    sums = window.sums.get(key)
+    if sums is None:
+        return _in_flight(known, key)
+    calls, exec_ms = sums[CALLS], sums[EXEC]
+    active = load(sums, seconds)
+    running = known.flights.running.get(key)
+    max_s, max_since, deviation = _kept(known, window, key, sums)
+    return StatementRow(
+        key[0], key[1], key[2], bool(key[3]),
+        known.names.user(key[0]), known.names.database(key[1]),
+        calls, exec_ms / 1e3, active,
+        active / whole if whole > 0 else nan,
+        exec_ms / calls / 1e3 if calls else nan,
+        sums[PLAN] / 1e3 if known.extension.plans else nan,
+        known.ledger.baseline_s(key),
+        max_s, max_since,
+        sums[ROWS], sums[HIT], sums[READ],
+        sums[IO] / 1e3 if known.extension.io or sums[IO] else nan,
+        sums[TEMP], sums[WAL],
+        running[0] if running else 0,
+        running[1] if running else nan,
+        known.ledger.new_since(key, window.since),
+        known.texts.get(key) if key != OTHERS else "statements that left the table",
+        deviation,
+    )  # fmt: skip
+
+
+def _kept(known: Known, window: Window, key: Key, sums: Sums) -> tuple[float, float, float]:
+    """What is no increment: the longest call and since when it is that; and the deviation."""
+    sample = known.ledger.sample
+    row = sample.rows.get(key) if sample else None
+    if row is None or sample is None:
+        return nan, nan, deviation_s(sums)
+    since = row[MAX_SINCE] if row[MAX_SINCE] is not None else sample.identity.reset
+    deviation = row[STDDEV] / 1e3 if window.name == "reset" else deviation_s(sums)
+    return row[MAX] / 1e3 if row[CALLS] else nan, nan if since is None else since, deviation
+
+
+def _in_flight(known: Known, key: Key) -> StatementRow:
+    """One that runs and has not ended within the window: pg_stat_statements knows nothing of it, however long it takes."""
+    count, longest_s, _ = known.flights.running[key]
+    max_s, max_since, _ = _kept(known, Window("", nan, nan, {}), key, (0,) * 10)
+    return StatementRow(
+        key[0], key[1], key[2], bool(key[3]), known.names.user(key[0]), known.names.database(key[1]), 0, 0.0, 0.0, 0.0, nan,
+        baseline_s=known.ledger.baseline_s(key), max_s=max_s, max_since=max_since, in_flight=count, longest_s=longest_s,
+        query=known.texts.get(key),
+    )  # fmt: skip
+
+
+def notes(known: Known, window: Window, user: str, interval_s: float, usual_s: float) -> Iterable[str]:
+    """What limits what is shown, each with what mends it; what distorts numbers first."""
+    sample, extension = known.ledger.sample, known.extension
+    assert sample is not None
+    more = max(2 * extension.entries, 10_000)
+    full = window.name != "reset" and (window.dealloc > 0 or (isnan(window.dealloc) and window.vanished > 0 and _nearly_full(known)))
+    if full:
+        count = f"{window.dealloc:.0f} evictions" if window.dealloc > 0 else f"{window.vanished} statements gone"
+        fix = f"ALTER SYSTEM SET pg_stat_statements.max = {more}, restart"
+        yield f"the statement table is too small ({count}), totals are a lower bound: {fix}"
+    if sample.hidden:
+        yield f'{sample.hidden} statements are hidden: GRANT pg_monitor TO "{user}"'
+    if sample.merged:
+        yield "statements at top level and inside of functions are not told apart: ALTER EXTENSION pg_stat_statements UPDATE"
+    if interval_s > usual_s:
+        yield f"{len(sample.rows)} statements: read every {interval_s:.0f} s, so that it costs the server under 1 % of a core"
+    if known.texts.problem:
+        yield known.texts.problem
+
+
+def _nearly_full(known: Known) -> bool:
+    sample = known.ledger.sample
+    return sample is not None and len(sample.rows) + sample.hidden > 0.9 * known.extension.entries

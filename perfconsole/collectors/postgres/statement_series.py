@@ -1,0 +1,108 @@
+"""Series of statements: what a server and each of its databases spend on them, and those that were ever among the heaviest."""
+
+from collections.abc import Callable, Iterable
+from heapq import nlargest
+from math import isnan, nan
+from typing import Final
+
+from perfconsole.collectors.postgres.statement_source import Flights
+from perfconsole.collectors.postgres.statement_texts import Names
+from perfconsole.core.ports import Measured
+from perfconsole.core.statements import CALLS, EXEC, Interval, Sums, load
+from perfconsole.core.tables import Key
+from perfconsole.core.tick import SeriesDef
+
+HEAVIEST: Final = 50
+_KEPT: Final = 100
+"""Statements with a history: two columns each, 360 samples in half an hour."""
+
+_SETTLE_S: Final = 10.0
+"""Between two changes of who has one: a table that thrashes would define its group anew with every look."""
+
+_DATABASES: Final = 100
+_METRICS: Final = ("postgresql.statement.load", "postgresql.statement.mean")
+
+
+class Histories:
+    """Makes the groups of one server.
+
+    Args:
+        server: Its name: the ``server`` label.
+        names: Users and databases.
+    """
+
+    def __init__(self, server: str, names: Names) -> None:
+        self._server = server
+        self._names = names
+        self._databases: dict[int, None] = {}
+        self._totals: tuple[SeriesDef, ...] = ()
+        self._keys: dict[Key, float] = {}
+        self._series: tuple[SeriesDef, ...] = ()
+        self._settled = -_SETTLE_S
+        self._named: tuple[str, ...] = ()
+
+    def measure(self, interval: Interval, flights: Flights, ours: Callable[[Key], bool], interval_s: float) -> list[Measured]:
+        """Both groups, of one interval; `ours` tells our own statements, which are left out."""
+        changes = {key: sums for key, sums in interval.changes.items() if not ours(key)}
+        seconds = interval.until - interval.since
+        return [self._spent(changes, flights, seconds, interval_s), self._of_heaviest(changes, seconds, interval.until, interval_s)]
+
+    def _spent(self, changes: dict[Key, Sums], flights: Flights, seconds: float, interval_s: float) -> Measured:
+        for key in changes:
+            if key[1] not in self._databases and len(self._databases) < _DATABASES:
+                self._databases[key[1]] = None
+        by: dict[int | None, list[float]] = {None: [0.0, 0.0, 0.0], **{oid: [0.0, 0.0, 0.0] for oid in self._databases}}
+        for key, sums in changes.items():
+            _add(by, key[1], load(sums, seconds), sums[EXEC], sums[CALLS])
+        longest = dict.fromkeys(by, 0.0 if flights.known else nan)
+        for key, (_, age_s, _) in flights.running.items():
+            for place in (None, key[1]):
+                longest[place] = max(longest.get(place, 0.0), age_s)
+        values: list[float] = []
+        for place, (active, exec_ms, calls) in by.items():
+            values += [active, exec_ms / calls / 1e3 if calls else nan, longest[place]]
+        return Measured(self._server, self._of_databases(), values, interval_s=interval_s)
+
+    def _of_databases(self) -> tuple[SeriesDef, ...]:
+        names = tuple(self._names.database(oid) for oid in self._databases)
+        if names != self._named or not self._totals:
+            self._named = names
+            labels = [(("server", self._server),), *((("database", name), ("server", self._server)) for name in names)]
+            self._totals = tuple(SeriesDef(name, label) for label in labels for name in (*_METRICS, "postgresql.statement.longest"))
+        return self._totals
+
+    def _of_heaviest(self, changes: dict[Key, Sums], seconds: float, now: float, interval_s: float) -> Measured:
+        heaviest = nlargest(HEAVIEST, changes, key=lambda key: changes[key][EXEC])
+        for key in heaviest:
+            if key in self._keys:
+                self._keys[key] = now
+        fresh = [key for key in heaviest if key not in self._keys]
+        if fresh and now - self._settled >= _SETTLE_S:
+            self._settled = now
+            self._keys |= dict.fromkeys(fresh, now)
+            stale = sorted(self._keys, key=self._keys.__getitem__)[: max(0, len(self._keys) - _KEPT)]
+            for key in stale:
+                del self._keys[key]
+            self._series = tuple(SeriesDef(name, self._labels(key)) for key in self._keys for name in _METRICS)
+        values: list[float] = []
+        for key in self._keys:
+            sums = changes.get(key)
+            values += [load(sums, seconds), sums[EXEC] / sums[CALLS] / 1e3 if sums[CALLS] else nan] if sums else [0.0, nan]
+        return Measured(f"statements:{self._server}", self._series, values, interval_s=interval_s)
+
+    def _labels(self, key: Key) -> tuple[tuple[str, str], ...]:
+        labels = {
+            "database": self._names.database(key[1]),
+            "queryid": str(key[2]),
+            "server": self._server,
+            "user": self._names.user(key[0]),
+        }
+        return tuple(sorted((labels if key[3] else labels | {"toplevel": "false"}).items()))
+
+
+def _add(by: dict[int | None, list[float]], database: int, *amounts: float) -> None:
+    places: Iterable[int | None] = (None, database) if database in by else (None,)
+    for place in places:
+        for i, amount in enumerate(amounts):
+            if not isnan(amount):
+                by[place][i] += amount

@@ -1,0 +1,171 @@
+"""Texts of statements and names of users and databases, kept: neither changes while its entry lives.
+
+A text is dear: to give one, the server reads the file of all texts, and one of 100 MB takes it half a second. So they are asked for in one
+question, at most every ten seconds, for statements on a screen whose text is not known and does not stand in pg_stat_activity.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from perfconsole.collectors.postgres.faults import QUERY, ServerError
+from perfconsole.core.tables import Key
+from perfconsole.core.text import safe
+
+if TYPE_CHECKING:
+    from perfconsole.collectors.postgres.connection import Server
+
+EVERY_S: Final = 10.0
+MARKER: Final = "/* perfconsole */"
+"""In a text, it tells a statement of this project."""
+
+_HELD: Final = 1000
+_BATCH: Final = 500
+_LONGEST_PAUSE_S: Final = 600.0
+_AGAIN_S: Final = 60.0
+_ANEW_S: Final = 600.0
+_CUT: Final = 1000
+"""Bytes from which a text of pg_stat_activity may have been cut (track_activity_query_size, 1024 unless set)."""
+
+_LITERALS: Final = re.compile(
+    r"""(--[^\n]*|/\*.*?\*/)|"[^"]*"|[A-Za-z_][\w$]*(?!')|[eEbBxXnN]?'(?:[^'\\]|''|\\.)*(?:'|$)|\$(\w*)\$.*?(?:\$\2\$|$)|\$\d+|\d[\w.]*""",
+    re.DOTALL,
+)
+
+
+class Texts:
+    """Texts by key, the last used ones.
+
+    Attributes:
+        problem: Why texts are not read, in words; empty while they are.
+        own: (userid, queryid) of statements whose text says that they are this project's.
+    """
+
+    def __init__(self) -> None:
+        self._texts: OrderedDict[tuple[int, ...], str] = OrderedDict()
+        self._live: dict[tuple[int, ...], str] = {}
+        self._missed: dict[tuple[int, ...], float] = {}
+        self._next = 0.0
+        self._pause_s = EVERY_S
+        self.problem = ""
+        self.own: set[tuple[int, int]] = set()
+
+    def get(self, key: Key) -> str:
+        """The text of a statement; empty while it is not known."""
+        place = key[:3]
+        text = self._texts.get(place)
+        if text is None:
+            return self._live.get(place, "")
+        self._texts.move_to_end(place)
+        return text
+
+    def overhear(self, key: Key, text: str) -> None:
+        """A text from pg_stat_activity: free, but of one execution, so that what is said in it is taken out."""
+        place = key[:3]
+        if text and place not in self._texts and ";" not in text.rstrip().rstrip(";"):
+            kept = self._live if len(text.encode()) >= _CUT else self._texts
+            kept[place] = lines(masked(text))
+            if len(self._live) > _HELD:
+                self._live.clear()
+            self._bound()
+
+    def wanted(self, keys: Iterable[Key], now: float) -> list[Key]:
+        """Those whose text is to be asked for now; none while the last question is too recent."""
+        if now < self._next:
+            return []
+        unknown = dict.fromkeys(key[:3] for key in keys if key[:3] not in self._texts and self._missed.get(key[:3], 0.0) <= now and key[2])
+        return list(unknown)[:_BATCH]
+
+    async def load(self, server: "Server", sql: str, keys: Iterable[Key], now: float) -> None:
+        """Ask for texts. One that takes too long is said, and tried again ever more seldom: rates do not need it."""
+        self._next = now + self._pause_s
+        asked = {key[:3] for key in keys}
+        try:
+            found = await server.fetch(sql, sorted({key[2] for key in asked}))
+        except ServerError as error:
+            if error.cause != QUERY:
+                raise
+            self._pause_s = min(self._pause_s * 4, _LONGEST_PAUSE_S)
+            self._next = now + self._pause_s
+            if error.code == "57014":
+                self.problem = (
+                    f"texts are too costly to read (over 2 s), tried again in {self._pause_s:.0f} s: a smaller pg_stat_statements.max, "
+                    "or SELECT pg_stat_statements_reset(), makes their file smaller"
+                )
+            return
+        self._pause_s, self.problem = EVERY_S, ""
+        for userid, dbid, queryid, text in found:
+            if text is not None:
+                if MARKER in text:
+                    self.own.add((userid, queryid))
+                self._texts[userid, dbid, queryid] = lines(text)
+                self._live.pop((userid, dbid, queryid), None)
+        self._missed = {key: at for key, at in self._missed.items() if at > now}
+        self._missed |= dict.fromkeys(asked - self._texts.keys(), now + _AGAIN_S)
+        self._bound()
+
+    def _bound(self) -> None:
+        while len(self._texts) > _HELD:
+            self._texts.popitem(last=False)
+
+
+def lines(text: str) -> str:
+    """Safe, its lines kept: a comment that ends with its line must not swallow the next."""
+    kept = (safe(line.rstrip()) for line in text[:16384].strip().splitlines()[:200])
+    return "\n".join(line for line in kept if line)
+
+
+def masked(text: str) -> str:
+    """A statement without what is said in it: every literal a question mark, comments left out."""
+
+    def replace(found: re.Match[str]) -> str:
+        part = found[0]
+        if found[1]:
+            return " "
+        quoted = part[-1] == "'" or part[:1] == "'" or (part[:1] == "$" and not part[1:].isdigit()) or part[:2].lower() in _PREFIXES
+        return "?" if quoted or part[0].isdigit() else part
+
+    return _LITERALS.sub(replace, text)
+
+
+_PREFIXES: Final = frozenset({"e'", "b'", "x'", "n'"})
+
+_NAMES: Final = f"""
+SELECT {MARKER} true AS database, oid, datname::text FROM pg_database WHERE oid = ANY($1::oid[])
+UNION ALL SELECT false, oid, rolname::text FROM pg_roles WHERE oid = ANY($2::oid[])
+"""
+
+
+class Names:
+    """Names of databases and users."""
+
+    def __init__(self) -> None:
+        self._databases: dict[int, str] = {0: ""}
+        self._users: dict[int, str] = {0: ""}
+        self._next = 0.0
+        self._anew = 0.0
+
+    def database(self, oid: int) -> str:
+        """Its name; its number where it has none any more."""
+        return self._databases.get(oid) or (f"oid {oid}" if oid else "")
+
+    def user(self, oid: int) -> str:
+        """Likewise."""
+        return self._users.get(oid) or (f"oid {oid}" if oid else "")
+
+    async def load(self, server: "Server", keys: Iterable[Key], now: float) -> None:
+        """Ask for those that are not known, at most once in a while; all anew every ten minutes, for they can be renamed."""
+        keys = list(keys)
+        if not keys:
+            return
+        databases = {key[1] for key in keys}
+        users = {key[0] for key in keys}
+        known = databases <= self._databases.keys() and users <= self._users.keys()
+        if now < (self._anew if known else self._next):
+            return
+        self._next, self._anew = now + EVERY_S, now + _ANEW_S
+        for database, oid, name in await server.fetch(_NAMES, sorted(databases), sorted(users)):
+            (self._databases if database else self._users)[oid] = safe(name, 80)
+        self._databases |= dict.fromkeys(databases - self._databases.keys(), "")
+        self._users |= dict.fromkeys(users - self._users.keys(), "")

@@ -1,0 +1,206 @@
+"""The slow-query inspector's numbers: pg_stat_statements of one server, read while somebody looks or records, as a table and as series."""
+
+import asyncio
+from collections.abc import Generator, Iterable, Sequence
+from math import nan
+from typing import Final, TypeVar
+
+from perfconsole.collectors.postgres.connection import Server
+from perfconsole.collectors.postgres.faults import QUERY, ServerError
+from perfconsole.collectors.postgres.statement_rows import MOST, Known, chosen, notes, rows
+from perfconsole.collectors.postgres.statement_series import Histories
+from perfconsole.collectors.postgres.statement_source import UNREADABLE, Extension, Flights, find, flights, parsed
+from perfconsole.collectors.postgres.statement_texts import Names, Texts
+from perfconsole.core.ledger import Ledger
+from perfconsole.core.ports import Result, Slot
+from perfconsole.core.tables import Key, StatementRow, StatementTable, Table, View, select
+from perfconsole.core.text import safe
+
+RECORD_S: Final = 30.0
+"""Between two looks while there is only a recorder: a view without a window is one."""
+
+_SHARE: Final = 100.0
+"""A look is followed by a hundred times as long without one: 1 % of a core of the server."""
+
+_LONGEST_S: Final = 60.0
+_WARM_UP_S: Final = 0.9
+_FIND_S: Final = 60.0
+"""Between two looks for the extension while all is well: settings change, and it can be updated."""
+
+_EARLY_S: Final = 0.25
+_UNSEEN: Final = 50
+"""Texts read before a screen has said which rows it shows."""
+
+T = TypeVar("T")
+
+
+class Statements:
+    """Everything that is asked of one server about its statements.
+
+    Without a view of its statements nothing is asked. What `run` raises are faults of the connection; of one question it is a note.
+
+    Args:
+        server: Whom to ask.
+        interval_s: Seconds between two looks while somebody watches.
+    """
+
+    def __init__(self, server: Server, interval_s: float = 5.0) -> None:
+        self._server = server
+        self._usual_s = interval_s
+        self._ledger = Ledger()
+        self._texts, self._names = Texts(), Names()
+        self._histories = Histories(server.name, self._names)
+        self._extension: Extension | None = None
+        self._problem = ""
+        self._found_at = -_FIND_S
+        self._connects = 0
+        self._flights = Flights({}, frozenset(), known=False)
+        self._own: set[tuple[int, int]] = set()
+        self._looked = self._due = 0.0
+        self._costs_s = (0.0, 0.0)
+        self._at = nan
+        self._rows: list[StatementRow] = []
+
+    def mark(self) -> None:
+        """From here on the window ``mark`` counts."""
+        self._ledger.mark()
+
+    async def run(self, slot: Slot, views: Sequence[View]) -> Result:
+        """Look, if it is time to and anybody watches; between two looks, read texts that a screen waits for.
+
+        Raises:
+            ServerError: When the server cannot be asked at all.
+        """
+        views = self._mine(views)
+        if not views:
+            return Result()
+        interval_s = self._interval_s(views)
+        if slot.boot + _EARLY_S < min(self._due, self._looked + interval_s):
+            return await self._read_texts(slot, views)
+        first = self._ledger.sample is None
+        self._looked = slot.boot
+        try:
+            result = await self._look(slot, views, interval_s)
+        except ServerError as error:
+            self._due = slot.boot + interval_s
+            return self._failed(error, slot, views)
+        self._due = slot.boot + (_WARM_UP_S if first and self._ledger.sample else interval_s)
+        return result
+
+    async def look(self, views: Sequence[View]) -> Sequence[Table]:
+        """The table over the window that is looked at now, from the last sample."""
+        views = self._mine(views)
+        if not views or self._ledger.sample is None or self._extension is None:
+            return ()
+        return (await self._table(self._at, views, self._extension),)
+
+    # Looking ----------------------------------------------------------------------------------------------------------------------
+
+    def _mine(self, views: Sequence[View]) -> list[View]:
+        return [view for view in views if view.table == "statement" and view.target in {"", self._server.name}]
+
+    def _interval_s(self, views: Sequence[View]) -> float:
+        watched = any(view.window for view in views)
+        return max(self._usual_s if watched else max(RECORD_S, self._usual_s), min(min(self._costs_s) * _SHARE, _LONGEST_S))
+
+    async def _look(self, slot: Slot, views: Sequence[View], interval_s: float) -> Result:
+        extension = await self._find(slot.boot)
+        if extension is None:
+            return self._nothing(slot, views, self._problem)
+        taken = await self._sample(extension)
+        self._flights = await flights(self._server)
+        self._own |= self._flights.own
+        self._at = slot.at
+        last = self._ledger.last if taken else None
+        known = self._known(extension)
+        # At first of all statements, which the window since the reset shows; later of those that ran.
+        named = last.changes if last else sample.rows if (sample := self._ledger.sample) else ()
+        await self._names.load(self._server, [*named, *self._flights.running], slot.boot)
+        measured = self._histories.measure(last, self._flights, known.ours, interval_s) if last else []
+        return Result(measured, (await self._table(slot.at, views, extension),))
+
+    async def _find(self, now: float) -> Extension | None:
+        """The extension as it is: looked for again while there is none, after every connection, and once in a while."""
+        known = self._extension is not None and self._connects == self._server.connects and now - self._found_at < _FIND_S
+        if not known:
+            found = await find(self._server)
+            self._found_at, self._connects = now, self._server.connects
+            self._extension, self._problem = (None, found) if isinstance(found, str) else (found, "")
+        return self._extension
+
+    async def _sample(self, extension: Extension) -> bool:
+        """Read the counters once. False when that ended no interval: the first, and one that a reset ran into."""
+        records = await self._server.fetch(extension.sql)
+        read = await _gently(parsed(records))
+        del records
+        if read.own[1] is not None:
+            self._own.add((read.own[0], read.own[1]))
+        if read.sample is None:
+            return False
+        self._costs_s = (self._costs_s[1], read.sample.at - read.sample.began)
+        return await _gently(self._ledger.take(read.sample)) is not None
+
+    def _failed(self, error: ServerError, slot: Slot, views: Sequence[View]) -> Result:
+        """One question failed: said on the table, and mended by the next look. A server that is not to be reached is told by others."""
+        if error.cause != QUERY:
+            raise error
+        if error.code in UNREADABLE:
+            self._extension = None
+        if error.code == "57014":  # over 2 s: seldom, and for longer each time
+            self._costs_s = (max(self._costs_s) * 2 or 0.1,) * 2
+        return self._nothing(slot, views, f"statements cannot be read: {error}")
+
+    def _nothing(self, slot: Slot, views: Sequence[View], note: str) -> Result:
+        window = views[0].window or "tick"
+        table = StatementTable(self._server.name, slot.at, window, nan, 0, 0, nan, 8192, [], (safe(note, 500),))
+        return Result(tables=(table,))
+
+    # Showing ----------------------------------------------------------------------------------------------------------------------
+
+    def _known(self, extension: Extension) -> Known:
+        return Known(self._ledger, extension, self._flights, self._texts, self._names, frozenset(self._own | self._texts.own))
+
+    async def _table(self, at: float, views: Sequence[View], extension: Extension) -> StatementTable:
+        known = self._known(extension)
+        sample = self._ledger.sample
+        assert sample is not None
+        asked = next((view.window for view in views if view.window), "tick")
+        window = self._ledger.window(asked)
+        for key, (_, _, text) in self._flights.running.items():
+            self._texts.overhear(key, text)
+        self._rows = await _gently(rows(known, window, chosen(known, window, views)))
+        said = tuple(notes(known, window, self._server.user, self._interval_s(views), self._usual_s))
+        return StatementTable(
+            self._server.name, at, window.name, window.seconds, len(sample.rows) + sample.hidden, sample.hidden, window.dealloc,
+            extension.block_bytes, self._rows, said,
+        )  # fmt: skip
+
+    async def _read_texts(self, slot: Slot, views: Sequence[View]) -> Result:
+        """Texts for the rows on a screen, in a run of their own: rates do not wait for them."""
+        extension = self._extension
+        if extension is None or self._ledger.sample is None or not (keys := self._texts.wanted(self._visible(views), slot.boot)):
+            return Result()
+        try:
+            await self._texts.load(self._server, extension.texts_sql, keys, slot.boot)
+        except ServerError as error:
+            return self._failed(error, slot, views)
+        return Result(tables=(await self._table(self._at, views, extension),))
+
+    def _visible(self, views: Sequence[View]) -> Iterable[Key]:
+        """The rows on screens; and while one is searched by words or has not said yet what it shows, the first ones."""
+        for view in views:
+            yield from view.keys
+            if view.match or not view.keys:
+                first = View(view.table, sort=view.sort, reverse=view.reverse, limit=MOST if view.match else _UNSEEN)
+                yield from (row.key for row in select(self._rows, first))
+
+
+async def _gently(steps: Generator[None, None, T]) -> T:
+    """Run something to its end without holding the loop: thousands of rows take tens of milliseconds."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        await asyncio.sleep(0)

@@ -257,7 +257,7 @@ async def database(cluster):
 
 
 @pytest.fixture
-def serve():
+async def serve():
     """Makes `Server`s, closed at the end."""
     made = []
 
@@ -268,6 +268,7 @@ def serve():
     yield serve
     for server in made:
         server.close()
+    await asyncio.sleep(0.01)  # transports close in the turns of the loop after that
 
 
 @pytest.fixture

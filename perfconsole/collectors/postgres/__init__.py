@@ -1,13 +1,14 @@
 """PostgreSQL: server health, sessions and statements. The only room that knows the driver; it asks, and changes nothing unasked."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from perfconsole.collectors.postgres import actions
 from perfconsole.collectors.postgres.connection import Server
 from perfconsole.collectors.postgres.faults import QUERY, ServerError
 from perfconsole.collectors.postgres.health import NAME, ServerHealth
 from perfconsole.collectors.postgres.sessions import Sessions
+from perfconsole.collectors.postgres.statements import Statements
 from perfconsole.config.servers import ServerSettings
 from perfconsole.core.errors import RequestError
 from perfconsole.core.globs import Globs
@@ -16,34 +17,20 @@ from perfconsole.core.requests import POSTGRES_CANCEL, POSTGRES_TERMINATE, Done,
 from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import Health
 
-__all__ = ["NAME", "Part", "PostgresCollector", "Server", "ServerSettings"]
+__all__ = ["NAME", "PostgresCollector", "Server", "ServerSettings"]
 
 _BEAT_S: Final = 1.0
 """Sessions that are looked at are asked for once a second; all else has an interval of its own."""
 
 
-class Part(Protocol):
-    """A further thing to be learnt of one server, in the turn of its collector."""
-
-    async def run(self, slot: Slot, views: Sequence[View]) -> Result:
-        """Ask what is due, if somebody looks.
-
-        Raises:
-            ServerError: When there is no answer.
-        """
-
-    async def look(self, views: Sequence[View]) -> Sequence[Table]:
-        """Tables from the last data."""
-
-
 class _Target:
     """One server and everything asked of it."""
 
-    def __init__(self, settings: ServerSettings, parts: Callable[[Server], Sequence[Part]]) -> None:
+    def __init__(self, settings: ServerSettings) -> None:
         self.server = Server(settings)
         self.health = ServerHealth(self.server, Globs(settings.databases))
         self.sessions = Sessions(self.server, settings.exclude)
-        self.parts = parts(self.server)
+        self.statements = Statements(self.server, settings.interval_s)
         self.interval_s = settings.interval_s
         self.due = 0.0
         self.limited: frozenset[str] = frozenset()
@@ -51,10 +38,6 @@ class _Target:
     def wants_sessions(self, views: Sequence[View]) -> bool:
         """Whether anybody looks at its sessions."""
         return any(view.table == "session" and view.target in {"", self.server.name} for view in views)
-
-
-def _nothing_else(server: Server) -> Sequence[Part]:  # noqa: ARG001  what others are made of
-    return ()
 
 
 class PostgresCollector:
@@ -65,15 +48,14 @@ class PostgresCollector:
 
     Args:
         servers: Whom to ask, by unique names.
-        parts: Makes what else is learnt of a server.
     """
 
     name = NAME
     interval_s = _BEAT_S
     first_after_s = 0.2
 
-    def __init__(self, servers: Sequence[ServerSettings], parts: Callable[[Server], Sequence[Part]] = _nothing_else) -> None:
-        self._targets = {settings.name: _Target(settings, parts) for settings in servers}
+    def __init__(self, servers: Sequence[ServerSettings]) -> None:
+        self._targets = {settings.name: _Target(settings) for settings in servers}
         self.targets: Sequence[str] = tuple(self._targets)
         self.operations: Sequence[Operation] = (
             Operation(POSTGRES_CANCEL, self._on_session(actions.cancel)),
@@ -106,12 +88,8 @@ class PostgresCollector:
             health += said
         else:
             what.sessions.forget()
-        for part in what.parts:
-            more = await part.run(slot, views)
-            measured += more.measured
-            tables += more.tables
-            health += more.health
-        return Result(measured, tables, health=health)
+        statements = await what.statements.run(slot, views)
+        return Result([*measured, *statements.measured], [*tables, *statements.tables], health=[*health, *statements.health])
 
     @staticmethod
     async def _look_at_sessions(what: _Target, slot: Slot) -> tuple[list[Table], list[Health]]:
@@ -127,13 +105,12 @@ class PostgresCollector:
         return [table], [Health(*place, "ok", slot.at, slot.at)] if "sessions" in told else []
 
     async def look(self, views: Sequence[View]) -> Sequence[Table]:
-        """The sessions of the last second, and what the other parts have; nothing is asked here, for one server would hold up the rest."""
+        """The sessions of the last second, and the statements of the last sample; nothing is asked here, for one server would hold up the rest."""
         tables: list[Table] = []
         for what in self._targets.values():
             if what.sessions.table is not None and what.wants_sessions(views):
                 tables.append(what.sessions.table)
-            for part in what.parts:
-                tables += await part.look(views)
+            tables += await what.statements.look(views)
         return tables
 
     def close(self) -> None:

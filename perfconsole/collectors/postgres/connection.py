@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from perfconsole.collectors.postgres import faults
-from perfconsole.collectors.postgres.faults import ServerError
+from perfconsole.collectors.postgres.faults import ENDED, QUERY, ServerError
 from perfconsole.config.servers import DEFAULT_PORT, ServerSettings
-from perfconsole.core.errors import ConfigError
 from perfconsole.core.text import safe
 
 if TYPE_CHECKING:
@@ -77,6 +76,7 @@ class Server:
         self._settings = settings
         self._env = env
         self._connection: asyncpg.Connection[Any] | None = None
+        self._connecting = False
         self._turn = asyncio.Lock()
         self._failures = 0
         self._failed: ServerError | None = None
@@ -98,19 +98,13 @@ class Server:
         Raises:
             ServerError: Whatever went wrong, with what mends it. While a server is not to be reached, at once what the last attempt said.
         """
-        connecting = True
         try:
             async with asyncio.timeout(timeout_s), self._turn:
-                connection = await self._ready()
-                connecting = False
-                return await self._ask(connection, sql, args)
-        except ServerError:
-            raise
+                return await self._answered(sql, args)
+        except ServerError as failure:
+            raise (failure if self.connected or failure is self._failed else self._fail(failure)) from None
         except TimeoutError:
-            raise self._fail(faults.silent(self.where, timeout_s, connecting=connecting)) from None
-        except Exception as error:  # noqa: BLE001  a driver raises many kinds; each becomes words
-            failure = faults.translate(error, self.where, self.user)
-            raise (failure if self.connected else self._fail(failure)) from None
+            raise self._fail(faults.silent(self.where, timeout_s, connecting=self._connecting)) from None
 
     def close(self) -> None:
         """Drop the connection, at once."""
@@ -120,14 +114,28 @@ class Server:
 
     # Asking -----------------------------------------------------------------------------------------------------------------------
 
+    async def _answered(self, sql: str, args: tuple[Any, ...]) -> "list[asyncpg.Record]":
+        """Ask; once more where the connection turns out to have ended since the last time (a restart, an administrator)."""
+        kept = self.connected
+        connection = await self._ready()
+        try:
+            return await self._ask(connection, sql, args)
+        except ServerError as failure:
+            if failure.cause != ENDED or not kept:
+                raise
+        return await self._ask(await self._ready(), sql, args)
+
     async def _ask(self, connection: "asyncpg.Connection[Any]", sql: str, args: tuple[Any, ...]) -> "list[asyncpg.Record]":
         answered = False
         try:
             rows: list[asyncpg.Record] = await (self._ask_locally if self.pooled else self._ask_plainly)(connection, sql, args)
             answered = True
-        except Exception as error:
-            answered = isinstance(getattr(error, "sqlstate", None), str)
+        except TimeoutError:
             raise
+        except Exception as error:  # noqa: BLE001  a driver raises many kinds; each becomes words
+            failure = faults.translate(error, self.where, self.user)
+            answered = failure.cause == QUERY
+            raise failure from None
         finally:
             # Given up in the middle (no time left, or cancelled): what state it is in, only the server knows. Its limits end it there.
             if not answered:
@@ -154,12 +162,13 @@ class Server:
     async def _ready(self) -> "asyncpg.Connection[Any]":
         if self._connection is not None and not self._connection.is_closed():
             return self._connection
-        if self._connection is not None:
-            self._connection = None  # it ended since; one more attempt costs nothing
-        if self._failed is not None and time.monotonic() < self._retry_at:
+        ended, self._connection = self._connection is not None, None  # of one that ended since, one more attempt costs nothing
+        if self._failed is not None and not ended and time.monotonic() < self._retry_at:
             raise self._failed
+        self._connecting = True
         connection = await self._connect()
-        self._connection, self._failed, self._failures = connection, None, 0
+        self._connection, self._connecting = connection, False
+        self._failed, self._failures = None, 0
         self.connects += 1
         return connection
 
@@ -174,18 +183,13 @@ class Server:
     async def _connect(self) -> "asyncpg.Connection[Any]":
         try:
             words = self._settings.keywords(self._env)
-        except ConfigError as error:
-            raise faults.translate(error, self.where, "") from None
-        self.user, self.database = words.get("user", ""), words.get("dbname", "")
-        self.where = _where(words)
-        driver = await asyncio.to_thread(_driver)
-        try:
-            connection = await driver.connect(_uri(words), **_OPTIONS, server_settings={"application_name": APPLICATION, **LIMITS})
-        except driver.PostgresError as error:
-            if error.sqlstate != "08P01" or "startup parameter" not in str(error):
-                raise
-            connection = await driver.connect(_uri(words), **_OPTIONS, server_settings={"application_name": APPLICATION})
-            self.pooled = True
+            self.user, self.database = words.get("user", ""), words.get("dbname", "")
+            self.where = _where(words)
+            connection = await self._log_in(_uri(words))
+        except TimeoutError:
+            raise
+        except Exception as error:  # noqa: BLE001  likewise
+            raise faults.translate(error, self.where, self.user) from None
         try:
             await self._greet(connection)
         except BaseException:
@@ -193,9 +197,23 @@ class Server:
             raise
         return connection
 
+    async def _log_in(self, uri: str) -> "asyncpg.Connection[Any]":
+        """Connect with the limits as settings; without them where a pooler refuses (08P01: unsupported startup parameter)."""
+        driver = await asyncio.to_thread(_driver)
+        connection: asyncpg.Connection[Any]
+        try:
+            connection = await driver.connect(uri, **_OPTIONS, server_settings={"application_name": APPLICATION, **LIMITS})
+            self.pooled = False
+        except driver.PostgresError as error:
+            if "startup parameter" not in str(error):
+                raise
+            connection = await driver.connect(uri, **_OPTIONS, server_settings={"application_name": APPLICATION})
+            self.pooled = True
+        return connection
+
     async def _greet(self, connection: "asyncpg.Connection[Any]") -> None:
         """Learn who answers. A pooler invents the pid it announces, and may swallow the settings (ignore_startup_parameters)."""
-        hello = (await self._ask_locally(connection, _HELLO, ()) if self.pooled else await connection.fetch(_HELLO))[0]
+        hello = (await self._ask_locally(connection, _HELLO, ()))[0]
         self.pooled = self.pooled or hello["pid"] != connection.get_server_pid() or hello["timeout"] != LIMITS["statement_timeout"]
         self.version, self.standby = hello["version"], hello["standby"]
         self.database, self.user = safe(hello["database"], 80), safe(hello["username"], 80)

@@ -89,7 +89,10 @@ def _by_code(code: str, text: str, where: str, user: str) -> ServerError:
         code = "53300"
     if code == "42501":
         return ServerError(text, f'GRANT pg_monitor TO "{user}"', "denied", code=code)
-    words = _login(lowered, user) if code.startswith("28") else _CODES.get(code, _Words("", "", QUERY))
+    if code.startswith("28"):
+        return _said(_login(lowered, user), where, text, code)
+    # Class 08 is what the driver says of a connection that broke while it was used.
+    words = _Words("the connection was lost:", _AGAIN, ENDED) if code.startswith("08") else _CODES.get(code, _Words("", "", QUERY))
     return _said(words, where, text, code)
 
 
@@ -116,6 +119,7 @@ _TYPES: Final = (
     ("FileNotFoundError", _Words("down: no server listens on this socket", "start it, or name host=... in its dsn", DOWN)),
     ("ConnectionRefusedError", _Words("down: connection refused", "start it, or see that host and port are right", DOWN)),
     ("gaierror", _Words("no such host:", "see that its name is right and name resolution works", DOWN)),
+    ("InternalClientError", _Words("the connection was lost", _AGAIN, ENDED)),
     ("PermissionError", _Words("its socket may not be opened by this user", "host=localhost in its dsn", REFUSED, "denied")),
 )
 """By the name of the class: socket and ssl are not imported for it."""

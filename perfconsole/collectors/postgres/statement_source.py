@@ -23,8 +23,8 @@ UNREADABLE: Final = frozenset({"42P01", "42883", "42703", "3F000", "55000", "0A0
 _QUERY_ID: Final = 140000
 """From here on pg_stat_activity tells query_id."""
 
-_FIND: Final = f"""
-SELECT {MARKER} e.extversion AS version, quote_ident(n.nspname) AS schema,
+_FIND: Final = """
+SELECT /* perfconsole */ e.extversion AS version, quote_ident(n.nspname) AS schema,
        ARRAY(SELECT a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
              WHERE c.relnamespace = n.oid AND c.relname = 'pg_stat_statements' AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
        EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'pg_stat_statements_info') AS info,
@@ -36,8 +36,8 @@ SELECT {MARKER} e.extversion AS version, quote_ident(n.nspname) AS schema,
 FROM (SELECT 1) AS one LEFT JOIN pg_extension e ON e.extname = 'pg_stat_statements' LEFT JOIN pg_namespace n ON n.oid = e.extnamespace
 """
 
-_FLIGHTS: Final = f"""
-SELECT {MARKER} usesysid, datid, query_id, extract(epoch FROM clock_timestamp() - query_start)::float8, left(query, 1100),
+_FLIGHTS: Final = """
+SELECT /* perfconsole */ usesysid, datid, query_id, extract(epoch FROM clock_timestamp() - query_start)::float8, left(query, 1100),
        application_name = 'perfconsole' AS own
 FROM pg_stat_activity
 WHERE query_id IS NOT NULL AND backend_type = 'client backend' AND (state = 'active' OR application_name = 'perfconsole')
@@ -135,10 +135,11 @@ def _reading(schema: str, columns: Sequence[str], *, info: bool, query_id: bool)
     if not info:
         source = "(SELECT NULL::int8 AS dealloc, NULL::timestamptz AS stats_reset) i"
     own = "(SELECT a.query_id FROM pg_stat_get_activity(pg_backend_pid()) a)" if query_id else "NULL::int8"
+    me = "(SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)"
+    started = "extract(epoch FROM pg_postmaster_start_time())::float8"
     edge = (
-        f"SELECT {MARKER} {count}, {own}, %s, NULL::int8, extract(epoch FROM pg_postmaster_start_time())::float8, NULL::int8, NULL::float8, "  # noqa: S608  names quoted by the server
-        "NULL::float8, NULL::float8, NULL::float8, NULL::float8, (SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user), "
-        f"NULL::oid, NULL::int8, NULL::bool FROM {source}"
+        f"SELECT {MARKER} {count}, {own}, %s, NULL::int8, {started}, NULL::int8, NULL::float8, NULL::float8, NULL::float8, "  # noqa: S608  quoted by the server
+        f"NULL::float8, NULL::float8, {me}, NULL::oid, NULL::int8, NULL::bool FROM {source}"
     )
     rows = (
         "SELECT calls, total_exec_time, total_plan_time, rows, shared_blks_hit, shared_blks_read, "  # noqa: S608  likewise

@@ -144,6 +144,10 @@ class Statements:
         """One question failed: said on the table, and mended by the next look. A server that is not to be reached is told by others."""
         if error.cause != QUERY:
             raise error
+        extension = self._extension
+        if extension is not None and error.code == "42501":
+            fix = f'GRANT USAGE ON SCHEMA {extension.schema} TO "{self._server.user}"'
+            return self._nothing(slot, views, f"statements cannot be read: {error.message}: {fix}")
         if error.code in UNREADABLE:
             self._extension = None
         if error.code == "57014":  # over 2 s: seldom, and for longer each time

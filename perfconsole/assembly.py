@@ -56,6 +56,21 @@ def _postgres(config: Config) -> list[Collector]:
     return [PostgresCollector(found)]
 
 
+def build_postgres_engine(config: Config, *, interval_s: float) -> tuple[Engine, list[str]]:
+    """An engine that asks nothing but the configured servers, and their names; not yet started.
+
+    Args:
+        config: A checked configuration.
+        interval_s: Seconds between two looks, whatever is configured.
+    """
+    from perfconsole.config.servers import servers
+
+    found = [server._replace(interval_s=interval_s) for server in servers(config, os.environ)]
+    from perfconsole.collectors.postgres import PostgresCollector
+
+    return Engine([PostgresCollector(found)], _stream(config)), [server.name for server in found]
+
+
 def _stream(config: Config) -> Stream:
     return Stream(
         host=safe(socket.gethostname()),

@@ -48,7 +48,7 @@ def build() -> Parser:
     _opening(parser)
     parser.set_defaults(command="console")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_snapshot, _record, _replay, _init, _config, _doctor, _themes, _keys):
+    for add in (_snapshot, _queries, _record, _replay, _init, _config, _doctor, _themes, _keys):
         add(commands)
     return parser
 
@@ -93,6 +93,21 @@ def _snapshot(commands: Commands) -> None:
     parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.snapshot/1")
     parser.add_argument("--fail-on", choices=("warning", "critical"),
                         help="exit 1 or 2 while an alert of this severity or worse fires (a mere threshold is none)")  # fmt: skip
+
+
+def _queries(commands: Commands) -> None:
+    parser = _command(commands, "queries", "Print what loads a PostgreSQL server",
+                      ["queries --dsn postgresql://db1/orders", "queries --window 30s --sort calls",
+                       "queries --json | jq '.statements[0]'"])  # fmt: skip
+    _servers(parser, argparse.SUPPRESS)
+    parser.add_argument("--window", "--interval", default="5s", metavar="TIME", help="how long to measure: 1s to 1h [5s]")
+    parser.add_argument("--server", metavar="NAME", help="which of several configured servers")
+    parser.add_argument("--sort", default="load", metavar="FIELD",
+                        choices=("load", "calls", "exec_s", "mean_s", "max_s", "rows", "shared_read", "temp_written", "wal_bytes"),
+                        help="load calls exec_s mean_s max_s rows shared_read temp_written wal_bytes [load]")  # fmt: skip
+    parser.add_argument("--match", default="", metavar="WORDS", help="only statements with these words in query, user or database")
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many [20]")
+    parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.queries/1")
 
 
 def _record(commands: Commands) -> None:

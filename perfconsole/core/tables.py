@@ -170,6 +170,7 @@ class StatementTable(Struct, frozen=True, array_like=True, tag="statement"):
         dealloc: Evictions within the window: with any, totals are a lower bound.
         block_bytes: Size of a block, for the columns counted in blocks.
         notes: What limits this table, in words, each with its fix.
+        server_version: As the server names its version; `extension` that of pg_stat_statements.
     """
 
     target: str
@@ -182,6 +183,8 @@ class StatementTable(Struct, frozen=True, array_like=True, tag="statement"):
     block_bytes: int
     rows: list[StatementRow]
     notes: tuple[str, ...] = ()
+    server_version: str = ""
+    extension: str = ""
 
 
 class SessionRow(Struct, frozen=True, array_like=True, gc=False):

@@ -313,7 +313,7 @@ async def test_without_a_view_nothing_is_asked_and_a_recorder_asks_every_half_mi
     for _ in range(70):
         await one.look(1.0)
     connection = await victim.connect()
-    looks = await connection.fetchval("SELECT calls FROM pg_stat_statements WHERE query LIKE '%perfconsole%pg_stat_statements_info%'")
+    looks = await connection.fetchval("SELECT calls FROM pg_stat_statements WHERE query LIKE '%perfconsole%pg_postmaster_start_time%'")
     await connection.close()
     assert looks == 4  # at once, a second later, and two half minutes after that
     one.window("tick")
@@ -370,7 +370,7 @@ async def test_a_lost_connection_is_the_connections_fault(victim, looker):
     one = looker(victim)
     await one.look()
     victim.stop(signal.SIGQUIT)
-    with pytest.raises(Exception, match="down|lost|ended|refused"):
+    with pytest.raises(Exception, match=r"down|lost|ended|refused"):
         await one.look()
     victim.start()
 
@@ -396,9 +396,9 @@ async def test_what_five_thousand_statements_cost(make_cluster, looker):
         )
         table = await one.look()
     assert table.total >= 5000
-    assert 500 <= len(table.rows) <= MOST
+    assert len(table.rows) == MOST
     row = await connection.fetchrow(
-        "SELECT calls, mean_exec_time, temp_blks_written FROM pg_stat_statements WHERE query LIKE '%perfconsole%statements_info%'"
+        "SELECT calls, mean_exec_time, temp_blks_written FROM pg_stat_statements WHERE query LIKE '%perfconsole%pg_postmaster_start_time%'"
     )
     await connection.close()
     print(f"\nserver {row['mean_exec_time']:.1f} ms a look, {row['temp_blks_written']} temp blocks")

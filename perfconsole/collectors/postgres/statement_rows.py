@@ -11,8 +11,9 @@ from perfconsole.core.ledger import OTHERS, Ledger, Window
 from perfconsole.core.statements import CALLS, EXEC, HIT, IO, MAX, MAX_SINCE, PLAN, READ, ROWS, STDDEV, TEMP, WAL, Sums, deviation_s, load
 from perfconsole.core.tables import Key, StatementRow, View
 
-MOST: Final = 2000
-"""Rows of one table. Beyond them are statements that nobody scrolls to, and each costs every reader some microseconds a look."""
+MOST: Final = 500
+SEARCHED: Final = 2000
+"""Rows of one table, and of one that is searched by words. Beyond them are statements that nobody scrolls to, and each costs 10 us a look."""
 
 _SLICE: Final = 300
 _SORTS: Final[Mapping[str, int]] = {
@@ -39,13 +40,14 @@ def chosen(known: Known, window: Window, views: Sequence[View]) -> list[Key]:
     """The statements of a table: executed in the window or running now, not our own; of very many the first by what views sort by."""
     keys = [key for key in window.sums if not known.ours(key)]
     keys += [key for key in known.flights.running if key not in window.sums and not known.ours(key)]
-    if len(keys) <= MOST:
+    most = SEARCHED if any(view.match for view in views) else MOST
+    if len(keys) <= most:
         return keys
     kept = {key for view in views for key in view.keys if key in window.sums} | known.flights.running.keys()
     orders = {_SORTS.get(view.sort, EXEC) for view in views} or {EXEC}
     sums = window.sums
     for field in orders:
-        kept |= set(nlargest(MOST // len(orders), (key for key in keys if key in sums), key=lambda key: sums[key][field]))
+        kept |= set(nlargest(most // len(orders), (key for key in keys if key in sums), key=lambda key: sums[key][field]))
     return [key for key in keys if key in kept]
 
 

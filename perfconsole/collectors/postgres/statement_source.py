@@ -37,7 +37,7 @@ FROM (SELECT 1) AS one LEFT JOIN pg_extension e ON e.extname = 'pg_stat_statemen
 """
 
 _FLIGHTS: Final = """
-SELECT /* perfconsole */ usesysid, datid, query_id, extract(epoch FROM clock_timestamp() - query_start)::float8, left(query, 1100),
+SELECT /* perfconsole */ usesysid, datid, query_id, date_part('epoch', clock_timestamp() - query_start), left(query, 1100),
        application_name = 'perfconsole' AS own
 FROM pg_stat_activity
 WHERE query_id IS NOT NULL AND backend_type = 'client backend' AND (state = 'active' OR application_name = 'perfconsole')
@@ -118,36 +118,47 @@ def _preload(found: Any) -> str:
 
 
 def _reading(schema: str, columns: Sequence[str], *, info: bool, query_id: bool) -> str:
-    """One statement: when and of which count, the rows, and again when and of which count, so that a reset in between is seen."""
+    """One statement: when and of which count, the rows, and again when and of which count, so that a reset in between is seen.
+
+    Numeric is dear at thousands of rows: WAL bytes leave as bigint, times by date_part (extract gives numeric from 14 on: 3 ms).
+    """
 
     def total(*names: str) -> str:
         return " + ".join(name for name in names if name in columns) or "'NaN'::float8"
 
     def epoch(name: str) -> str:
-        return f"extract(epoch FROM {name})::float8" if name in columns else "NULL::float8"
+        return f"date_part('epoch', {name})" if name in columns else "NULL::float8"
 
     io = total(
         "shared_blk_read_time", "shared_blk_write_time", "blk_read_time", "blk_write_time", "local_blk_read_time", "local_blk_write_time",
         "temp_blk_read_time", "temp_blk_write_time",
     )  # fmt: skip
-    count = "i.dealloc, extract(epoch FROM clock_timestamp())::float8, extract(epoch FROM i.stats_reset)::float8"
+    count = "i.dealloc, date_part('epoch', clock_timestamp()), date_part('epoch', i.stats_reset)"
     source = f"{schema}.pg_stat_statements_info i"
     if not info:
         source = "(SELECT NULL::int8 AS dealloc, NULL::timestamptz AS stats_reset) i"
     own = "(SELECT a.query_id FROM pg_stat_get_activity(pg_backend_pid()) a)" if query_id else "NULL::int8"
     me = "(SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)"
-    started = "extract(epoch FROM pg_postmaster_start_time())::float8"
+    started = "date_part('epoch', pg_postmaster_start_time())"
     edge = (
-        f"SELECT {MARKER} {count}, {own}, %s, NULL::int8, {started}, NULL::int8, NULL::float8, NULL::float8, NULL::float8, "  # noqa: S608  quoted by the server
+        f"SELECT {MARKER} {count}, {own}, %s, NULL::int8, {started}, NULL::int8, NULL::int8, NULL::float8, NULL::float8, "  # noqa: S608  quoted by the server
         f"NULL::float8, NULL::float8, {me}, NULL::oid, NULL::int8, NULL::bool FROM {source}"
     )
     rows = (
         "SELECT calls, total_exec_time, total_plan_time, rows, shared_blks_hit, shared_blks_read, "  # noqa: S608  likewise
-        f"{io}, temp_blks_written, wal_bytes::float8, stddev_exec_time, max_exec_time, {epoch('stats_since')}, "
+        f"{io}, temp_blks_written, wal_bytes::int8, stddev_exec_time, max_exec_time, {epoch('stats_since')}, "
         f"{epoch('minmax_stats_since')}, userid, dbid, queryid, {'toplevel' if 'toplevel' in columns else 'true'} "
         f"FROM {schema}.pg_stat_statements(false)"
     )
     return f"{edge % _MEMORY} UNION ALL {rows} UNION ALL {edge % 'NULL::int8'}"
+
+
+async def own_by_text(server: "Server", extension: Extension) -> frozenset[tuple[int, int]]:
+    """(userid, queryid) of this project's statements where no server tells them: before PostgreSQL 14. Reads all texts."""
+    if server.version >= _QUERY_ID:
+        return frozenset()
+    sql = f"SELECT {MARKER} userid, queryid FROM {extension.schema}.pg_stat_statements(true) WHERE strpos(query, $1) > 0"  # noqa: S608  quoted by the server
+    return frozenset((userid, queryid) for userid, queryid in await server.fetch(sql, MARKER))
 
 
 class Read(NamedTuple):

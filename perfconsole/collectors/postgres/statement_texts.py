@@ -131,8 +131,8 @@ def masked(text: str) -> str:
 
 _PREFIXES: Final = frozenset({"e'", "b'", "x'", "n'"})
 
-_NAMES: Final = f"""
-SELECT {MARKER} true AS database, oid, datname::text FROM pg_database WHERE oid = ANY($1::oid[])
+_NAMES: Final = """
+SELECT /* perfconsole */ true AS database, oid, datname::text FROM pg_database WHERE oid = ANY($1::oid[])
 UNION ALL SELECT false, oid, rolname::text FROM pg_roles WHERE oid = ANY($2::oid[])
 """
 

@@ -7,9 +7,9 @@ from typing import Final, TypeVar
 
 from perfconsole.collectors.postgres.connection import Server
 from perfconsole.collectors.postgres.faults import QUERY, ServerError
-from perfconsole.collectors.postgres.statement_rows import MOST, Known, chosen, notes, rows
+from perfconsole.collectors.postgres.statement_rows import SEARCHED, Known, chosen, notes, rows
 from perfconsole.collectors.postgres.statement_series import Histories
-from perfconsole.collectors.postgres.statement_source import UNREADABLE, Extension, Flights, find, flights, parsed
+from perfconsole.collectors.postgres.statement_source import UNREADABLE, Extension, Flights, find, flights, own_by_text, parsed
 from perfconsole.collectors.postgres.statement_texts import Names, Texts
 from perfconsole.core.ledger import Ledger
 from perfconsole.core.ports import Result, Slot
@@ -27,6 +27,7 @@ _WARM_UP_S: Final = 0.9
 _FIND_S: Final = 60.0
 """Between two looks for the extension while all is well: settings change, and it can be updated."""
 
+_LEARN_S: Final = 600.0
 _EARLY_S: Final = 0.25
 _UNSEEN: Final = 50
 """Texts read before a screen has said which rows it shows."""
@@ -56,6 +57,7 @@ class Statements:
         self._connects = 0
         self._flights = Flights({}, frozenset(), known=False)
         self._own: set[tuple[int, int]] = set()
+        self._learnt_at = -_LEARN_S
         self._looked = self._due = 0.0
         self._costs_s = (0.0, 0.0)
         self._at = nan
@@ -111,6 +113,9 @@ class Statements:
         self._flights = await flights(self._server)
         self._own |= self._flights.own
         self._at = slot.at
+        if slot.boot >= self._learnt_at + _LEARN_S:
+            self._learnt_at = slot.boot
+            await self._learn(extension)
         last = self._ledger.last if taken else None
         known = self._known(extension)
         # At first of all statements, which the window since the reset shows; later of those that ran.
@@ -139,6 +144,14 @@ class Statements:
             return False
         self._costs_s = (self._costs_s[1], read.sample.at - read.sample.began)
         return await _gently(self._ledger.take(read.sample)) is not None
+
+    async def _learn(self, extension: Extension) -> None:
+        """Which statements are our own, where no id tells it. Texts too costly for that are told by who needs them."""
+        try:
+            self._own |= await own_by_text(self._server, extension)
+        except ServerError as error:
+            if error.cause != QUERY:
+                raise
 
     def _failed(self, error: ServerError, slot: Slot, views: Sequence[View]) -> Result:
         """One question failed: said on the table, and mended by the next look. A server that is not to be reached is told by others."""
@@ -195,7 +208,7 @@ class Statements:
         for view in views:
             yield from view.keys
             if view.match or not view.keys:
-                first = View(view.table, sort=view.sort, reverse=view.reverse, limit=MOST if view.match else _UNSEEN)
+                first = View(view.table, sort=view.sort, reverse=view.reverse, limit=SEARCHED if view.match else _UNSEEN)
                 yield from (row.key for row in select(self._rows, first))
 
 

@@ -1,0 +1,107 @@
+"""Texts of statements: what may be shown of them, when they are asked for, and what happens when they are too dear."""
+
+import pytest
+
+from perfconsole.collectors.postgres.faults import ENDED, ServerError
+from perfconsole.collectors.postgres.statement_texts import EVERY_S, MARKER, Names, Texts, lines, masked
+
+KEY = (10, 5, 77, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("SELECT * FROM t1 WHERE a = 'Anna O''Hara' AND b=42", "SELECT * FROM t1 WHERE a = ? AND b=?"),
+        ("SELECT E'it\\'s', $$Anna$$, $q$a $$ b$q$, 1.5e3, \"col 7\"", 'SELECT ?, ?, ?, ?, "col 7"'),
+        ("SELECT a -- Anna\n, b /* 42 */ FROM t WHERE c = $1", "SELECT a  \n, b   FROM t WHERE c = $1"),
+        ("SELECT x'1F', U&'d\\0061t', date '2024-01-01'", "SELECT ?, U&?, date ?"),
+        ("INSERT INTO t VALUES ('cut in the mid", "INSERT INTO t VALUES (?"),
+        ("SELECT $tag$cut in the mid", "SELECT ?"),
+        ("SELECT 'a\nb' -- 'c", "SELECT ?  "),
+    ],
+)
+def test_what_a_statement_says_is_taken_out_of_a_live_text(text, shown):
+    assert masked(text) == shown
+
+
+def test_lines_are_kept_and_safe():
+    assert lines("  SELECT 1 -- one\r\n\n\tFROM t\x1b[2J\x00 ") == "SELECT 1 -- one\n FROM t\u241b[2J\u2400"
+    assert len(lines("x" * 1_000_000)) < 5000
+    assert lines("a\n" * 10_000).count("\n") < 200
+
+
+class Server:
+    """Answers with texts, or with a fault."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+
+    async def fetch(self, sql, *args, **_):
+        self.asked.append(args)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+async def test_a_text_is_asked_for_once_and_one_that_is_gone_not_again_soon():
+    texts, server = Texts(), Server([(10, 5, 77, "SELECT $1")], [])
+    other = (10, 5, 88, True)
+    assert texts.wanted([KEY, KEY, other], 100.0) == [KEY[:3], other[:3]]
+    await texts.load(server, "", [KEY, other], 100.0)
+    assert texts.get(KEY) == "SELECT $1"
+    assert texts.wanted([(10, 5, 99, True)], 100.0 + EVERY_S - 1) == []
+    assert texts.wanted([KEY, other], 100.0 + EVERY_S) == []
+    assert texts.wanted([KEY, other], 200.0) == [other[:3]]
+    assert server.asked == [([77, 88],)]
+
+
+async def test_texts_that_take_too_long_are_said_and_asked_for_ever_more_seldom():
+    slow = ServerError("statement timeout", code="57014")
+    texts, server = Texts(), Server(slow, slow, [(10, 5, 77, "SELECT $1")])
+    await texts.load(server, "", [KEY], 100.0)
+    assert "too costly" in texts.problem
+    assert texts.wanted([KEY], 139.0) == []
+    assert texts.wanted([KEY], 140.0) == [KEY[:3]]
+    await texts.load(server, "", [KEY], 140.0)
+    assert texts.wanted([KEY], 299.0) == []
+    await texts.load(server, "", [KEY], 300.0)
+    assert (texts.problem, texts.get(KEY)) == ("", "SELECT $1")
+
+
+async def test_a_lost_connection_is_not_taken_for_a_dear_text():
+    with pytest.raises(ServerError):
+        await Texts().load(Server(ServerError("lost", cause=ENDED)), "", [KEY], 100.0)
+
+
+def test_a_live_text_serves_until_the_real_one_is_known_and_one_of_many_statements_does_not():
+    texts = Texts()
+    texts.overhear(KEY, "SELECT 1; SELECT 2")
+    assert texts.get(KEY) == ""
+    texts.overhear(KEY, "SELECT 1;")
+    assert texts.get(KEY) == "SELECT ?;"
+    assert texts.wanted([KEY], 0.0) == []
+    cut = (10, 5, 88, True)
+    texts.overhear(cut, "SELECT " + "a" * 2000)
+    assert texts.get(cut)
+    assert texts.wanted([cut], 0.0) == [cut[:3]]
+
+
+async def test_no_more_texts_are_held_than_a_screen_needs_and_our_own_are_known_by_their_mark():
+    texts = Texts()
+    for first in range(0, 3000, 500):
+        found = [(10, 5, n, f"SELECT {MARKER if n == 2999 else ''} {n}") for n in range(first, first + 500)]
+        await texts.load(Server(found), "", [(10, 5, n, True) for n in range(first, first + 500)], first * 100.0)
+    assert len(texts._texts) == 1000
+    assert texts.own == {(10, 2999)}
+
+
+async def test_names_are_asked_for_when_unknown_and_what_has_none_is_a_number():
+    names, server = Names(), Server([(True, 5, "shop"), (False, 10, "an\x1bna")])
+    await names.load(server, [KEY, (11, 6, 1, True)], 100.0)
+    assert (names.database(5), names.user(10)) == ("shop", "an\u241bna")
+    assert (names.database(6), names.user(11), names.user(0)) == ("oid 6", "oid 11", "")
+    await names.load(server, [KEY], 150.0)
+    await names.load(server, [(12, 5, 1, True)], 105.0)
+    assert len(server.asked) == 1

@@ -144,14 +144,14 @@ class Cluster:
         try:
             self.process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
+            self.signal_all(signal.SIGKILL)
             self.process.wait(STOP_S)
         self.process = None
         self.log.close()
 
     def kill(self):
         """kill -9 of the server and everything it started."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        self.signal_all(signal.SIGKILL)
         self.process.wait(STOP_S)
         self.process = None
         self.log.close()
@@ -173,6 +173,22 @@ class Cluster:
         import asyncpg
 
         return await asyncpg.connect(self.dsn(database, user), **{"timeout": 5, **kwargs})
+
+    @contextlib.contextmanager
+    def psql(self, database, script):
+        """psql at work on some bytes that no driver would send; ended on leaving."""
+        env = {"PATH": os.environ["PATH"], "PGCLIENTENCODING": "SQL_ASCII"}
+        running = subprocess.Popen(
+            [str(BINARIES / "psql"), "-q", self.dsn(database)], env=env,
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        with running:
+            running.stdin.write(script)
+            running.stdin.close()
+            try:
+                yield
+            finally:
+                running.kill()
 
     async def execute(self, *statements, database="postgres", user="postgres"):
         """Run statements, each in a transaction of its own."""
@@ -245,6 +261,19 @@ def make_cluster(template, pg_directory):
 def victim(make_cluster):
     """A running cluster of the test's own."""
     return make_cluster().start()
+
+
+@pytest.fixture
+def standby(victim, pg_directory):
+    """A streaming standby of the victim, with a slot there."""
+    copy = Cluster(pg_directory / f"standby{time.monotonic_ns()}")
+    copy.directory.mkdir()
+    if copy._account:
+        os.chown(copy.directory, copy._account.pw_uid, copy._account.pw_gid)
+    copy.command("pg_basebackup", "-h", "127.0.0.1", "-p", victim.port, "-U", "postgres", "-D", copy.data, "-R", "-X", "stream",
+                 "-C", "-S", "copy", "-c", "fast")  # fmt: skip
+    yield copy.start()
+    copy.stop(signal.SIGQUIT)
 
 
 @pytest.fixture

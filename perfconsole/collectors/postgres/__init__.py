@@ -105,7 +105,7 @@ class PostgresCollector:
         return [table], [Health(*place, "ok", slot.at, slot.at)] if "sessions" in told else []
 
     async def look(self, views: Sequence[View]) -> Sequence[Table]:
-        """The sessions of the last second, and the statements of the last sample; nothing is asked here, for one server would hold up the rest."""
+        """The sessions of the last second and the statements of the last sample; nothing is asked: one server would hold up the rest."""
         tables: list[Table] = []
         for what in self._targets.values():
             if what.sessions.table is not None and what.wants_sessions(views):

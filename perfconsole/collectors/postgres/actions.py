@@ -22,6 +22,9 @@ SELECT %s AS done, {_WHO} FROM pg_stat_activity WHERE pid = $1 AND pid <> pg_bac
 _CANCEL: Final = _ACT % "CASE WHEN state NOT LIKE 'idle%' THEN pg_cancel_backend(pid) END"
 _TERMINATE_14: Final = _ACT % "pg_terminate_backend(pid, 1000)"
 _TERMINATE_13: Final = _ACT % "pg_terminate_backend(pid)"
+_WAITS: Final = 140000
+"""From this version on terminating can wait, and tells whether the session is gone."""
+
 _OTHER: Final = "SELECT pid = pg_backend_pid() AS own FROM pg_stat_activity WHERE pid = $1"
 
 
@@ -47,19 +50,19 @@ async def terminate(server: Server, args: SessionArgs) -> Done:
     Raises:
         RequestError: When it has ended, may not be ended, does not end within a second, or the server cannot be asked.
     """
-    waits = server.version >= 140000
-    row = await _act(server, args, _TERMINATE_14 if waits else _TERMINATE_13)
+    row = await _act(server, args, _TERMINATE_14, _TERMINATE_13)
     who = _who(args.pid, row)
     if not row["done"]:
         raise RequestError(
             f"{who} was told to end, and has not within 1 s", "it ends when it next looks up, or at once from the server's host"
         )
-    return Done(f"terminated {who}" if waits else f"told {who} to end")
+    return Done(f"terminated {who}" if server.version >= _WAITS else f"told {who} to end")
 
 
-async def _act(server: Server, args: SessionArgs, sql: str) -> Mapping[str, Any]:
+async def _act(server: Server, args: SessionArgs, sql: str, before_14: str = "") -> Mapping[str, Any]:
     try:
-        rows = await server.fetch(sql, args.pid, args.start_us)
+        await server.ready()
+        rows = await server.fetch(sql if server.version >= _WAITS else before_14 or sql, args.pid, args.start_us)
         row: Mapping[str, Any] | None = rows[0] if rows else None
         if row is not None:
             return row

@@ -8,7 +8,8 @@ costs no statement but itself; through a pooler, where a setting would stay behi
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from perfconsole.collectors.postgres import faults
@@ -50,6 +51,15 @@ SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery(
 _LOCALS: Final = "BEGIN READ ONLY; " + "; ".join(
     f"SET LOCAL {name} = '{value}'" for name, value in LIMITS.items() if not name.startswith("default_")
 )
+
+
+def raw(column: str) -> str:
+    """SQL for the bytes of a text as they are stored.
+
+    pg_stat_activity shows texts, and catalogs show names, that belong to databases in other encodings. One character that is none here
+    would fail the whole answer: as text in the driver, in ``convert_to`` on a server in UTF-8, in ``textsend`` on one in SQL_ASCII.
+    """
+    return f"CASE WHEN getdatabaseencoding() = 'SQL_ASCII' THEN convert_to({column}, 'SQL_ASCII') ELSE textsend({column}) END"
 
 
 class Server:
@@ -98,19 +108,34 @@ class Server:
         Raises:
             ServerError: Whatever went wrong, with what mends it. While a server is not to be reached, at once what the last attempt said.
         """
-        try:
-            async with asyncio.timeout(timeout_s), self._turn:
-                return await self._answered(sql, args)
-        except ServerError as failure:
-            raise (failure if self.connected or failure is self._failed else self._fail(failure)) from None
-        except TimeoutError:
-            raise self._fail(faults.silent(self.where, timeout_s, connecting=self._connecting)) from None
+        async with self._guarded(timeout_s):
+            return await self._answered(sql, args)
+
+    async def ready(self) -> None:
+        """Connect, where there is no connection: then `version` is that of the server which is asked next.
+
+        Raises:
+            ServerError: As `fetch`.
+        """
+        async with self._guarded(ANSWER_S):
+            await self._ready()
 
     def close(self) -> None:
         """Drop the connection, at once."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
+
+    @asynccontextmanager
+    async def _guarded(self, timeout_s: float) -> AsyncIterator[None]:
+        """A turn at the connection, for so long; whatever goes wrong is remembered where it leaves none."""
+        try:
+            async with asyncio.timeout(timeout_s), self._turn:
+                yield
+        except ServerError as failure:
+            raise (failure if self.connected or failure is self._failed else self._fail(failure)) from None
+        except TimeoutError:
+            raise self._fail(faults.silent(self.where, timeout_s, connecting=self._connecting)) from None
 
     # Asking -----------------------------------------------------------------------------------------------------------------------
 

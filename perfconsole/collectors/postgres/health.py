@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from math import nan
 from typing import Any, Final, NamedTuple
 
-from perfconsole.collectors.postgres.connection import Server
+from perfconsole.collectors.postgres.connection import Server, raw
 from perfconsole.collectors.postgres.faults import ANSWERED, FULL, QUERY, ServerError
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Measured
@@ -56,13 +56,13 @@ WHERE usesysid IS NOT NULL AND datid IS NOT NULL AND coalesce(backend_type, 'cli
 GROUP BY 1, 2, 3
 """
 
-_DATABASES: Final = """
-SELECT convert_to(s.datname::text, 'SQL_ASCII') AS name, s.numbackends::float8 AS connections,
+_DATABASES: Final = f"""
+SELECT {raw("s.datname::text")} AS name, s.numbackends::float8 AS connections,
        (s.xact_commit + s.xact_rollback)::float8 AS transactions, s.xact_rollback::float8 AS rollbacks, s.deadlocks::float8 AS deadlocks,
        s.blks_hit::float8 AS "blocks.hit", s.blks_read::float8 AS "blocks.read", s.temp_bytes::float8 AS "temp.bytes",
        age(d.datfrozenxid)::float8 AS "xid.age", d.datistemplate AS template
 FROM pg_stat_database s LEFT JOIN pg_database d ON d.oid = s.datid
-"""
+"""  # noqa: S608  what is put in are constants of this project
 _SUMMED: Final = ("transactions", "rollbacks", "deadlocks", "blocks.hit", "blocks.read", "temp.bytes")
 
 # The position in the log, not pg_stat_wal: it exists on every version, and no reset of statistics takes it back.
@@ -122,7 +122,7 @@ class ServerHealth:
         self._blocks: dict[str, tuple[float, float]] = {}
         self._known_databases: dict[str, None] = {}
         self._known_applications: dict[str, None] = {}
-        self._refused: dict[str, tuple[float, ServerError]] = {}
+        self._refused: dict[str, tuple[float, int, ServerError]] = {}
         self._told: frozenset[str] = frozenset()
 
     async def measure(self, at: float) -> tuple[Measured, list[Health]]:
@@ -136,6 +136,7 @@ class ServerHealth:
         """
         values: Values = {("up", "", ""): 1.0}
         findings: dict[str, Health] = {}
+        await self._server.ready()
         checkpoints = _CHECKPOINTS_17 if self._server.version >= 170000 else _CHECKPOINTS
         for question, sql, read in (
             (ACTIVITY, _ACTIVITY, self._read_activity),
@@ -163,13 +164,13 @@ class ServerHealth:
 
     async def _ask(self, question: _Question, sql: str, at: float) -> Sequence[Mapping[str, Any]]:
         refused = self._refused.get(question.part)
-        if refused and at < refused[0]:
-            raise refused[1]
+        if refused and at < refused[0] and self._server.connects == refused[1]:
+            raise refused[2]
         try:
             rows = await self._server.fetch(sql)
         except ServerError as error:
-            if error.code[:2] == "42":  # a right, a function or a column is missing: that does not change from one look to the next
-                self._refused[question.part] = (at + _ASK_AGAIN_S, error)
+            if error.code[:2] == "42":  # a right, a function or a column is missing: that seldom changes while a connection lives
+                self._refused[question.part] = (at + _ASK_AGAIN_S, self._server.connects, error)
             raise
         self._refused.pop(question.part, None)
         return rows

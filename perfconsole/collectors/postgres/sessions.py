@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 from typing import Any, Final
 
-from perfconsole.collectors.postgres.connection import Server
+from perfconsole.collectors.postgres.connection import Server, raw
 from perfconsole.core.globs import Globs
 from perfconsole.core.redact import MASK, redact
 from perfconsole.core.tables import SessionRow, SessionTable
@@ -20,23 +20,25 @@ _SAMPLES: Final = 60
 
 _QUERY_BYTES: Final = 16384
 
-# Text travels as bytes: pg_stat_activity shows texts of databases in other encodings as they are, and one broken character would otherwise
-# fail the whole answer. Pids travel as text: the driver would ask for the type of an array. pg_blocking_pids locks all partitions of the
-# lock table, so it is called only for those that wait for a lock.
+# Pids travel as text: the driver would ask for the type of an array. pg_blocking_pids locks all partitions of the lock table, so it is
+# called only for those that wait for a lock.
 _SQL: Final = """
 SELECT extract(epoch FROM t.now)::float8 AS now, a.pid, extract(epoch FROM a.backend_start)::float8 AS backend_start,
        a.backend_type AS kind,
-       convert_to(a.datname::text, 'SQL_ASCII') AS database, convert_to(a.usename::text, 'SQL_ASCII') AS username,
+       {database} AS database, {user} AS username,
        a.application_name AS application, coalesce(host(a.client_addr), CASE WHEN a.client_port = -1 THEN 'local' END) AS client,
        a.state, a.wait_event_type AS wait_type, a.wait_event AS wait,
        extract(epoch FROM a.xact_start)::float8 AS xact_start, extract(epoch FROM a.query_start)::float8 AS query_start,
        extract(epoch FROM a.state_change)::float8 AS state_change,
        CASE WHEN a.wait_event_type = 'Lock' THEN array_to_string(pg_blocking_pids(a.pid), ',') END AS blocked_by,
        {queryid} AS queryid, a.leader_pid AS leader,
-       substr(convert_to(a.query, 'SQL_ASCII'), 1, {bytes}) AS query, a.usesysid IS NOT NULL AND a.backend_start IS NULL AS hidden
+       substr({query}, 1, {bytes}) AS query, a.usesysid IS NOT NULL AND a.backend_start IS NULL AS hidden
 FROM (SELECT clock_timestamp() AS now) t
 LEFT JOIN pg_stat_activity a ON a.pid <> pg_backend_pid() AND (a.datid IS NOT NULL OR a.backend_type = 'walsender')
 """
+_PARTS: Final = {"database": raw("a.datname::text"), "user": raw("a.usename::text"), "query": raw("a.query"), "bytes": _QUERY_BYTES}
+_SQL_14: Final = _SQL.format(queryid="a.query_id", **_PARTS)
+_SQL_13: Final = _SQL.format(queryid="NULL::bigint", **_PARTS)
 
 _PASSWORD: Final = re.compile(r"(\bpassword\s{1,8})(?:E?'(?:[^']|''){0,4096}'?|\$(\w{0,32})\$.{0,4096})", re.IGNORECASE)
 """``ALTER ROLE app PASSWORD 'secret'``: SQL has no sign between the word and the value, which `redact` looks for."""
@@ -65,8 +67,8 @@ class Sessions:
         Raises:
             ServerError: When there is no answer.
         """
-        queryid = "a.query_id" if self._server.version >= 140000 else "NULL::bigint"
-        found = await self._server.fetch(_SQL.format(queryid=queryid, bytes=_QUERY_BYTES))
+        await self._server.ready()
+        found = await self._server.fetch(_SQL_14 if self._server.version >= 140000 else _SQL_13)
         rows = dress([_row(record) for record in found if record["pid"] is not None and not self._left_out(record)])
         self._samples.append(Counter(row.wait_type or "CPU" for row in rows if row.state == "active"))
         hidden = sum(bool(record["hidden"]) for record in found)

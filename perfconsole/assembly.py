@@ -46,14 +46,12 @@ def build_engine(config: Config, *, terminal_bytes: Callable[[], float] = lambda
 
 def _postgres(config: Config) -> list[Collector]:
     """The collector of the PostgreSQL servers, if there are any: the rest would not wait for what it imports."""
-    from perfconsole.config.servers import servers
-
-    found = servers(config, os.environ)
-    if not found:
+    if not config.postgres:
         return []
     from perfconsole.collectors.postgres import PostgresCollector
+    from perfconsole.config.servers import servers
 
-    return [PostgresCollector(found)]
+    return [PostgresCollector(servers(config))]
 
 
 def build_postgres_engine(config: Config, *, interval_s: float) -> tuple[Engine, list[str]]:
@@ -65,7 +63,7 @@ def build_postgres_engine(config: Config, *, interval_s: float) -> tuple[Engine,
     """
     from perfconsole.config.servers import servers
 
-    found = [server._replace(interval_s=interval_s) for server in servers(config, os.environ)]
+    found = [server._replace(interval_s=interval_s) for server in servers(config)]
     from perfconsole.collectors.postgres import PostgresCollector
 
     return Engine([PostgresCollector(found)], _stream(config)), [server.name for server in found]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from perfconsole.config.load import Loaded, load
-from perfconsole.config.schema import INTERVAL, Config, Console
+from perfconsole.config.schema import INTERVAL, SERVER_VARIABLES, Config, Console
 from perfconsole.core.errors import ConfigError
 
 if TYPE_CHECKING:  # argparse takes 15 ms, which a console without options need not wait for
@@ -39,14 +39,18 @@ def _applied(config: Config, args: "Namespace") -> Config:
         changes["recording_s"] = 0.0
     if changes:
         config = replace(config, console=_replaced(config.console, changes))
-    return _with_servers(config, args.dsn) if getattr(args, "dsn", None) else config
+    dsns = getattr(args, "dsn", None) or ()
+    named = not config.postgres and any(os.environ.get(name) for name in SERVER_VARIABLES)
+    return _with_servers(config, dsns) if dsns or named else config
 
 
 def _with_servers(config: Config, dsns: Sequence[str]) -> Config:
+    """Those of the command line beside those of the file; where there are neither, the one that the environment names."""
     from perfconsole.config import servers
     from perfconsole.config.schema import Postgres
 
-    added = [Postgres(name=found.name, dsn=found.dsn) for found in map(servers.of_option, dsns)]
+    found = [servers.of_option(dsn) for dsn in dsns] or [servers.of_environment(os.environ)]
+    added = [Postgres(name=one.name, dsn=one.dsn) for one in found]
     names = [server.name for server in (*config.postgres, *added)]
     for name in names:
         if names.count(name) > 1:

@@ -49,7 +49,9 @@ def measure(config: Config) -> State:
     from perfconsole import assembly
     from perfconsole.engine.local import LocalSource
 
-    engine = assembly.build_engine(replace(config, console=replace(config.console, interval_s=_INTERVAL_S, recording_s=0.0)))
+    servers = tuple(replace(server, interval_s=_INTERVAL_S) for server in config.postgres)
+    console = replace(config.console, interval_s=_INTERVAL_S, recording_s=0.0)
+    engine = assembly.build_engine(replace(config, console=console, postgres=servers))
     source = LocalSource(engine)
     woken = threading.Event()
     state = State()
@@ -58,7 +60,7 @@ def measure(config: Config) -> State:
         source.subscribe(woken.set)
         source.watch(_WATCH)
         began = None
-        while not _measured(state) and (began is None or state.boot - began < _PATIENCE_S):
+        while not (_measured(state) and _heard_of(state, config)) and (began is None or state.boot - began < _PATIENCE_S):
             if not woken.wait(_PATIENCE_S):
                 break
             woken.clear()
@@ -79,6 +81,11 @@ def _measured(state: State) -> bool:
     return all(len(series.ring) >= (2 if series.ring.interval_s <= _INTERVAL_S else 1) for series in state.all_series())
 
 
+def _heard_of(state: State, config: Config) -> bool:
+    """Whether every server has answered, or why it has not is known."""
+    return all(("postgres", server.name) in state.health for server in config.postgres)
+
+
 def _sorted(state: State) -> State:
     """The same with its processes in the usual order."""
     table = state.table(ProcessTable)
@@ -96,5 +103,8 @@ def _code(state: State, fail_on: str | None) -> int:
         worst = max((rank(alert.severity) for alert in firing), default=0)
         if worst >= rank(fail_on):
             return worst
-    failed = any(health.state == "error" for (_, target), health in state.health.items() if target == "host")
+    failed = any(
+        health.state == "error" if target == "host" else name == "postgres" and health.state != "ok"
+        for (name, target), health in state.health.items()
+    )
     return UNMEASURED if failed or not state.groups else 0

@@ -19,6 +19,9 @@ PROCESS_COLUMNS: Final = (
 TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 """As libpq's sslmode has them."""
 
+SERVER_VARIABLES: Final = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
+"""Those of libpq's variables that name a PostgreSQL server; PGUSER, PGDATABASE and the like name none."""
+
 SCREENS: Final = ("operations", "processes")
 
 

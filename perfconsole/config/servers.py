@@ -26,9 +26,6 @@ _ENVIRONMENT: Final = {
     "PGTARGETSESSIONATTRS": "target_session_attrs", "PGKRBSRVNAME": "krbsrvname", "PGOPTIONS": "options",
 }  # fmt: skip
 
-NAMING: Final = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
-"""Variables that name a server."""
-
 INSTEAD: Final = '"${ENV}" or "?password=file:/run/secrets/x" in its place, ~/.pgpass, or service=...'
 _SECRET: Final = ("password", "sslpassword")
 _ACCEPTED: Final = "postgresql://USER@HOST:PORT/DATABASE, or host=... dbname=... user=..."
@@ -135,19 +132,17 @@ def of_option(dsn: str) -> ServerSettings:
     return ServerSettings(_called(said), dsn)
 
 
-def of_environment(env: Mapping[str, str]) -> ServerSettings | None:
-    """The server that libpq's variables name; PGUSER, PGDATABASE and the like alone name none, and nothing is connected to unasked."""
-    if not any(env.get(name) for name in NAMING):
-        return None
+def of_environment(env: Mapping[str, str]) -> ServerSettings:
+    """The server that libpq's variables name (`schema.SERVER_VARIABLES`)."""
     return ServerSettings(_called({"service": env.get("PGSERVICE", ""), "host": env.get("PGHOSTADDR") or env.get("PGHOST", ""),
                                    "port": env.get("PGPORT", ""), "dbname": env.get("PGDATABASE", "")}))  # fmt: skip
 
 
-def servers(config: "Config", env: Mapping[str, str]) -> tuple[ServerSettings, ...]:
-    """The servers of a checked configuration; where it has none, that of the environment."""
-    found = [ServerSettings(one.name, one.dsn, one.service, one.tls, one.databases, one.exclude, one.interval_s) for one in config.postgres]
-    implied = None if found else of_environment(env)
-    return (*found, *([implied] if implied else []))
+def servers(config: "Config") -> tuple[ServerSettings, ...]:
+    """The servers of a checked configuration."""
+    return tuple(
+        ServerSettings(one.name, one.dsn, one.service, one.tls, one.databases, one.exclude, one.interval_s) for one in config.postgres
+    )
 
 
 def _called(said: Mapping[str, str]) -> str:

@@ -62,7 +62,7 @@ def _source(state: State, health: Health) -> dict[str, Any]:
     return {
         "name": health.collector if health.target == "host" else f"{health.collector}:{health.target}",
         "state": "stale" if late else health.state,
-        "age_s": _known(age_s),
+        "age_s": _known(age_s) if health.last_ok else None,  # never
         "error": health.error,
         "fix": health.fix,
     }

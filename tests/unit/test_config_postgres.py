@@ -1,14 +1,16 @@
 """PostgreSQL servers as they are configured: DSNs, services, the environment, and secrets that are none of a configuration's business."""
 
 import os
+from argparse import Namespace
 
 import pytest
 
 from perfconsole.cli.dispatch import dispatch
+from perfconsole.cli.settings import settle
 from perfconsole.config import load as loading
 from perfconsole.config import secrets, servers
 from perfconsole.config.load import ConfigFileError, load, parse_text
-from perfconsole.config.schema import Config, Postgres
+from perfconsole.config.schema import SERVER_VARIABLES, Postgres
 from perfconsole.config.servers import ServerSettings, keywords_of
 from perfconsole.config.write import render
 from perfconsole.core.errors import ConfigError
@@ -99,19 +101,32 @@ def test_the_dsn_wins_over_the_service_and_that_over_the_environment(tmp_path):
         ServerSettings("orders", service="orders").keywords(env)
 
 
-def test_the_environment_names_a_server_only_where_it_says_where():
-    assert servers.servers(Config(), {"PGUSER": "me", "PGDATABASE": "shop", "PGPASSWORD": "x", "PGPORT": "5433"}) == ()
-    (found,) = servers.servers(Config(), {"PGHOST": "db1", "PGPORT": "5433", "PGDATABASE": "shop"})
-    assert found.name == "db1:5433/shop"
-    assert found.keywords({"PGHOST": "db1", "PGUSER": "me"}) == {"host": "db1", "user": "me"}
-    assert servers.servers(Config(), {"PGSERVICE": "orders"})[0].name == "orders"
-    assert servers.servers(Config(), {"PGHOST": "/run/postgresql"})[0].name == "local"
+def test_the_environment_names_a_server_only_where_it_says_where(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(loading, "SYSTEM_FILE", str(tmp_path / "none"))
+    for name in (*SERVER_VARIABLES, "PERFCONSOLE_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"XDG_CONFIG_HOME": str(tmp_path), "PGUSER": "me", "PGDATABASE": "shop", "PGPORT": "5433"}.items():
+        monkeypatch.setenv(name, value)
+    assert settle(Namespace()).config.postgres == ()
+    monkeypatch.setenv("PGHOST", "db1")
+    assert settle(Namespace()).config.postgres == (Postgres(name="db1:5433/shop"),)
+    (found,) = servers.servers(settle(Namespace()).config)
+    assert found.keywords() == {"host": "db1", "user": "me", "dbname": "shop", "port": "5433"}
+    assert [one.name for one in settle(Namespace(dsn=["host=a", "host=b"])).config.postgres] == ["a", "b"]
+    (tmp_path / "perfconsole.toml").write_text(table())
+    assert [one.name for one in settle(Namespace()).config.postgres] == ["orders"]
+
+
+def test_a_server_is_called_after_where_it_is():
+    assert servers.of_environment({"PGSERVICE": "orders", "PGHOST": "db1"}).name == "orders"
+    assert servers.of_environment({"PGHOST": "/run/postgresql"}).name == "local"
 
 
 def test_what_is_configured_stands_alone():
     config = parse_text(table(dsn="host=db1", interval="10s", tls="verify-full", databases=["shop*"], exclude=["pgbench"]), env={})
     expected = ServerSettings("orders", "host=db1", "", "verify-full", ("shop*",), ("pgbench",), 10.0)
-    assert servers.servers(config, {"PGHOST": "elsewhere"}) == (expected,)
+    assert servers.servers(config) == (expected,)
 
 
 # Files ----------------------------------------------------------------------------------------------------------------------------

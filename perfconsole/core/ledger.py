@@ -192,42 +192,61 @@ class Ledger:
 
     def window(self, name: str) -> Window:
         """One of `WINDOWS`; without a mark, the one called ``mark`` is ``open``."""
+        steps = self.windowed(name)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                window: Window = done.value
+                return window
+
+    def windowed(self, name: str) -> Generator[None, None, Window]:
+        """As `window`, giving way every few thousand rows."""
         if self.sample is None:
             return Window(name, nan, nan, {})
         until = self.sample.at
         if name == "reset":
-            return self._cumulative(self.sample)
+            return (yield from self._cumulative(self.sample))
         if name == "tick" and self.last:
             return Window(name, self.last.since, until, self.last.changes, self.last.dealloc, self.last.vanished)
         if name == "mark" and self._mark:
-            return self._after(name, self._mark, self._mark.before, self._mark.others)
+            return (yield from self._after(name, self._mark, self._mark.before, self._mark.others))
         if name in SPANS and self._steps:
-            return self._span(name, until - SPANS[name])
+            return (yield from self._span(name, until - SPANS[name]))
         whole = _Past(self._since, 0.0, 0)
-        return self._after("open" if name == "mark" else name, whole, dict.fromkeys(self._totals), self._others)
+        return (yield from self._after("open" if name == "mark" else name, whole, dict.fromkeys(self._totals), self._others))
 
-    def _span(self, name: str, begin: float) -> Window:
+    def _span(self, name: str, begin: float) -> Generator[None, None, Window]:
         before: dict[Key, Sums | None] = {}
         step = self._steps[-1]
         for step in reversed(self._steps):
             before |= step.before
             if step.since <= begin:
                 break
-        return self._after(name, step, before, NOTHING)
+            yield
+        return (yield from self._after(name, step, before, NOTHING))
 
-    def _after(self, name: str, past: _Past, before: dict[Key, Sums | None], others: Sums) -> Window:
-        assert self.sample is not None
-        sums = {key: minus(self._totals[key], old) for key, old in before.items()}
+    def _after(self, name: str, past: _Past, before: dict[Key, Sums | None], others: Sums) -> Generator[None, None, Window]:
+        sample, totals = self.sample, self._totals
+        assert sample is not None
+        sums: dict[Key, Sums] = {}
+        left = iter(list(before.items()))
+        while chunk := list(islice(left, _SLICE)):
+            sums |= {key: totals[key] if old is None else minus(totals[key], old) for key, old in chunk}
+            yield
         if others != NOTHING:
             sums[OTHERS] = others
-        known = not isnan(self.sample.dealloc)
-        dealloc = self._dealloc - past.dealloc if known else nan
-        return Window(name, past.since, self.sample.at, sums, dealloc, self._vanished - past.vanished)
+        dealloc = nan if isnan(sample.dealloc) else self._dealloc - past.dealloc
+        return Window(name, past.since, sample.at, sums, dealloc, self._vanished - past.vanished)
 
-    def _cumulative(self, sample: Sample) -> Window:
+    def _cumulative(self, sample: Sample) -> Generator[None, None, Window]:
         """All that the server has counted: the one window that needs no second sample, and has no squares."""
         reset = sample.identity.reset
-        sums: dict[Key, Sums] = {key: (*row[:COUNTERS], nan) for key, row in sample.rows.items()}
+        sums: dict[Key, Sums] = {}
+        left = iter(sample.rows.items())
+        while chunk := list(islice(left, _SLICE)):
+            sums |= {key: (*row[:COUNTERS], nan) for key, row in chunk}
+            yield
         return Window("reset", nan if reset is None else reset + self._ahead_s, sample.at, sums, sample.dealloc)
 
     def baseline_s(self, key: Key) -> float:

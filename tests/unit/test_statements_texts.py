@@ -94,7 +94,7 @@ async def test_no_more_texts_are_held_than_a_screen_needs_and_our_own_are_known_
         found = [(10, 5, n, f"SELECT {MARKER if n == 2999 else ''} {n}") for n in range(first, first + 500)]
         await texts.load(Server(found), "", [(10, 5, n, True) for n in range(first, first + 500)], first * 100.0)
     assert len(texts._texts) == 1000
-    assert texts.own == {(10, 2999)}
+    assert texts.own == {(10, 5, 2999)}
 
 
 async def test_names_are_asked_for_when_unknown_and_what_has_none_is_a_number():

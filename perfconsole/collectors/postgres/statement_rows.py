@@ -2,18 +2,21 @@
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from heapq import nlargest
+from itertools import islice
 from math import isnan, nan
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from perfconsole.collectors.postgres.statement_source import Extension, Flights
-from perfconsole.collectors.postgres.statement_texts import Names, Texts
+from perfconsole.collectors.postgres.statement_texts import Names, Place, Texts
 from perfconsole.core.ledger import OTHERS, Ledger, Window
 from perfconsole.core.statements import CALLS, EXEC, HIT, IO, MAX, MAX_SINCE, PLAN, READ, ROWS, STDDEV, TEMP, WAL, Sums, deviation_s, load
 from perfconsole.core.tables import Key, StatementRow, View
 
 MOST: Final = 500
 SEARCHED: Final = 2000
-"""Rows of one table, and of one that is searched by words. Beyond them are statements that nobody scrolls to, and each costs 10 us a look."""
+"""Rows of one table, and of one that is searched by words. Beyond them are statements that nobody scrolls to; each costs 10 us."""
+
+T = TypeVar("T")
 
 _SLICE: Final = 300
 _SORTS: Final[Mapping[str, int]] = {
@@ -22,54 +25,82 @@ _SORTS: Final[Mapping[str, int]] = {
 
 
 class Known(NamedTuple):
-    """What is known of one server besides the counters; `own` are (userid, queryid) of this project's statements."""
+    """What is known of one server besides the counters."""
 
     ledger: Ledger
     extension: Extension
     flights: Flights
     texts: Texts
     names: Names
-    own: frozenset[tuple[int, int]]
+    own: frozenset[Place]
 
-    def ours(self, key: Key) -> bool:
-        """Whether a statement is this project's own."""
-        return (key[0], key[2]) in self.own
-
-
-def chosen(known: Known, window: Window, views: Sequence[View]) -> list[Key]:
-    """The statements of a table: executed in the window or running now, not our own; of very many the first by what views sort by."""
-    keys = [key for key in window.sums if not known.ours(key)]
-    keys += [key for key in known.flights.running if key not in window.sums and not known.ours(key)]
-    most = SEARCHED if any(view.match for view in views) else MOST
-    if len(keys) <= most:
-        return keys
-    kept = {key for view in views for key in view.keys if key in window.sums} | known.flights.running.keys()
-    orders = {_SORTS.get(view.sort, EXEC) for view in views} or {EXEC}
-    sums = window.sums
-    for field in orders:
-        kept |= set(nlargest(most // len(orders), (key for key in keys if key in sums), key=lambda key: sums[key][field]))
-    return [key for key in keys if key in kept]
+    def others(self, sums: Mapping[Key, T]) -> dict[Key, T]:
+        """What is not this project's own."""
+        kept = dict(sums)
+        for place in self.own:
+            kept.pop((*place, True), None)
+            kept.pop((*place, False), None)
+        return kept
 
 
-def rows(known: Known, window: Window, keys: Sequence[Key]) -> Generator[None, None, list[StatementRow]]:
-    """Rows in the order of their keys, giving way every few hundred."""
+def rows(known: Known, window: Window, views: Sequence[View]) -> Generator[None, None, list[StatementRow]]:
+    """Rows of a table in the order of their keys, giving way every few hundred.
+
+    Those executed in the window or running now, not our own; of very many the first by what the views sort by.
+    """
+    sums, running = known.others(window.sums), known.others(known.flights.running)
     seconds = window.seconds
-    whole = sum(load(sums, seconds) for key, sums in window.sums.items() if not known.ours(key)) if not isnan(seconds) else nan
+    whole = yield from _total(sums, seconds)
+    ordered = sorted(_chosen(sums, running, views))
+    shown = Shown(known, window, running, seconds, whole)
     made: list[StatementRow] = []
-    ordered = sorted(keys)
     for first in range(0, len(ordered), _SLICE):
-        made += [_row(known, window, key, seconds, whole) for key in ordered[first : first + _SLICE]]
+        made += [_row(shown, key, sums.get(key)) for key in ordered[first : first + _SLICE]]
         yield
     return made
 
 
-def _row(known: Known, window: Window, key: Key, seconds: float, whole: float) -> StatementRow:
-    sums = window.sums.get(key)
+class Shown(NamedTuple):
+    """What all rows of a table have in common."""
+
+    known: Known
+    window: Window
+    running: dict[Key, tuple[int, float, str]]
+    seconds: float
+    whole: float
+
+
+def _total(sums: Mapping[Key, Sums], seconds: float) -> Generator[None, None, float]:
+    """The load of all; NaN while there is no interval."""
+    if isnan(seconds):
+        return nan
+    whole = 0.0
+    left = iter(sums.values())
+    while chunk := list(islice(left, 10 * _SLICE)):
+        whole += sum([load(each, seconds) for each in chunk])
+        yield
+    return whole
+
+
+def _chosen(sums: Mapping[Key, Sums], running: Mapping[Key, object], views: Sequence[View]) -> set[Key]:
+    most = SEARCHED if any(view.match for view in views) else MOST
+    if len(sums) <= most:
+        return {*sums, *running}
+    kept = {key for view in views for key in view.keys if key in sums} | running.keys()
+    orders = {_SORTS.get(view.sort, EXEC) for view in views} or {EXEC}
+    for field in orders:
+        ranked = nlargest(most // len(orders), [(each[field], key) for key, each in sums.items()])
+        kept |= {key for _, key in ranked}
+    return kept
+
+
+def _row(shown: Shown, key: Key, sums: Sums | None) -> StatementRow:
+    known, window, whole = shown.known, shown.window, shown.whole
+    running = shown.running.get(key)
     if sums is None:
-        return _in_flight(known, key)
+        return _in_flight(shown, key)
     calls, exec_ms = sums[CALLS], sums[EXEC]
-    active = load(sums, seconds)
-    running = known.flights.running.get(key)
+    active = load(sums, shown.seconds)
     max_s, max_since, deviation = _kept(known, window, key, sums)
     return StatementRow(
         key[0], key[1], key[2], bool(key[3]),
@@ -102,9 +133,10 @@ def _kept(known: Known, window: Window, key: Key, sums: Sums) -> tuple[float, fl
     return row[MAX] / 1e3 if row[CALLS] else nan, nan if since is None else since, deviation
 
 
-def _in_flight(known: Known, key: Key) -> StatementRow:
+def _in_flight(shown: Shown, key: Key) -> StatementRow:
     """One that runs and has not ended within the window: pg_stat_statements knows nothing of it, however long it takes."""
-    count, longest_s, _ = known.flights.running[key]
+    known = shown.known
+    count, longest_s, _ = shown.running[key]
     max_s, max_since, _ = _kept(known, Window("", nan, nan, {}), key, (0,) * 10)
     return StatementRow(
         key[0], key[1], key[2], bool(key[3]), known.names.user(key[0]), known.names.database(key[1]), 0, 0.0, 0.0, 0.0, nan,

@@ -1,8 +1,9 @@
 """Series of statements: what a server and each of its databases spend on them, and those that were ever among the heaviest."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Generator
 from heapq import nlargest
-from math import isnan, nan
+from itertools import islice
+from math import nan
 from typing import Final
 
 from perfconsole.collectors.postgres.statement_source import Flights
@@ -20,6 +21,7 @@ _SETTLE_S: Final = 10.0
 """Between two changes of who has one: a table that thrashes would define its group anew with every look."""
 
 _DATABASES: Final = 100
+_SLICE: Final = 2000
 _METRICS: Final = ("postgresql.statement.load", "postgresql.statement.mean")
 
 
@@ -41,27 +43,46 @@ class Histories:
         self._settled = -_SETTLE_S
         self._named: tuple[str, ...] = ()
 
-    def measure(self, interval: Interval, flights: Flights, ours: Callable[[Key], bool], interval_s: float) -> list[Measured]:
-        """Both groups, of one interval; `ours` tells our own statements, which are left out."""
-        changes = {key: sums for key, sums in interval.changes.items() if not ours(key)}
-        seconds = interval.until - interval.since
-        return [self._spent(changes, flights, seconds, interval_s), self._of_heaviest(changes, seconds, interval.until, interval_s)]
+    def measure(
+        self, interval: Interval, changes: dict[Key, Sums], flights: Flights, interval_s: float
+    ) -> Generator[None, None, list[Measured]]:
+        """Both groups, giving way every few thousand rows.
 
-    def _spent(self, changes: dict[Key, Sums], flights: Flights, seconds: float, interval_s: float) -> Measured:
-        for key in changes:
-            if key[1] not in self._databases and len(self._databases) < _DATABASES:
-                self._databases[key[1]] = None
-        by: dict[int | None, list[float]] = {None: [0.0, 0.0, 0.0], **{oid: [0.0, 0.0, 0.0] for oid in self._databases}}
-        for key, sums in changes.items():
-            _add(by, key[1], load(sums, seconds), sums[EXEC], sums[CALLS])
-        longest = dict.fromkeys(by, 0.0 if flights.known else nan)
+        Args:
+            interval: The last one.
+            changes: Its increments, our own statements left out.
+            flights: What runs now.
+            interval_s: Until the next look.
+        """
+        seconds = interval.until - interval.since
+        spent = yield from self._spent(changes, flights, seconds)
+        heaviest = self._of_heaviest(changes, seconds, interval.until)
+        return [
+            Measured(self._server, self._of_databases(), spent, interval_s=interval_s),
+            Measured(f"statements:{self._server}", self._series, heaviest, interval_s=interval_s),
+        ]
+
+    def _spent(self, changes: dict[Key, Sums], flights: Flights, seconds: float) -> Generator[None, None, list[float]]:
+        by: dict[int, list[float]] = {}
+        left = iter(changes.items())
+        while chunk := list(islice(left, _SLICE)):
+            for key, sums in chunk:
+                amounts = by.get(key[1]) or by.setdefault(key[1], [0.0, 0.0, 0.0])
+                amounts[0] += load(sums, seconds)
+                amounts[1] += sums[EXEC]
+                amounts[2] += sums[CALLS]
+            yield
+        self._databases |= dict.fromkeys(list(by.keys() - self._databases.keys())[: _DATABASES - len(self._databases)])
+        unknown = 0.0 if flights.known else nan
+        longest = dict.fromkeys(self._databases, unknown)
         for key, (_, age_s, _) in flights.running.items():
-            for place in (None, key[1]):
-                longest[place] = max(longest.get(place, 0.0), age_s)
-        values: list[float] = []
-        for place, (active, exec_ms, calls) in by.items():
-            values += [active, exec_ms / calls / 1e3 if calls else nan, longest[place]]
-        return Measured(self._server, self._of_databases(), values, interval_s=interval_s)
+            longest[key[1]] = max(longest.get(key[1], 0.0), age_s)
+        active, exec_ms, calls = (sum(column) for column in zip(*by.values(), strict=True)) if by else (0.0, 0.0, 0.0)
+        values = [active, exec_ms / calls / 1e3 if calls else nan, max(longest.values(), default=unknown)]
+        for oid in self._databases:
+            active, exec_ms, calls = by.get(oid, (0.0, 0.0, 0.0))
+            values += [active, exec_ms / calls / 1e3 if calls else nan, longest[oid]]
+        return values
 
     def _of_databases(self) -> tuple[SeriesDef, ...]:
         names = tuple(self._names.database(oid) for oid in self._databases)
@@ -71,7 +92,7 @@ class Histories:
             self._totals = tuple(SeriesDef(name, label) for label in labels for name in (*_METRICS, "postgresql.statement.longest"))
         return self._totals
 
-    def _of_heaviest(self, changes: dict[Key, Sums], seconds: float, now: float, interval_s: float) -> Measured:
+    def _of_heaviest(self, changes: dict[Key, Sums], seconds: float, now: float) -> list[float]:
         heaviest = nlargest(HEAVIEST, changes, key=lambda key: changes[key][EXEC])
         for key in heaviest:
             if key in self._keys:
@@ -88,7 +109,7 @@ class Histories:
         for key in self._keys:
             sums = changes.get(key)
             values += [load(sums, seconds), sums[EXEC] / sums[CALLS] / 1e3 if sums[CALLS] else nan] if sums else [0.0, nan]
-        return Measured(f"statements:{self._server}", self._series, values, interval_s=interval_s)
+        return values
 
     def _labels(self, key: Key) -> tuple[tuple[str, str], ...]:
         labels = {
@@ -98,11 +119,3 @@ class Histories:
             "user": self._names.user(key[0]),
         }
         return tuple(sorted((labels if key[3] else labels | {"toplevel": "false"}).items()))
-
-
-def _add(by: dict[int | None, list[float]], database: int, *amounts: float) -> None:
-    places: Iterable[int | None] = (None, database) if database in by else (None,)
-    for place in places:
-        for i, amount in enumerate(amounts):
-            if not isnan(amount):
-                by[place][i] += amount

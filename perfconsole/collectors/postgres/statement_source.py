@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from perfconsole.collectors.postgres.statement_texts import MARKER
+from perfconsole.collectors.postgres.statement_texts import MARKER, Place
 from perfconsole.core.statements import CALLS, EXEC, IO, PLAN, ROWS, Identity, Sample, gathered
 from perfconsole.core.text import safe
 
@@ -139,10 +139,11 @@ def _reading(schema: str, columns: Sequence[str], *, info: bool, query_id: bool)
         source = "(SELECT NULL::int8 AS dealloc, NULL::timestamptz AS stats_reset) i"
     own = "(SELECT a.query_id FROM pg_stat_get_activity(pg_backend_pid()) a)" if query_id else "NULL::int8"
     me = "(SELECT r.oid FROM pg_roles r WHERE r.rolname = current_user)"
+    here = "(SELECT d.oid FROM pg_database d WHERE d.datname = current_database())"
     started = "date_part('epoch', pg_postmaster_start_time())"
     edge = (
         f"SELECT {MARKER} {count}, {own}, %s, NULL::int8, {started}, NULL::int8, NULL::int8, NULL::float8, NULL::float8, "  # noqa: S608  quoted by the server
-        f"NULL::float8, NULL::float8, {me}, NULL::oid, NULL::int8, NULL::bool FROM {source}"
+        f"NULL::float8, NULL::float8, {me}, {here}, NULL::int8, NULL::bool FROM {source}"
     )
     rows = (
         "SELECT calls, total_exec_time, total_plan_time, rows, shared_blks_hit, shared_blks_read, "  # noqa: S608  likewise
@@ -153,25 +154,25 @@ def _reading(schema: str, columns: Sequence[str], *, info: bool, query_id: bool)
     return f"{edge % _MEMORY} UNION ALL {rows} UNION ALL {edge % 'NULL::int8'}"
 
 
-async def own_by_text(server: "Server", extension: Extension) -> frozenset[tuple[int, int]]:
-    """(userid, queryid) of this project's statements where no server tells them: before PostgreSQL 14. Reads all texts."""
+async def own_by_text(server: "Server", extension: Extension) -> frozenset[Place]:
+    """This project's statements where no server tells them: before PostgreSQL 14. Reads all texts."""
     if server.version >= _QUERY_ID:
         return frozenset()
-    sql = f"SELECT {MARKER} userid, queryid FROM {extension.schema}.pg_stat_statements(true) WHERE strpos(query, $1) > 0"  # noqa: S608  quoted by the server
-    return frozenset((userid, queryid) for userid, queryid in await server.fetch(sql, MARKER))
+    sql = f"SELECT {MARKER} userid, dbid, queryid FROM {extension.schema}.pg_stat_statements(true) WHERE strpos(query, $1) > 0"  # noqa: S608  quoted by the server
+    return frozenset((userid, dbid, queryid) for userid, dbid, queryid in await server.fetch(sql, MARKER))
 
 
 class Read(NamedTuple):
     """One reading: None for a sample that a reset ran into, and what our own statement is called there."""
 
     sample: Sample | None
-    own: tuple[int, int | None]
+    own: Place | None
 
 
 def parsed(records: "Sequence[Any]") -> "Generator[None, None, Read]":
     """What `Extension.sql` answered, giving way every few thousand rows."""
     head, tail = records[0], records[-1]
-    own = (tail[13], tail[ROWS])
+    own = None if tail[ROWS] is None else (tail[13], tail[14], tail[ROWS])
     if head[PLAN] != tail[PLAN]:
         return Read(None, own)
     rows, hidden, merged = yield from gathered(records[1:-1], _key_of)
@@ -183,12 +184,12 @@ class Flights(NamedTuple):
     """What runs now, by (userid, dbid, queryid, toplevel): how many, how long the longest, and its text with its literals.
 
     Attributes:
-        own: (userid, queryid) of this project's own statements.
+        own: This project's own statements.
         known: The server tells query_id.
     """
 
     running: dict[tuple[int, ...], tuple[int, float, str]]
-    own: frozenset[tuple[int, int]]
+    own: frozenset[Place]
     known: bool
 
 
@@ -197,10 +198,10 @@ async def flights(server: "Server") -> Flights:
     if server.version < _QUERY_ID:
         return Flights({}, frozenset(), known=False)
     running: dict[tuple[int, ...], tuple[int, float, str]] = {}
-    own: set[tuple[int, int]] = set()
+    own: set[Place] = set()
     for userid, dbid, queryid, age_s, text, ours in await server.fetch(_FLIGHTS):
         if ours:
-            own.add((userid, queryid))
+            own.add((userid, dbid, queryid))
             continue
         key = (userid, dbid, queryid, True)
         count, longest_s, _ = running.get(key, (0, 0.0, ""))

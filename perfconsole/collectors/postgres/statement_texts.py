@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from perfconsole.collectors.postgres.connection import Server
 
 EVERY_S: Final = 10.0
+Place = tuple[int, ...]
+"""(userid, dbid, queryid): a statement, whether at top level or not."""
+
 MARKER: Final = "/* perfconsole */"
 """In a text, it tells a statement of this project."""
 
@@ -39,17 +42,17 @@ class Texts:
 
     Attributes:
         problem: Why texts are not read, in words; empty while they are.
-        own: (userid, queryid) of statements whose text says that they are this project's.
+        own: Statements whose text says that they are this project's.
     """
 
     def __init__(self) -> None:
-        self._texts: OrderedDict[tuple[int, ...], str] = OrderedDict()
-        self._live: dict[tuple[int, ...], str] = {}
-        self._missed: dict[tuple[int, ...], float] = {}
+        self._texts: OrderedDict[Place, str] = OrderedDict()
+        self._live: dict[Place, str] = {}
+        self._missed: dict[Place, float] = {}
         self._next = 0.0
         self._pause_s = EVERY_S
         self.problem = ""
-        self.own: set[tuple[int, int]] = set()
+        self.own: set[Place] = set()
 
     def get(self, key: Key) -> str:
         """The text of a statement; empty while it is not known."""
@@ -70,17 +73,17 @@ class Texts:
                 self._live.clear()
             self._bound()
 
-    def wanted(self, keys: Iterable[Key], now: float) -> list[Key]:
+    def wanted(self, keys: Iterable[Key], now: float) -> list[Place]:
         """Those whose text is to be asked for now; none while the last question is too recent."""
         if now < self._next:
             return []
         unknown = dict.fromkeys(key[:3] for key in keys if key[:3] not in self._texts and self._missed.get(key[:3], 0.0) <= now and key[2])
         return list(unknown)[:_BATCH]
 
-    async def load(self, server: "Server", sql: str, keys: Iterable[Key], now: float) -> None:
+    async def load(self, server: "Server", sql: str, places: Iterable[Place], now: float) -> None:
         """Ask for texts. One that takes too long is said, and tried again ever more seldom: rates do not need it."""
         self._next = now + self._pause_s
-        asked = {key[:3] for key in keys}
+        asked = {place[:3] for place in places}
         try:
             found = await server.fetch(sql, sorted({key[2] for key in asked}))
         except ServerError as error:
@@ -98,7 +101,7 @@ class Texts:
         for userid, dbid, queryid, text in found:
             if text is not None:
                 if MARKER in text:
-                    self.own.add((userid, queryid))
+                    self.own.add((userid, dbid, queryid))
                 self._texts[userid, dbid, queryid] = lines(text)
                 self._live.pop((userid, dbid, queryid), None)
         self._missed = {key: at for key, at in self._missed.items() if at > now}

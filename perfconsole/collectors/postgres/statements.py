@@ -7,12 +7,12 @@ from typing import Final, TypeVar
 
 from perfconsole.collectors.postgres.connection import Server
 from perfconsole.collectors.postgres.faults import QUERY, ServerError
-from perfconsole.collectors.postgres.statement_rows import SEARCHED, Known, chosen, notes, rows
+from perfconsole.collectors.postgres.statement_rows import SEARCHED, Known, notes, rows
 from perfconsole.collectors.postgres.statement_series import Histories
 from perfconsole.collectors.postgres.statement_source import UNREADABLE, Extension, Flights, find, flights, own_by_text, parsed
-from perfconsole.collectors.postgres.statement_texts import Names, Texts
+from perfconsole.collectors.postgres.statement_texts import Names, Place, Texts
 from perfconsole.core.ledger import Ledger
-from perfconsole.core.ports import Result, Slot
+from perfconsole.core.ports import Measured, Result, Slot
 from perfconsole.core.tables import Key, StatementRow, StatementTable, Table, View, select
 from perfconsole.core.text import safe
 
@@ -56,7 +56,7 @@ class Statements:
         self._found_at = -_FIND_S
         self._connects = 0
         self._flights = Flights({}, frozenset(), known=False)
-        self._own: set[tuple[int, int]] = set()
+        self._own: set[Place] = set()
         self._learnt_at = -_LEARN_S
         self._looked = self._due = 0.0
         self._costs_s = (0.0, 0.0)
@@ -121,7 +121,10 @@ class Statements:
         # At first of all statements, which the window since the reset shows; later of those that ran.
         named = last.changes if last else sample.rows if (sample := self._ledger.sample) else ()
         await self._names.load(self._server, [*named, *self._flights.running], slot.boot)
-        measured = self._histories.measure(last, self._flights, known.ours, interval_s) if last else []
+        measured: Sequence[Measured] = ()
+        if last:
+            running = self._flights._replace(running=known.others(self._flights.running))
+            measured = await _gently(self._histories.measure(last, known.others(last.changes), running, interval_s))
         return Result(measured, (await self._table(slot.at, views, extension),))
 
     async def _find(self, now: float) -> Extension | None:
@@ -138,8 +141,8 @@ class Statements:
         records = await self._server.fetch(extension.sql)
         read = await _gently(parsed(records))
         del records
-        if read.own[1] is not None:
-            self._own.add((read.own[0], read.own[1]))
+        if read.own is not None:
+            self._own.add(read.own)
         if read.sample is None:
             return False
         self._costs_s = (self._costs_s[1], read.sample.at - read.sample.began)
@@ -182,10 +185,10 @@ class Statements:
         sample = self._ledger.sample
         assert sample is not None
         asked = next((view.window for view in views if view.window), "tick")
-        window = self._ledger.window(asked)
+        window = await _gently(self._ledger.windowed(asked))
         for key, (_, _, text) in self._flights.running.items():
             self._texts.overhear(key, text)
-        self._rows = await _gently(rows(known, window, chosen(known, window, views)))
+        self._rows = await _gently(rows(known, window, views))
         said = tuple(notes(known, window, self._server.user, self._interval_s(views), self._usual_s))
         return StatementTable(
             self._server.name, at, window.name, window.seconds, len(sample.rows) + sample.hidden, sample.hidden, window.dealloc,

@@ -290,10 +290,13 @@ async def test_a_server_that_hangs_is_told_in_time_and_holds_up_no_other(victim,
         began = time.monotonic()
         hung = asyncio.create_task(run(15.0))
         other = await run(15.0, target="billing")
-        assert time.monotonic() - began < 1.5
         assert not other.health
         result = await hung
-        assert time.monotonic() - began < 3.5
+        assert time.monotonic() - began < 1.5
+        assert result.health[0].state == "stale"
+        assert "no answer yet, after 0.9 s" in result.health[0].error
+        while (result := await run(15.0 + time.monotonic() - began)).health[0].state == "stale":
+            assert time.monotonic() - began < 4.0
     finally:
         victim.signal_all(signal.SIGCONT)
     assert "no answer within" in result.health[0].error

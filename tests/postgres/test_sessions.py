@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from perfconsole.collectors.postgres.actions import cancel, terminate
+from perfconsole.collectors.postgres.faults import ServerError
 from perfconsole.collectors.postgres.sessions import Sessions, dress, shown
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import SPECS, SessionArgs
@@ -108,6 +109,16 @@ async def until(look, condition, within_s=5.0):
             pass
         assert time.monotonic() < deadline, found
         await asyncio.sleep(0.02)
+
+
+async def again(server, within_s=5.0):
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            return await server.fetch("SELECT 1 AS one")
+        except ServerError:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
 
 
 async def in_background(connection, sql):
@@ -218,6 +229,10 @@ async def test_a_text_in_another_encoding_breaks_nothing(cluster, server, serve,
 
             (row,) = await until(look, lambda found: found and "caf" in found[0].query)
             assert "\ufffd" in row.query
+            with pytest.raises(ServerError) as caught:  # and where somebody forgets, that question alone fails
+                await server.fetch("SELECT query FROM pg_stat_activity")
+            assert caught.value.cause == "query"
+        assert (await again(server))[0]["one"] == 1
     finally:
         await cluster.execute("DROP DATABASE bytes WITH (FORCE)")
 

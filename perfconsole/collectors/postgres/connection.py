@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from perfconsole.collectors.postgres import faults
-from perfconsole.collectors.postgres.faults import ENDED, QUERY, ServerError
+from perfconsole.collectors.postgres.faults import ENDED, QUERY, REFUSED, ServerError
 from perfconsole.config.servers import DEFAULT_PORT, ServerSettings
 from perfconsole.core.text import safe
 
@@ -159,7 +159,7 @@ class Server:
             raise
         except Exception as error:  # noqa: BLE001  a driver raises many kinds; each becomes words
             failure = faults.translate(error, self.where, self.user)
-            answered = failure.cause == QUERY
+            answered = failure.cause == QUERY and bool(failure.code)  # without a code the driver choked on the answer
             raise failure from None
         finally:
             # Given up in the middle (no time left, or cancelled): what state it is in, only the server knows. Its limits end it there.
@@ -214,7 +214,9 @@ class Server:
         except TimeoutError:
             raise
         except Exception as error:  # noqa: BLE001  likewise
-            raise faults.translate(error, self.where, self.user) from None
+            failure = faults.translate(error, self.where, self.user)
+            failure.cause = REFUSED if failure.cause == QUERY else failure.cause
+            raise failure from None
         try:
             await self._greet(connection)
         except BaseException:

@@ -147,4 +147,4 @@ def _by_type(error: BaseException, where: str) -> ServerError:
         return _said(_Words("the connection was lost:", _AGAIN, ENDED), where, text)
     if "OSError" in names:
         return _said(_Words("down:", "see that host and port are right, and that it can be reached", DOWN), where, text)
-    return _said(_Words(f"{type(error).__name__}:", "", REFUSED), where, text)
+    return _said(_Words(f"{type(error).__name__}:", "", QUERY), where, text)

@@ -360,3 +360,15 @@ async def test_the_driver_is_not_imported_before_it_is_needed():
         "PostgresCollector([ServerSettings('x', 'host=nowhere')]); print('asyncpg' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"  # noqa: ASYNC221
+
+
+async def test_a_role_that_may_write_is_only_used_to_read(make_cluster, collect):
+    victim = make_cluster(log_statement="all", log_line_prefix="[%a] ").start()
+    await victim.execute("ALTER ROLE writer SUPERUSER")
+    run = collect(victim.settings_of(user="writer"))
+    for boot in (10.0, 16.0, 22.0):
+        await run(boot, View("session", "orders"), View("statement", "orders", window="tick"))
+    logged = (victim.directory / "log").read_text().split("[perfconsole] LOG:  ")[1:]
+    statements = [text.split(":", 1)[1].split("\n[")[0].strip() for text in logged]
+    assert len(statements) > 15
+    assert all(text.startswith(("SELECT", "WITH", "BEGIN READ ONLY;", "ROLLBACK")) for text in statements), statements

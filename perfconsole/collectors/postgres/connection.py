@@ -211,17 +211,17 @@ class Server:
             self.user, self.database = words.get("user", ""), words.get("dbname", "")
             self.where = _where(words)
             connection = await self._log_in(_uri(words))
+            try:
+                await self._greet(connection)
+            except BaseException:
+                connection.terminate()
+                raise
         except TimeoutError:
             raise
         except Exception as error:  # noqa: BLE001  likewise
             failure = faults.translate(error, self.where, self.user)
             failure.cause = REFUSED if failure.cause == QUERY else failure.cause
             raise failure from None
-        try:
-            await self._greet(connection)
-        except BaseException:
-            connection.terminate()
-            raise
         return connection
 
     async def _log_in(self, uri: str) -> "asyncpg.Connection[Any]":

@@ -78,8 +78,10 @@ async def calls(looker):
     return found
 
 
-async def test_what_was_executed_is_what_is_counted(victim, looker):
+@pytest.mark.parametrize("pooled", [False, True])
+async def test_what_was_executed_is_what_is_counted(victim, looker, pooled):
     one = looker(victim)
+    one.server.pooled = pooled
     await one.look()
     connection = await victim.connect(statement_cache_size=0)
     for i in range(37):

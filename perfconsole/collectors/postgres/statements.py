@@ -84,8 +84,9 @@ class Statements:
         try:
             result = await self._look(slot, views, interval_s)
         except ServerError as error:
-            self._due = slot.boot + interval_s
-            return self._failed(error, slot, views)
+            result = self._failed(error, slot, views)
+            self._due = slot.boot + self._interval_s(views)
+            return result
         self._due = slot.boot + (_WARM_UP_S if first and self._ledger.sample else interval_s)
         return result
 
@@ -166,8 +167,8 @@ class Statements:
             return self._nothing(slot, views, f"statements cannot be read: {error.message}: {fix}")
         if error.code in UNREADABLE:
             self._extension = None
-        if error.code == "57014":  # over 2 s: seldom, and for longer each time
-            self._costs_s = (max(self._costs_s) * 2 or 0.1,) * 2
+        if error.code == "57014":  # over 2 s: half as often, until it is answered again
+            self._costs_s = (2 * self._interval_s(views) / _SHARE,) * 2
         return self._nothing(slot, views, f"statements cannot be read: {error}")
 
     def _nothing(self, slot: Slot, views: Sequence[View], note: str) -> Result:

@@ -306,7 +306,10 @@ class ConsoleApp(App[int], inherit_bindings=False):
                     await result
 
     async def _go(self, mode: str) -> None:
+        """Show a screen, and not what was opened on it: its number always leads to it."""
         await self.switch_mode(mode)
+        for _ in self.screen_stack[1:]:
+            self.pop_screen()  # not awaited: the one that goes may be the one whose key this is
         self.look_at()
         for screen in self._console_screens():
             screen.show(self.state)

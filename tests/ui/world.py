@@ -353,6 +353,31 @@ class World:
         return RemoteSource(near)
 
 
+class Told:
+    """A source of ticks that a test tells one by one."""
+
+    def __init__(self, *ticks):
+        self._ticks, self._wake, self.watches = list(ticks), lambda: None, []
+
+    def subscribe(self, wake):
+        self._wake = wake
+        wake()
+
+    def tell(self, *ticks):
+        self._ticks += ticks
+        self._wake()
+
+    def drain(self):
+        ticks, self._ticks = self._ticks, []
+        return ticks
+
+    def watch(self, watch):
+        self.watches.append(watch)
+
+    def close(self):
+        self._wake = lambda: None
+
+
 def settings(theme="midnight", *, ascii_only=False, colours=COLOURS, **changes):
     """Settings as `cli.console` makes them, without a machine's environment."""
     return Settings(
@@ -463,4 +488,4 @@ def frozen_costs():
     return mock.patch("perfconsole.engine.engine.time", SimpleNamespace(thread_time=lambda: 0.0))
 
 
-__all__ = ["HISTORY", "START", "Console", "State", "World", "console_app", "frozen_costs", "isnan", "rows", "settings"]
+__all__ = ["HISTORY", "START", "Console", "State", "Told", "World", "console_app", "frozen_costs", "isnan", "rows", "settings"]

@@ -52,7 +52,10 @@ class Reading(Struct, frozen=True, array_like=True):
 
 
 class Health(Struct, frozen=True, array_like=True):
-    """How a collector does at a target; `state` is one of `HEALTH_STATES`. `fix` is the exact grant, group or setting that mends it."""
+    """How a collector does at a target; `state` is one of `HEALTH_STATES`. `fix` is the exact grant, group or setting that mends it.
+
+    `last_ok` is the time of its last success, 0 when there was none.
+    """
 
     collector: str
     target: str

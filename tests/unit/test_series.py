@@ -71,9 +71,16 @@ def test_dump_and_load(steps, data):
     assert ring.dump(points=0) == (b"", [b""])
 
 
-def test_a_reading_that_is_not_newer_is_dropped():
-    ring = filled([10.0, 10.0, 9.0, 12.0], [1.0, 2.0, 3.0, 4.0])
+def test_a_second_reading_of_the_same_time_is_dropped():
+    ring = filled([10.0, 10.0, 12.0], [1.0, 2.0, 4.0])
     assert [list(part) for part in ring.points(0)] == [[10.0, 12.0], [1.0, 4.0]]
+
+
+def test_when_the_clock_was_set_back_what_lies_ahead_is_let_go():
+    ring = filled([10.0, 12.0, 14.0, 11.0, 13.0], [1.0, 2.0, 3.0, 4.0, 5.0])
+    assert [list(part) for part in ring.points(0)] == [[10.0, 11.0, 13.0], [1.0, 4.0, 5.0]]
+    ring.extend(filled([4.0, 6.0], [7.0, 8.0]))
+    assert [list(part) for part in ring.points(0)] == [[4.0, 6.0], [7.0, 8.0]]
 
 
 def test_points_since():

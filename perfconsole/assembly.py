@@ -21,7 +21,8 @@ from perfconsole.core.ports import Collector
 from perfconsole.core.tables import View
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Stream
-from perfconsole.engine.engine import Audit, Engine
+from perfconsole.engine.dispatch import Audit
+from perfconsole.engine.engine import Engine
 
 _RECORDED = (View("process", limit=40), View("process", sort="memory_bytes", limit=20))
 

@@ -24,6 +24,8 @@ POINTS: Final = 120
 """Samples a series in a peer's keyframe: what a chart of 120 columns shows; 22 kB turn into 505 kB with them, 3.6 MB with all."""
 
 _CHUNK: Final = 65536
+_MOST_ANSWERS: Final = 16
+"""Requests of one peer under way; a peer that asks on without reading the answers is not listened to meanwhile."""
 
 
 def serve(engine: Engine, sock: socket.socket, *, read_only: bool = False, peer: str = "remote") -> None:
@@ -53,6 +55,7 @@ class _Peer:
         reader, writer = await asyncio.open_connection(sock=sock)
         box = self._engine.attach(self._ready.set, points=POINTS)
         told = asyncio.create_task(self._tell(box, writer))
+        told.add_done_callback(lambda _: writer.close())  # it cannot be told any more: it is not to wait for that
         try:
             await self._listen(box, reader, writer)
         except (wire.WireError, OSError):
@@ -61,6 +64,7 @@ class _Peer:
             self._engine.detach(box)
             for task in (told, *self._answers):
                 task.cancel()
+            await asyncio.gather(told, *self._answers, return_exceptions=True)
             writer.close()
 
     async def _tell(self, box: Mailbox, writer: asyncio.StreamWriter) -> None:
@@ -90,6 +94,8 @@ class _Peer:
                     task = asyncio.create_task(self._answer(message, writer))
                     self._answers.add(task)
                     task.add_done_callback(self._answers.discard)
+                    if len(self._answers) >= _MOST_ANSWERS:
+                        await asyncio.wait(self._answers, return_when=asyncio.FIRST_COMPLETED)
 
     async def _answer(self, request: wire.Request, writer: asyncio.StreamWriter) -> None:
         try:
@@ -105,6 +111,7 @@ class _Peer:
         except PerfconsoleError as error:
             response = wire.Response(request.id, error=error.message, fix=error.fix)
         writer.write(wire.encode(response))
+        await writer.drain()
 
 
 def cut_table(table: Table, views: Sequence[View]) -> ProcessTable | None:

@@ -4,6 +4,7 @@ from math import isnan
 
 import pytest
 
+from perfconsole.collectors.system.parts import distinct
 from perfconsole.core.globs import Globs
 
 SDA = "   8       0 sda {reads} 0 {sectors} {read_ms} 50 0 1000 250 0 {busy} 750\n"
@@ -50,10 +51,46 @@ def test_disks_are_chosen_by_globs(machine):
     assert machine.run(machine.collector(disks=Globs(["!dm-*"]))).labels("disk.io", "device") == ["sda"]
 
 
+def test_a_path_to_a_disk_is_not_a_second_disk(machine):
+    """nvme0n1 stands for its paths and counts what goes over them; both have a device."""
+    for name, hidden in (("nvme0n1", "0"), ("nvme0c0n1", "1")):
+        machine.write(f"sys/block/{name}/hidden", hidden + "\n")
+        machine.write(f"sys/block/{name}/device/model", "x")
+    line = " 259 {} {} 100 0 2000 500 50 0 1000 250 0 600 750\n"
+    machine.write("proc/diskstats", line.format(0, "nvme0n1") + line.format(1, "nvme0c0n1"))
+    values = machine.run(machine.collector())
+    assert values.labels("disk.io", "device") == ["nvme0n1"]
+    assert values("disk.io", direction="read") == 2000 * 512
+    asked = machine.run(machine.collector(disks=Globs(["nvme0c*"])))
+    assert asked.labels("disk.io", "device") == ["nvme0c0n1"]
+
+
 def test_without_physical_disks_the_sum_is_unknown(machine):
     machine.remove("sys/block/sda/device/model")
     (machine.root / "sys/block/sda/device").rmdir()
     assert isnan(machine.run(machine.collector())("disk.io", direction="read"))
+
+
+def test_what_an_interface_counts_of_another_is_counted_once(machine):
+    """netvsc adds up what its virtual function carried; a bond is no physical interface, and its members are."""
+    line = "{}: {} 1 0 0 0 0 0 0 {} 1 0 0 0 0 0 0\n"
+    for name in ("enP1", "eth1"):
+        machine.write(f"sys/class/net/{name}/device/vendor", "x")
+    machine.write("sys/class/net/bond0/mtu", "1500")
+    machine.write(
+        "proc/net/dev",
+        "a\nb\n" + "".join(line.format(name, n, n) for name, n in (("eth0", 900), ("enP1", 800), ("eth1", 70), ("bond0", 70))),
+    )
+    (machine.root / "sys/class/net/enP1/master").symlink_to("../eth0")
+    (machine.root / "sys/class/net/eth1/master").symlink_to("../bond0")
+    values = machine.run(machine.collector())
+    assert values("network.io", direction="receive") == 970
+    assert values("network.io", direction="receive", interface="enP1") == 800
+
+
+def test_names_that_cleaning_made_alike_are_told_apart():
+    assert distinct(["a", "a~2", "a", "a", "b"]) == ["a", "a~2", "a~3", "a~4", "b"]
+    assert distinct(["a", "a", "a~2"]) == ["a", "a~2", "a~2~2"]
 
 
 def test_networks_sum_physical_interfaces_and_show_the_others(machine):

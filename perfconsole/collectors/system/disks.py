@@ -7,7 +7,7 @@ from math import nan
 from os import fsdecode
 from typing import Final
 
-from perfconsole.collectors.system.files import Files, is_there
+from perfconsole.collectors.system.files import Files, is_there, read_once
 from perfconsole.collectors.system.parts import Counts, Sums, define, distinct, growth
 from perfconsole.core.globs import Globs
 from perfconsole.core.text import safe
@@ -72,15 +72,18 @@ class Disks:
         return counts, physical
 
     def _kind(self, raw: bytes) -> str:
-        """``physical``, ``virtual`` or, for partitions and what is not wanted, nothing."""
+        """``physical``, ``virtual`` or, for partitions and what is not wanted, nothing.
+
+        The kernel marks as hidden the paths to an NVMe disk (``nvme0c0n1``) that stands for all of them (``nvme0n1``) and counts the same.
+        """
         kind = self._kinds.get(raw)
         if kind is None:
             name = fsdecode(raw)
             folder = f"{self._sys}/block/{name.replace('/', '!')}"
             named = self._wanted.names(name)
-            if name not in self._wanted or not (named or (is_there(folder) and not raw.startswith(_QUIET))):
-                kind = ""
-            else:
+            shown = is_there(folder) and not raw.startswith(_QUIET) and read_once(f"{folder}/hidden") != b"1\n"
+            kind = ""
+            if name in self._wanted and (named or shown):
                 kind = "physical" if is_there(f"{folder}/device") else "virtual"
             self._kinds[raw] = kind
         return kind

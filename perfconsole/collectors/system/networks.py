@@ -4,6 +4,7 @@ What goes through a bridge, a veth or a tunnel goes through a physical interface
 added up. Inside a container no interface is physical; then all but the loopback and bridges are.
 """
 
+import os
 from math import nan
 from os import fsdecode
 from typing import Final
@@ -77,7 +78,9 @@ class Networks:
 
     def _classify(self, names: list[str]) -> None:
         physical = [name for name in names if self._physical(name)]
-        self._summed = physical or [name for name in names if name != "lo" and not self._is(name, "bridge")]
+        self._summed = [name for name in physical if not self._counted_above(name)] or [
+            name for name in names if name != "lo" and not self._is(name, "bridge")
+        ]
         self._widths = {name: 2 if name.startswith(_PAIRED) and not self._wanted.names(name) else 8 for name in names}
         speeds = {name: _speed(self._folder(name)) for name in physical}
         if names != self._shown or speeds.keys() != self._speeds.keys():
@@ -87,6 +90,17 @@ class Networks:
 
     def _physical(self, name: str) -> bool:
         return self._is(name, "device")
+
+    def _counted_above(self, name: str) -> bool:
+        """Whether another physical interface counts this one's traffic as its own: so Hyper-V's and Azure's do for their fast path.
+
+        A bond or a bridge counts that of its members too, but is none itself.
+        """
+        try:
+            above = os.readlink(f"{self._folder(name)}/master").rpartition("/")[2]  # noqa: PTH115  a link that is usually not there
+        except OSError:
+            return False
+        return self._physical(above)
 
     def _is(self, name: str, mark: str) -> bool:
         return "/" not in name and is_there(f"{self._folder(name)}/{mark}")

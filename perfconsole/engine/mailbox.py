@@ -44,7 +44,10 @@ class Mailbox:
             else:
                 self._ticks = [self._keyframe()]
             if idle:  # under the lock: a wake after `close` would find its reader's loop gone
-                self._wake()
+                try:
+                    self._wake()
+                except RuntimeError:  # it is gone without a word: nobody will drain this any more
+                    self._open, self._ticks = False, []
 
     def drain(self) -> list[Tick]:
         """Everything since the last drain; from any thread, never blocks for longer than a keyframe takes (1 ms)."""

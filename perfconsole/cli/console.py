@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from perfconsole.cli.dispatch import USAGE, notice
+from perfconsole.cli.dispatch import UNMEASURED, USAGE, notice
 from perfconsole.cli.settings import settle
 from perfconsole.cli.terminal import Terminal
 from perfconsole.config import actions, themes
@@ -29,7 +29,7 @@ _SWITCH_INTERVAL_S: Final = 0.001
 
 
 def run(args: "Namespace") -> int:
-    """Open the console over this machine; 0 when it was quit, 128 + n when signal n ended it."""
+    """Open the console over this machine; 0 when it was quit, 128 + n when signal n ended it, 3 when a fault of its own did."""
     loaded, theme = _settled(args)
     if args.record and os.path.lexists(args.record):
         raise ConfigError(f"--record {args.record}: the file exists", "name a new one: a recording is not overwritten")
@@ -134,4 +134,5 @@ def _run(app: "ConsoleApp", *, mouse: bool) -> int:
 
     ConsoleDriver.entered = True
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    return app.run(mouse=mouse) or 0
+    code = app.run(mouse=mouse)
+    return (UNMEASURED if app.return_code else 0) if code is None else code

@@ -1,12 +1,11 @@
 """The command line's words: commands, options, examples. Made once a command was given; the commands themselves are imported after that."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 from perfconsole import __version__
-from perfconsole.cli.dispatch import USAGE
+from perfconsole.cli.dispatch import USAGE, notice
 
 _EXAMPLES: Final = """\
 examples:
@@ -27,7 +26,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say it in one line and leave with 64."""
-        sys.stderr.write(f"perfconsole: {message} (see `{self.prog} --help`)\n")
+        notice(f"{message} (see `{self.prog} --help`)")
         raise SystemExit(USAGE)
 
 

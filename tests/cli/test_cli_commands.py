@@ -229,7 +229,7 @@ def test_doctor_sees_that_it_is_in_a_container():
 # Everything -----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("args", [["keys"], ["init"], ["doctor", "--json"], ["config", "schema"], ["themes"]])
+@pytest.mark.parametrize("args", [["--version"], ["--help"], ["keys"], ["init"], ["doctor", "--json"], ["config", "schema"], ["themes"]])
 def test_a_closed_pipe_is_no_error(environment, tmp_path, args):
     reading, writing = os.pipe()
     os.close(reading)  # nobody will ever read: the first write fails

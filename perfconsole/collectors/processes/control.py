@@ -11,7 +11,7 @@ from typing import Final
 
 from perfconsole.collectors.processes.files import read
 from perfconsole.collectors.processes.identity import Users
-from perfconsole.collectors.processes.stat import Stat, parse
+from perfconsole.collectors.processes.process import Stat, parse
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import Done
 from perfconsole.core.text import safe

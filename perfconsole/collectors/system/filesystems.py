@@ -12,10 +12,10 @@ from functools import partial
 from math import isnan, nan
 from typing import Final
 
+from perfconsole.collectors.loop import ask
 from perfconsole.collectors.system.files import Files
 from perfconsole.collectors.system.mounts import Filesystem, from_mountinfo, is_big
 from perfconsole.collectors.system.parts import define, distinct, ratio
-from perfconsole.collectors.system.threads import ask
 from perfconsole.core import units
 from perfconsole.core.errors import CollectorError
 from perfconsole.core.globs import Globs

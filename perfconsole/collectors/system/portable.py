@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from math import isnan, nan
 from typing import TYPE_CHECKING, Any, Final
 
+from perfconsole.collectors.loop import ask
 from perfconsole.collectors.system.mounts import Filesystem
 from perfconsole.collectors.system.parts import Counts, Sums, define, distinct, ratio
-from perfconsole.collectors.system.threads import ask
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Measured, Operation, Result, Slot
 from perfconsole.core.tables import Table, View

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from math import isfinite, nan
 from typing import Final
 
+from perfconsole.collectors.loop import ask
 from perfconsole.collectors.system.parts import define, distinct
-from perfconsole.collectors.system.threads import ask
 from perfconsole.core.errors import CollectorError
 from perfconsole.core.ports import Measured, Operation, Result, Slot
 from perfconsole.core.tables import Table, View

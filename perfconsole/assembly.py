@@ -18,13 +18,11 @@ from perfconsole.config.schema import Config
 from perfconsole.core.errors import RecordingError
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Collector
-from perfconsole.core.tables import View
+from perfconsole.core.segment import VIEWS
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Stream
 from perfconsole.engine.dispatch import Audit
 from perfconsole.engine.engine import Engine
-
-_RECORDED = (View("process", limit=40), View("process", sort="memory_bytes", limit=20))
 
 
 def build_engine(config: Config, *, terminal_bytes: Callable[[], float] = lambda: nan) -> Engine:
@@ -93,7 +91,7 @@ def record(engine: Engine, config: Config, path: str | None = None) -> str:
     from perfconsole.history.recording import FileRecordingSink, RecordingSink
 
     if path is not None:
-        engine.add_sink("recording", FileRecordingSink(path), _RECORDED, recorder=path)
+        engine.add_sink("recording", FileRecordingSink(path), VIEWS, recorder=path)
         return ""
     if not config.console.recording_s:
         return ""
@@ -102,7 +100,7 @@ def record(engine: Engine, config: Config, path: str | None = None) -> str:
         sink = RecordingSink(place, config.console.recording_s, config.console.recording_size_bytes)
     except RecordingError as error:
         return str(error)
-    engine.add_sink("recording", sink, _RECORDED, recorder=str(place))
+    engine.add_sink("recording", sink, VIEWS, recorder=str(place))
     return ""
 
 

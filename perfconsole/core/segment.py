@@ -14,7 +14,7 @@ import msgspec
 
 from perfconsole.core import wire
 from perfconsole.core.errors import RecordingError
-from perfconsole.core.tables import ProcessTable, Table, View, select
+from perfconsole.core.tables import View, cut
 from perfconsole.core.tick import Tick
 
 SUFFIX: Final = ".pcr"
@@ -25,8 +25,8 @@ _MAGIC: Final = b"\x93perfrec"
 _LAYOUT: Final = Layout(">8sHxxddQ")
 HEADER_BYTES: Final = _LAYOUT.size
 
-_BY_CPU: Final = View("process", sort="cpu", limit=40)
-_BY_MEMORY: Final = View("process", sort="memory_bytes", limit=20)
+VIEWS: Final = (View("process", sort="cpu", limit=40), View("process", sort="memory_bytes", limit=20))
+"""What is kept of tables."""
 
 
 class Header(NamedTuple):
@@ -110,11 +110,8 @@ class Reader:
 
 def recorded(tick: Tick) -> Tick:
     """What is kept of a tick: all of it but most rows of its tables."""
-    return msgspec.structs.replace(tick, tables=[_cut(table) for table in tick.tables]) if tick.tables else tick
-
-
-def _cut(table: Table) -> ProcessTable:
-    big = tuple(row.key for row in select(table.rows, _BY_MEMORY))
-    kept = select(table.rows, msgspec.structs.replace(_BY_CPU, keys=big))
-    # In pid order, as `select` wants them, and because rows that stay where they were compress to half.
-    return msgspec.structs.replace(table, rows=sorted(kept, key=lambda row: row.pid))
+    if not tick.tables:
+        return tick
+    # Tables of any target: the views say which of the rows of one.
+    kept = [cut(table, [msgspec.structs.replace(view, target=table.target) for view in VIEWS]) for table in tick.tables]
+    return msgspec.structs.replace(tick, tables=[table for table in kept if table])

@@ -7,7 +7,7 @@ and a counter that ran backwards was reset: neither does that.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from math import ceil, inf, isnan, nan
+from math import inf, isnan, nan
 from typing import Final
 
 HELD_S: Final = 1800.0
@@ -180,9 +180,3 @@ def buckets(times: Sequence[float], values: Sequence[float], first: int, count: 
         if 0 <= k < count and not out[k] >= value:
             out[k] = value
     return out
-
-
-def percentile(values: Iterable[float], ratio: float) -> float:
-    """The nearest-rank percentile of the known values; NaN when there are none."""
-    known = sorted(value for value in values if not isnan(value))
-    return known[max(0, ceil(ratio * len(known) - 1e-9) - 1)] if known else nan  #  0.07 * 100 is 7.000000000000001

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from math import isnan, nan
 from operator import attrgetter
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 Key = tuple[int, ...]
 """Identity of a row; of a process (pid, start time in clock ticks since boot), because a pid alone is reused."""
@@ -122,6 +122,16 @@ def select(rows: Iterable[ProcessRow], view: View) -> list[ProcessRow]:
         wanted = set(view.keys)
         top += [row for row in ordered[view.limit :] if row.key in wanted]
     return top
+
+
+def cut(table: Table, views: Iterable[View]) -> ProcessTable | None:
+    """A table with the rows that any of these views shows, in pid order; None when none looks at it."""
+    wanted = [view for view in views if view.table == "process" and view.target == table.target]
+    if not wanted:
+        return None
+    kept = {row.key: row for view in wanted for row in select(table.rows, view)}
+    # In pid order, as `select` wants them, and because rows that stay where they were compress to half.
+    return structs.replace(table, rows=sorted(kept.values(), key=lambda row: row.pid))
 
 
 def _ordered(rows: list[ProcessRow], field: str, *, reverse: bool) -> list[ProcessRow]:

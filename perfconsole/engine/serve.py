@@ -11,11 +11,11 @@ from typing import Final
 
 import msgspec
 
-from perfconsole.core import wire
+from perfconsole.core import tables, wire
 from perfconsole.core.errors import PerfconsoleError
 from perfconsole.core.ports import Watch
 from perfconsole.core.requests import SPECS
-from perfconsole.core.tables import ProcessTable, Table, View, select
+from perfconsole.core.tables import View
 from perfconsole.core.tick import Tick
 from perfconsole.engine.engine import Engine
 from perfconsole.engine.mailbox import Mailbox
@@ -82,7 +82,7 @@ class _Peer:
             tick = msgspec.structs.replace(tick, stream=msgspec.structs.replace(tick.stream, ops=ops, read_only=True))
         if not tick.tables:
             return tick
-        return msgspec.structs.replace(tick, tables=[cut for table in tick.tables if (cut := cut_table(table, views))])
+        return msgspec.structs.replace(tick, tables=[cut for table in tick.tables if (cut := tables.cut(table, views))])
 
     async def _listen(self, box: Mailbox, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         splitter = wire.Splitter()
@@ -112,12 +112,3 @@ class _Peer:
             response = wire.Response(request.id, error=error.message, fix=error.fix)
         writer.write(wire.encode(response))
         await writer.drain()
-
-
-def cut_table(table: Table, views: Sequence[View]) -> ProcessTable | None:
-    """The rows that any of these views shows; None when none looks at this table."""
-    wanted = [view for view in views if view.table == "process" and view.target == table.target]
-    if not wanted:
-        return None
-    kept = {row.key: row for view in wanted for row in select(table.rows, view)}
-    return msgspec.structs.replace(table, rows=sorted(kept.values(), key=lambda row: row.pid))

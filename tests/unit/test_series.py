@@ -1,13 +1,13 @@
 """Rings, gaps, rates and buckets."""
 
 from array import array
-from math import inf, isnan, nan
+from math import isnan, nan
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfconsole.core.series import GAP, HELD_S, Ring, buckets, percentile
+from perfconsole.core.series import GAP, HELD_S, Ring, buckets
 
 STEPS = st.lists(st.sampled_from((0.0, 0.1, 1.9, 2.0, 2.3, 4.9, 5.1, 60.0, 700.0, 1800.0, 1801.0)), max_size=40)
 COUNTS = st.floats(0, 1e15) | st.just(nan) | st.integers(0, 10).map(float)
@@ -137,11 +137,3 @@ def test_buckets_are_aligned_and_hold_the_highest(samples, width_s, ahead, count
         assert repr(out[k]) == repr(max(inside, default=nan))
     moved = buckets(times, [value for _, value in samples], first + 1, count, width_s)
     assert repr(moved[:-1]) == repr(out[1:])
-
-
-def test_percentile_is_the_nearest_rank():
-    assert percentile([3.0, nan, 1.0, 2.0, 4.0], 0.5) == 2.0
-    assert percentile([3.0, 1.0], 1.0) == 3.0
-    assert percentile([1.0, inf], 0.0) == 1.0
-    assert isnan(percentile([nan], 0.5))
-    assert percentile(range(1, 101), 0.95) == 95

@@ -72,9 +72,9 @@ def _parsed(argv: Sequence[str]) -> "Namespace | SimpleNamespace":
     """The arguments. Without any it is the console, and argparse (15 ms of the 200 until its first numbers) is not imported."""
     if not argv:
         return SimpleNamespace(command="console", config=None, interval=None, theme=None, read_only=None, record=None, no_record=False)
-    from perfconsole.cli.parser import build
+    from perfconsole.cli.parser import parse
 
-    return build().parse_args(list(argv))
+    return parse(argv)
 
 
 def _run(args: "Namespace | SimpleNamespace") -> int:

@@ -18,6 +18,13 @@ examples:
 exit codes: 0 clean, 1 warning, 2 critical, 3 could not be measured, 64 usage or configuration"""
 
 
+_OPENING: Final = ("interval", "theme", "read_only", "record", "no_record")
+"""The options of the console."""
+
+_TAKEN_BY: Final = {"record": ("interval",), "replay": ("theme",)}
+"""Those of them that a command takes too."""
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with the house's manners: one line, exit 64, no guessing at abbreviated options."""
 
@@ -49,6 +56,17 @@ def build() -> Parser:
     for add in (_snapshot, _record, _replay, _init, _config, _doctor, _themes, _keys):
         add(commands)
     return parser
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments; an option of the console before a command that has no use for it is a mistake, not a wish to be passed over."""
+    parser = build()
+    args = parser.parse_args(argv)
+    if args.command != "console":
+        for option in _OPENING:
+            if getattr(args, option) and option not in _TAKEN_BY.get(args.command, ()):
+                parser.error(f"--{option.replace('_', '-')} is for the console, `{args.command}` does not take it")
+    return args
 
 
 Commands = Any

@@ -32,7 +32,8 @@ def test_help_has_examples(command, capsys):
 @pytest.mark.parametrize(
     "args",
     [["--nonsense"], ["nonsense"], ["snapshot", "--fail-on", "info"], ["config"], ["themes", "show"], ["--record", "f", "--no-record"],
-     ["snapshot", "--js"], ["record"]],
+     ["snapshot", "--js"], ["record"], ["--record", "f", "snapshot"], ["--interval", "5s", "config", "show"], ["--no-record", "keys"],
+     ["--theme", "paper", "record", "f"], ["--read-only", "replay"], ["--config", "", "config", "show"], ["config", "check", ""]],
 )  # fmt: skip
 def test_wrong_usage_is_64_and_one_line(perfconsole, args):
     ran = perfconsole(*args)

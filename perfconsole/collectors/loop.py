@@ -18,7 +18,8 @@ T = TypeVar("T")
 
 
 async def paced(things: Iterable[T], clock: Callable[[], float]) -> AsyncIterator[T]:
-    """The things one by one, giving the loop back every `SLICE_S`."""
+    """The things one by one, giving the loop back before the first, since what led here took its time too, and every `SLICE_S`."""
+    await asyncio.sleep(0)
     pause_at = clock() + SLICE_S
     for thing in things:
         if clock() > pause_at:

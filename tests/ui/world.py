@@ -15,6 +15,7 @@ from textual.strip import Strip
 
 from perfconsole.collectors.processes import ProcessCollector
 from perfconsole.config import themes
+from perfconsole.config.abilities import Abilities
 from perfconsole.config.actions import keymap
 from perfconsole.core.alerts import SHIPPED
 from perfconsole.core.errors import CollectorError
@@ -29,8 +30,8 @@ from perfconsole.engine.local import LocalSource
 from perfconsole.engine.schedule import Job
 from perfconsole.engine.serve import serve
 from perfconsole.sources.remote import RemoteSource
-from perfconsole.ui.app import ConsoleApp, Settings
-from perfconsole.ui.look import Abilities
+from perfconsole.ui.app import ConsoleApp
+from perfconsole.ui.settings import Settings
 
 START = 1_772_593_920.0
 """Wednesday 4 March 2026, 03:12:00 UTC."""

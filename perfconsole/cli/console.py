@@ -21,7 +21,8 @@ from perfconsole.core.text import safe
 if TYPE_CHECKING:
     from argparse import Namespace  # not needed, and not imported, by a console without options
 
-    from perfconsole.ui.app import ConsoleApp, Settings
+    from perfconsole.ui.app import ConsoleApp
+    from perfconsole.ui.settings import Settings
 
 _NO_TERMINAL: Final = "the console needs a terminal for input and output; without one use `perfconsole snapshot`"
 _SWITCH_INTERVAL_S: Final = 0.001
@@ -100,7 +101,7 @@ def _app(source: Source, settings: "Settings", args: "Namespace", started: Calla
 
 
 def _settings(loaded: Loaded, theme: LoadedTheme) -> "Settings":
-    from perfconsole.ui.app import Settings
+    from perfconsole.ui.settings import Settings
 
     config = loaded.config
     can = abilities(os.environ, ascii_only=config.console.ascii)

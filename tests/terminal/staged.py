@@ -20,7 +20,8 @@ from perfconsole.core.requests import PROCESS_DETAIL, SPECS, OpenFile, ProcessDe
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Alert, Event, Group, Health, Reading, Rule, SeriesDef, Stream, Tick
-from perfconsole.ui.app import ConsoleApp, Settings
+from perfconsole.ui.app import ConsoleApp
+from perfconsole.ui.settings import Settings
 
 START = 1_700_000_000.0
 INTERVAL_S = 2.0

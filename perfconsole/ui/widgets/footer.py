@@ -10,7 +10,6 @@ from perfconsole.ui.widgets.pane import Pane
 class Footer(Pane):
     """One row of keys; a notice takes its place for a few seconds."""
 
-
     def __init__(self) -> None:
         super().__init__()
         self._notice = ""

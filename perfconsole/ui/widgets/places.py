@@ -10,7 +10,6 @@ from perfconsole.ui.widgets.pane import Pane
 class PlacesPane(Pane):
     """Two lines."""
 
-
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  nothing to measure yet
         """What is not watched, and how it would be."""
         return [

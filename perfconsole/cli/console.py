@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from perfconsole.ui.app import ConsoleApp
     from perfconsole.ui.settings import Settings
 
-_NO_TERMINAL: Final = "the console needs a terminal for input and output; without one use `perfconsole snapshot`"
+_NO_TERMINAL: Final = "the console needs a terminal for input, output and errors; without one use `perfconsole snapshot`"
 _SWITCH_INTERVAL_S: Final = 0.001
 """A key waits for the interpreter lock at most this long while a scan runs: with the default 5 ms the 95th percentile is 11.5 ms."""
 

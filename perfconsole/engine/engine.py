@@ -68,7 +68,9 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._thread_main, name="engine", daemon=True)
-        self._stopping = asyncio.Event()
+        self._stopping = False
+        self._roused = asyncio.Event()
+        self._resting = False
         self._look: asyncio.TimerHandle | None = None
         self._looking: set[asyncio.Task[None]] = set()
         self._lateness_s = 0.0
@@ -103,7 +105,7 @@ class Engine:
         Returns:
             What sinks could not finish, in words.
         """
-        if self._loop and self._post(self._stopping.set):
+        if self._loop and self._post(self._end):
             self._thread.join(_STOP_S)
         sinks, self._sinks = self._sinks, {}
         for sink in sinks.values():
@@ -132,7 +134,7 @@ class Engine:
         schedule = Schedule(self._collectors, now.boot)
         self._ready.set()
         try:
-            while not self._stopping.is_set():
+            while not self._stopping:
                 await self._beat(schedule)
                 await self._rest(schedule)
         finally:
@@ -143,16 +145,23 @@ class Engine:
                 collector.close()
 
     async def _rest(self, schedule: Schedule) -> None:
-        """Sleep until the next beat (aligned, so that wake-ups are shared), or until something is due."""
+        """Sleep until the next beat (aligned, so that wake-ups are shared), something is due, or a run that outlived its beat ends."""
         boot = self._clock.now().boot
         wait_s = max(0.0, min((int(boot / BEAT_S + 1e-6) + 1) * BEAT_S, schedule.next_due()) - boot)
         # The loop's clock stands still while the machine is suspended: to have slept is not to be late.
         wake = self.loop.time() + wait_s
+        self._resting = True
         try:
             async with asyncio.timeout(wait_s):
-                await self._stopping.wait()
+                await self._roused.wait()
         except TimeoutError:
             self._lateness_s = max(0.0, self.loop.time() - wake)
+        self._resting = False
+        self._roused.clear()
+
+    def _end(self) -> None:
+        self._stopping = True
+        self._roused.set()
 
     # Collecting -------------------------------------------------------------------------------------------------------------------
 
@@ -189,6 +198,8 @@ class Engine:
         job.failures = 0 if state == "ok" else job.failures + 1
         cost_s = time.thread_time() - before
         self._pending.health.append(Health(collector.name, target, state, self._clock.now().at, job.last_ok, cost_s, error, fix))
+        if self._resting:  # what took longer than the grace is told now: the first table of 2,000 processes does not wait for a beat
+            self._roused.set()
 
     def _take(self, collector: Collector, result: Result) -> None:
         at = self._clock.now().at

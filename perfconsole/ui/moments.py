@@ -1,6 +1,7 @@
 """Time on the screen: the present, a held moment, a recording; and how far back the charts reach."""
 
 import time
+from math import inf, nextafter
 from typing import Final
 
 from textual.app import App
@@ -91,6 +92,10 @@ class MomentsApp(App[int], inherit_bindings=False):
         self._watch = Watch(self._watch.views, at, speed)
         self.source.watch(self._watch)
 
+    def _go_to(self, at: float) -> None:
+        """Go to a moment and stand there; also to the one from which it has been playing since: to a source only another one is news."""
+        self.look_when(nextafter(at, inf) if at == self._watch.at else at, 0.0)
+
     def do_freeze(self) -> None:
         """Hold this moment, or go on; in a recording: stand still, or play."""
         if self.replaying:
@@ -123,7 +128,7 @@ class MomentsApp(App[int], inherit_bindings=False):
         past = self.pump.past
         if self.replaying and past and past.stream:
             first, last = past.stream.recorded or (past.at, past.at)
-            self.look_when(max(first, min(last, past.at + intervals * past.stream.interval_s)), 0.0)
+            self._go_to(max(first, min(last, past.at + intervals * past.stream.interval_s)))
 
     def do_time_back(self) -> None:
         self._step(-1)
@@ -146,7 +151,7 @@ class MomentsApp(App[int], inherit_bindings=False):
             if not text or not past:
                 return
             try:
-                self.look_when(read_time(text, past.at), 0.0)
+                self._go_to(read_time(text, past.at))
             except ValueError as error:
                 self.tell(str(error), "warning")
 

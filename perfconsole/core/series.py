@@ -48,6 +48,11 @@ class Ring:
         """Time of the newest sample; NaN when there is none."""
         return self._times[-1] if self._times else nan
 
+    @property
+    def first(self) -> float:
+        """Time of the oldest sample; NaN when there is none."""
+        return self._times[self._start] if len(self) else nan
+
     def append(self, at: float, values: Sequence[float]) -> None:
         """Add one reading; a second one of the same time is dropped.
 

@@ -18,7 +18,7 @@ def still(monkeypatch):
     monkeypatch.setenv("COLORTERM", "truecolor")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr("perfconsole.engine.engine._DEBOUNCE_S", 0.0)
-    monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.0005)  # 20 ms twice a key are most of a test's time
+    monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.002)  # 20 ms twice a key are most of a test's time
     with frozen_costs():
         yield
     os.environ.pop("TZ", None)

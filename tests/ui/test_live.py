@@ -273,9 +273,7 @@ PLACES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "changes", [{}, {"theme": "mono", "colours": 0}, {"theme": "terminal", "colours": 16, "ascii_only": True}], ids=str
-)
+@pytest.mark.parametrize("changes", [{}, {"theme": "terminal", "colours": 16, "ascii_only": True}], ids=str)
 async def test_what_was_sent_bit_by_bit_is_the_whole_picture(make_world, open_console, changes):
     async with open_console(make_world(30), size=(120, 36), **changes) as console:
         terminal = Terminal(console.app)

@@ -107,7 +107,7 @@ def _settings(loaded: Loaded, theme: LoadedTheme) -> "Settings":
     can = abilities(os.environ, ascii_only=config.console.ascii)
     return Settings(
         theme=_drawable(theme.spec, can.colours),
-        themes=themes.names(os.environ),
+        themes=_drawable_names(can.colours),
         load=lambda name: themes.load_theme(name, env=os.environ).spec,
         keys=actions.keymap(config.keys),
         abilities=can,
@@ -128,6 +128,14 @@ def _drawable(spec: ThemeSpec, colours: int) -> ThemeSpec:
     if colours <= 16 and not spec.ansi:
         return themes.load_theme("terminal", env=os.environ).spec
     return spec
+
+
+def _drawable_names(colours: int) -> list[str]:
+    """The themes to choose from on this terminal."""
+    names = themes.names(os.environ)
+    if colours > 16:
+        return names
+    return [name for name in names if _drawable(themes.load_theme(name, env=os.environ).spec, colours).name == name]
 
 
 def _run(app: "ConsoleApp", *, mouse: bool) -> int:

@@ -5,7 +5,19 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
+from textual.css.stylesheet import Stylesheet
 from world import Console, World, console_app, frozen_costs
+
+_parse_rules = Stylesheet._parse_rules
+_parsed = {}
+
+
+def parsed_once(sheet, *args, **options):
+    """What style sheets say, read once for all apps: Textual itself keeps it only as long as an app lives."""
+    key = (args, tuple(options.items()), tuple(sheet._variables.items()))
+    if key not in _parsed:
+        _parsed[key] = _parse_rules(sheet, *args, **options)
+    return _parsed[key]
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +31,7 @@ def still(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setattr("perfconsole.engine.engine._DEBOUNCE_S", 0.0)
     monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.002)  # 20 ms twice a key are most of a test's time
+    monkeypatch.setattr(Stylesheet, "_parse_rules", parsed_once)
     with frozen_costs():
         yield
     os.environ.pop("TZ", None)

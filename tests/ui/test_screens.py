@@ -140,6 +140,12 @@ def healthy(make_world):
     return world
 
 
+async def test_the_smallest_screen_still_names_the_worst_thing(make_world, open_console):
+    async with open_console(make_world(300), size=(60, 16)) as console:
+        at = next(y for y, line in enumerate(console.lines) if "OVER THRESHOLD NOW" in line)
+        assert "CRIT CPU 9" in console.lines[at + 1]
+
+
 async def test_a_healthy_machine_says_so(healthy, open_console):
     async with open_console(healthy) as console:
         assert "SYS ● OK" in console.lines[0]

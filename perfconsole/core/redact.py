@@ -53,10 +53,10 @@ _SHAPES: Final = tuple(
         # a token where the user belongs; over ssh and to databases a user stands there
         (r"(https?://)(?!git@)[^\s:/?#@\[]{1,256}(?::(?:x-oauth-basic)?)?@", rf"\1{MASK}@"),
         # user:password@ in a URL; a number after the colon that ends the authority is a port, not a password
-        (r"(://[^\s:/?#@\[]{0,256}:)(?!\d+(?:[/?#\s]|$))[^\s@][^\s]{0,1024}@", rf"\1{MASK}@"),
+        (r"(://[^\s:/?#@\[]{0,256}:)(?!\d+(?:[/?#\s]|$))[^\s@][^\s]{0,512}@", rf"\1{MASK}@"),
         (r"(hooks\.slack\.com/[a-z]{1,20}/)[\w/-]+", rf"\1{MASK}"),
-        (r"(?<!\w)(?:gh[pousr]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)"
-         r"|sk-[\w-]{16,}|[sr]k_(?:live|test)_\w{8,}|AIza[\w-]{30,}|npm_\w{30,}|hvs\.[\w-]{16,}|SG\.[\w-]{12,}\.[\w-]{12,})", MASK),
+        ((r"(?<!\w)(?:gh[pousr]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)"
+         r"|sk-[\w-]{16,}|[sr]k_(?:live|test)_\w{8,}|AIza[\w-]{30,}|npm_\w{30,}|hvs\.[\w-]{16,}|SG\.[\w-]{12,}\.[\w-]{12,})"), MASK),
         (r"(?<!\w)eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{0,4096}", MASK),
         (r"(-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----)[^-]{1,16384}", rf"\1{MASK}"),
     )
@@ -64,12 +64,12 @@ _SHAPES: Final = tuple(
 """What is secret because of how it looks."""
 
 _BARE: Final = re.compile(rf"[\w./:@-]{{0,80}}{_NAME}", re.IGNORECASE)
-_FLAG: Final = re.compile(rf"-{{1,2}}[\w.-]{{0,40}}{_NAME}", re.IGNORECASE)
-_SETTING: Final = re.compile(
-    rf"([\w./-]{{0,60}}{_NAME}=|(?:[\w-]{{0,20}}authorization:\s{{0,4}}(?:{_SCHEME}\s{{1,4}})?|(?:set-)?cookie:\s{{0,4}})).+",
-    re.IGNORECASE | re.DOTALL,
+"""A whole word that names a secret: an option, a variable, a setting."""
+
+_HEADER: Final = re.compile(
+    rf"([\w-]{{0,20}}(?:authorization:\s{{0,4}}(?:{_SCHEME}\s{{1,4}})?|cookie2?:\s{{0,4}})).+", re.IGNORECASE | re.DOTALL
 )
-"""A whole argument that is a name and a value, or a header with secrets: blanks in it are the value's."""
+"""A whole argument that is a header with secrets: blanks in it are the value's."""
 
 _SCRIPT: Final = re.compile(r"-[a-z]{0,4}c")
 """The option before a shell's script: what follows is text, not one value."""
@@ -114,7 +114,7 @@ def redact_command(arguments: Sequence[str]) -> str:
         hidden = command.hidden(argument)
         if not hidden and not _SCRIPT.fullmatch(previous):
             hidden = _named(previous, argument)
-        shown.append(hidden or redact(argument))
+        shown.append(hidden or _inside(argument))
         previous = argument
     return " ".join(shown)
 
@@ -127,8 +127,17 @@ def _suspicions(text: str) -> tuple[bool, bool]:
 
 
 def _named(previous: str, argument: str) -> str:
-    """The argument hidden as the value of the option before it, or as a setting; empty when it is neither."""
-    if not argument.startswith("-") and _FLAG.fullmatch(previous):
+    """The argument hidden as the value of the option before it, as a setting or a header; empty when it is none of them."""
+    if previous[:1] == "-" and argument[:1] != "-" and _BARE.fullmatch(previous):
         return MASK
-    found = _SETTING.fullmatch(argument)
-    return found[1] + MASK if found else ""
+    name, equals, value = argument.partition("=")
+    if value and _BARE.fullmatch(name):
+        return name + equals + MASK
+    header = _HEADER.fullmatch(argument)
+    return header[1] + MASK if header else ""
+
+
+def _inside(argument: str) -> str:
+    """An argument with the secrets in it hidden; a short plain word holds none, and most arguments are that."""
+    plain = len(argument) < 12 and " " not in argument and "=" not in argument and ":" not in argument
+    return argument if plain else redact(argument)

@@ -170,3 +170,49 @@ def test_a_link_that_changes_its_speed_is_noticed_within_half_a_minute(machine):
     speeds = [machine.run(collector)("network.speed", interface="eth0") for _ in range(15)]
     assert speeds[0] == 125e6
     assert speeds[-1] == 12.5e6
+
+
+def test_both_directions_have_one_unlabelled_sum(machine):
+    values = machine.run(machine.collector())
+    assert values("disk.io") == (2000 + 1000) * 512
+    assert values("disk.operations") == 100 + 50
+    assert values("network.io") == 10000 + 20000
+    assert values("network.packets") == 100 + 200
+    assert values("network.errors") == 1 + 3
+    assert values("network.dropped") == 2 + 4
+    assert values("paging.operations") == 11 + 22
+
+
+def test_the_unlabelled_busy_time_grows_as_that_of_the_busiest_disk(machine):
+    """Four disks at 30 % are not one at 120 %: a threshold on the utilisation would never fit."""
+    machine.write("sys/block/sdb/device/model", "disk")
+    two = SDA + SDA.replace("sda", "sdb").replace("{busy}", "{other}")
+    busy = {"reads": 1, "sectors": 1, "read_ms": 1}
+    machine.write("proc/diskstats", two.format(busy=600, other=900, **busy))
+    collector = machine.collector()
+    start = machine.run(collector)("disk.io_time")
+    assert start == pytest.approx(0.9)
+    machine.write("proc/diskstats", two.format(busy=1600, other=1000, **busy))
+    assert machine.run(collector)("disk.io_time") == pytest.approx(start + 1.0)
+    machine.write("proc/diskstats", two.format(busy=1700, other=2900, **busy))
+    assert machine.run(collector)("disk.io_time") == pytest.approx(start + 2.9)
+    machine.write("proc/diskstats", SDA.format(busy=1800, **busy))
+    assert machine.run(collector)("disk.io_time") == pytest.approx(start + 3.0)  # one left
+    machine.write("proc/diskstats", two.format(busy=5, other=10**6, **busy))
+    assert machine.run(collector)("disk.io_time") == pytest.approx(start + 3.0)  # one starts anew, one joins
+
+
+def test_every_metric_has_its_unlabelled_series(machine):
+    first, again = (machine.run(collector) for collector in [machine.collector()] * 2)
+    bare = {series.name for series in first.by_series if not series.labels}
+    # A speed is a link's own: there is none of all of them.
+    assert {series.name for series in first.by_series} - bare == {"system.network.speed"}
+    assert first.result.measured[0].series is again.result.measured[0].series
+
+
+def test_without_devices_the_sums_are_unknown(machine):
+    machine.write("proc/diskstats", "")
+    machine.write("proc/net/dev", "a\nb\n")
+    values = machine.run(machine.collector())
+    for name in ("disk.io", "disk.operations", "disk.io_time", "network.io", "network.errors"):
+        assert isnan(values(name))

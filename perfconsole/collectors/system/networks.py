@@ -46,7 +46,9 @@ class Networks:
             self._classify(names)
         self._reads += 1
         totals = self._sums.add({name: counts[name] for name in self._summed})
-        values = [float(total) for total in totals] or [nan] * 8
+        # Both directions together, then each: the counters stand in pairs.
+        both = [received + sent for received, sent in zip(totals[::2], totals[1::2], strict=True)]
+        values = [*map(float, both), *map(float, totals)] or [nan] * (len(_METRICS) + 8)
         for name, now in counts.items():
             values += map(float, now[: self._widths[name]])
         values += self._speeds.values()
@@ -110,7 +112,7 @@ class Networks:
 
 
 def _series(labels: dict[str, str], widths: dict[str, int], speeds: dict[str, float]) -> tuple[SeriesDef, ...]:
-    out = _directions({})
+    out = [*map(define, _METRICS), *_directions({})]
     for name, label in labels.items():
         out += _directions({"interface": label})[: widths[name]]
     return (*out, *(define("system.network.speed", interface=labels[name]) for name in speeds))

@@ -183,6 +183,14 @@ def test_both_directions_have_one_unlabelled_sum(machine):
     assert values("paging.operations") == 11 + 22
 
 
+def test_what_has_states_is_unlabelled_what_is_used_of_it(machine):
+    values = machine.run(machine.collector())
+    assert values("memory.usage") == values("memory.usage", state="used") == 400000 * 1024
+    assert values("paging.usage") == values("paging.usage", state="used")
+    busy = ("user", "nice", "system", "irq", "softirq", "steal", "guest", "guest_nice")
+    assert values("cpu.time") == pytest.approx(sum(values("cpu.time", mode=mode) for mode in busy)) == pytest.approx(4.4)
+
+
 def test_the_unlabelled_busy_time_grows_as_that_of_the_busiest_disk(machine):
     """Four disks at 30 % are not one at 120 %: a threshold on the utilisation would never fit."""
     machine.write("sys/block/sdb/device/model", "disk")

@@ -137,6 +137,9 @@ async def test_utilisation_is_counted_as_df_does(mounted, values_of):
     usage = {state: values("filesystem.usage", mountpoint="/", state=state) for state in ("used", "free", "reserved")}
     assert usage == {"used": 600 * 4096, "free": 300 * 4096, "reserved": 100 * 4096}
     assert [values("filesystem.read_only", mountpoint=point) for point in ("/", "/ro", "/broken")] == [0, 1, 1]
+    assert values("filesystem.read_only") == 1
+    fullest = max(("/", "/ro"), key=lambda point: values("filesystem.utilization", mountpoint=point))
+    assert values("filesystem.usage") == values("filesystem.usage", mountpoint=fullest, state="used")
 
 
 async def test_without_inodes_there_is_no_share_of_them(mounted, values_of):

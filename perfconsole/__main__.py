@@ -6,18 +6,15 @@ This is the one place that defers imports for that reason: keep the top of it to
 import sys
 
 _QUIET = {"-h", "--help", "--version"}
-_COMMANDS = {"snapshot", "record", "init", "config", "doctor", "themes", "keys"}
+_COMMANDS = {"snapshot", "queries", "record", "init", "config", "doctor", "themes", "keys"}
+_VALUED = {"--config", "--interval", "--theme", "--record", "--dsn"}
+"""Options before a command that are followed by a value: ``--record keys`` opens the console."""
 
 
 def main() -> int:
     """Run the command line; the exit code."""
     argv = sys.argv[1:]
-    if argv == ["--version"]:
-        from perfconsole import __version__
-
-        print(f"perfconsole {__version__}")
-        return 0
-    if _QUIET.intersection(argv) or _COMMANDS.intersection(argv):
+    if _QUIET.intersection(argv) or _command(argv) in _COMMANDS:
         from perfconsole.cli.dispatch import dispatch
 
         return dispatch(argv)
@@ -35,6 +32,17 @@ def main() -> int:
         from perfconsole.cli.dispatch import dispatch
 
         return dispatch(argv)
+
+
+def _command(argv: list[str]) -> str:
+    """The first word that is neither an option nor the value of one; empty when there is none."""
+    words = iter(argv)
+    for word in words:
+        if word in _VALUED:
+            next(words, "")
+        elif not word.startswith("-"):
+            return word
+    return ""
 
 
 if __name__ == "__main__":

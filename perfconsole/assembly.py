@@ -18,10 +18,11 @@ from perfconsole.config.schema import Config
 from perfconsole.core.errors import RecordingError
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Collector
-from perfconsole.core.segment import RECORDED
+from perfconsole.core.segment import VIEWS
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Stream
-from perfconsole.engine.engine import Audit, Engine
+from perfconsole.engine.dispatch import Audit
+from perfconsole.engine.engine import Engine
 
 
 def build_engine(config: Config, *, terminal_bytes: Callable[[], float] = lambda: nan) -> Engine:
@@ -116,7 +117,7 @@ def record(engine: Engine, config: Config, path: str | None = None) -> str:
     from perfconsole.history.recording import FileRecordingSink, RecordingSink
 
     if path is not None:
-        engine.add_sink("recording", FileRecordingSink(path), RECORDED, recorder=path)
+        engine.add_sink("recording", FileRecordingSink(path), VIEWS, recorder=path)
         return ""
     if not config.console.recording_s:
         return ""
@@ -125,7 +126,7 @@ def record(engine: Engine, config: Config, path: str | None = None) -> str:
         sink = RecordingSink(place, config.console.recording_s, config.console.recording_size_bytes)
     except RecordingError as error:
         return str(error)
-    engine.add_sink("recording", sink, RECORDED, recorder=str(place))
+    engine.add_sink("recording", sink, VIEWS, recorder=str(place))
     return ""
 
 

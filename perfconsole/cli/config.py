@@ -14,7 +14,7 @@ def run(args: Namespace) -> int:
     if args.verb == "schema":
         print(json.dumps(write.json_schema(), indent=2))
         return 0
-    loaded = load(args.file or args.config, env=os.environ)
+    loaded = load(args.config if args.file is None else args.file, env=os.environ)
     for line in (*loaded.notices, *themes.load_theme(loaded.config.console.theme, env=os.environ).notices):
         notice(line)
     if args.verb == "check":

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from perfconsole.cli.dispatch import USAGE, notice
+from perfconsole.cli.dispatch import UNMEASURED, USAGE, notice
 from perfconsole.cli.settings import settle
 from perfconsole.cli.terminal import Terminal
 from perfconsole.config import actions, themes
@@ -21,15 +21,16 @@ from perfconsole.core.text import safe
 if TYPE_CHECKING:
     from argparse import Namespace  # not needed, and not imported, by a console without options
 
-    from perfconsole.ui.app import ConsoleApp, Settings
+    from perfconsole.ui.app import ConsoleApp
+    from perfconsole.ui.settings import Settings
 
-_NO_TERMINAL: Final = "the console needs a terminal for input and output; without one use `perfconsole snapshot`"
+_NO_TERMINAL: Final = "the console needs a terminal for input, output and errors; without one use `perfconsole snapshot`"
 _SWITCH_INTERVAL_S: Final = 0.001
 """A key waits for the interpreter lock at most this long while a scan runs: with the default 5 ms the 95th percentile is 11.5 ms."""
 
 
 def run(args: "Namespace") -> int:
-    """Open the console over this machine; 0 when it was quit, 128 + n when signal n ended it."""
+    """Open the console over this machine; 0 when it was quit, 128 + n when signal n ended it, 3 when a fault of its own did."""
     loaded, theme = _settled(args)
     if args.record and os.path.lexists(args.record):
         raise ConfigError(f"--record {args.record}: the file exists", "name a new one: a recording is not overwritten")
@@ -100,13 +101,13 @@ def _app(source: Source, settings: "Settings", args: "Namespace", started: Calla
 
 
 def _settings(loaded: Loaded, theme: LoadedTheme) -> "Settings":
-    from perfconsole.ui.app import Settings
+    from perfconsole.ui.settings import Settings
 
     config = loaded.config
     can = abilities(os.environ, ascii_only=config.console.ascii)
     return Settings(
         theme=_drawable(theme.spec, can.colours),
-        themes=themes.names(os.environ),
+        themes=_drawable_names(can.colours),
         load=lambda name: themes.load_theme(name, env=os.environ).spec,
         keys=actions.keymap(config.keys),
         abilities=can,
@@ -129,9 +130,18 @@ def _drawable(spec: ThemeSpec, colours: int) -> ThemeSpec:
     return spec
 
 
+def _drawable_names(colours: int) -> list[str]:
+    """The themes to choose from on this terminal."""
+    names = themes.names(os.environ)
+    if colours > 16:
+        return names
+    return [name for name in names if _drawable(themes.load_theme(name, env=os.environ).spec, colours).name == name]
+
+
 def _run(app: "ConsoleApp", *, mouse: bool) -> int:
     from perfconsole.ui.driver import ConsoleDriver
 
     ConsoleDriver.entered = True
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    return app.run(mouse=mouse) or 0
+    code = app.run(mouse=mouse)
+    return (UNMEASURED if app.return_code else 0) if code is None else code

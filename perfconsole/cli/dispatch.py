@@ -28,21 +28,44 @@ def dispatch(argv: Sequence[str]) -> int:
 
     Returns:
         The exit code: what the command says, 64 for usage and configuration, 3 for what could not be done, 130 when interrupted.
+        Never 1 or 2 but as a severity: a script must not take a fault of ours for a warning.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a closed descriptor has none
             stream.reconfigure(errors="replace")  # a locale without the glyph shows ? and goes on
     try:
-        code = _run(_parsed(argv))
+        code = _told(argv)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has read enough. What is still buffered goes nowhere, lest the interpreter complain about it at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has read enough
+        _discard()
         return 0
+    except OSError as error:
+        _discard()
+        notice(str(error))
+        return UNMEASURED
     except KeyboardInterrupt:
         return 130
+    except Exception:  # noqa: BLE001  told in full, and with an exit code that is no severity
+        import traceback
+
+        traceback.print_exc()
+        return UNMEASURED
     return code
+
+
+def _told(argv: Sequence[str]) -> int:
+    """The exit code of a command line, also where argparse or a signal ends it: what was printed by then is still to be written."""
+    try:
+        return _run(_parsed(argv))
+    except SystemExit as left:
+        return int(left.code or 0)
+
+
+def _discard() -> None:
+    """What is still buffered goes nowhere, lest the interpreter complain about it at its exit."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parsed(argv: Sequence[str]) -> "Namespace | SimpleNamespace":
@@ -50,9 +73,9 @@ def _parsed(argv: Sequence[str]) -> "Namespace | SimpleNamespace":
     if not argv:
         return SimpleNamespace(command="console", config=None, interval=None, theme=None, read_only=None, dsn=None, record=None,
                                no_record=False)  # fmt: skip
-    from perfconsole.cli.parser import build
+    from perfconsole.cli.parser import parse
 
-    return build().parse_args(list(argv))
+    return parse(argv)
 
 
 def _run(args: "Namespace | SimpleNamespace") -> int:
@@ -71,8 +94,9 @@ def tell(error: PerfconsoleError) -> None:
 
 
 def notice(line: str) -> None:
-    """Say something beside the output."""
-    print(f"perfconsole: {line}", file=sys.stderr)
+    """Say something beside the output; with standard error closed nowhere, where `print` would mix it into the output."""
+    if sys.stderr is not None:
+        print(f"perfconsole: {line}", file=sys.stderr)
 
 
 def put(text: str) -> None:

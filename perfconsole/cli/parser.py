@@ -1,12 +1,11 @@
 """The command line's words: commands, options, examples. Made once a command was given; the commands themselves are imported after that."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
 from perfconsole import __version__
-from perfconsole.cli.dispatch import USAGE
+from perfconsole.cli.dispatch import USAGE, notice
 
 _EXAMPLES: Final = """\
 examples:
@@ -19,6 +18,13 @@ examples:
 exit codes: 0 clean, 1 warning, 2 critical, 3 could not be measured, 64 usage or configuration"""
 
 
+_OPENING: Final = ("interval", "theme", "read_only", "record", "no_record")
+"""The options of the console."""
+
+_TAKEN_BY: Final = {"record": ("interval",), "replay": ("theme",)}
+"""Those of them that a command takes too."""
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with the house's manners: one line, exit 64, no guessing at abbreviated options."""
 
@@ -27,7 +33,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say it in one line and leave with 64."""
-        sys.stderr.write(f"perfconsole: {message} (see `{self.prog} --help`)\n")
+        notice(f"{message} (see `{self.prog} --help`)")
         raise SystemExit(USAGE)
 
 
@@ -51,6 +57,17 @@ def build() -> Parser:
     for add in (_snapshot, _queries, _record, _replay, _init, _config, _doctor, _themes, _keys):
         add(commands)
     return parser
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments; an option of the console before a command that has no use for it is a mistake, not a wish to be passed over."""
+    parser = build()
+    args = parser.parse_args(argv)
+    if args.command != "console":
+        for option in _OPENING:
+            if getattr(args, option) and option not in _TAKEN_BY.get(args.command, ()):
+                parser.error(f"--{option.replace('_', '-')} is for the console, `{args.command}` does not take it")
+    return args
 
 
 Commands = Any

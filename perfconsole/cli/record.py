@@ -10,7 +10,7 @@ from pathlib import Path
 from perfconsole.cli.dispatch import UNMEASURED, notice
 from perfconsole.cli.settings import settle
 from perfconsole.core import units
-from perfconsole.core.errors import ConfigError
+from perfconsole.core.errors import ConfigError, RecordingError
 from perfconsole.engine.engine import Engine
 
 _LOOK_S = 1.0
@@ -35,12 +35,18 @@ def run(args: Namespace) -> int:
         until = f"for {args.duration}" if args.duration else "until interrupted (Ctrl-C)"
         notice(f"recording {engine.stream.host} to {args.file} {until}")
         began = time.monotonic()
-        error = _wait(engine, stopped, began + duration_s if duration_s else None)
+        sound = _wait(engine, stopped, began + duration_s if duration_s else None)
     finally:
-        engine.stop()
-    told_s, written = time.monotonic() - began, Path(args.file).stat().st_size
+        unfinished = engine.stop()
+    for line in unfinished:
+        notice(line)
+    told_s = time.monotonic() - began
+    try:
+        written = Path(args.file).stat().st_size
+    except OSError as error:
+        raise RecordingError(f"{args.file} is lost: {error.strerror}", "somebody removed it meanwhile") from error
     notice(f"recorded {units.duration(told_s)} to {args.file} ({units.size(written)}); look at it with: perfconsole replay {args.file}")
-    return UNMEASURED if error else 0
+    return 0 if sound and not unfinished else UNMEASURED
 
 
 def _duration_s(text: str | None) -> float | None:
@@ -56,16 +62,17 @@ def _duration_s(text: str | None) -> float | None:
 
 
 def _on_signals() -> threading.Event:
-    """Set by whatever asks the program to end: the recording is then finished first."""
+    """Set by whatever asks the program to end: the recording is then finished first. What nohup ignores stays ignored."""
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stopped.set())
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: stopped.set())
     return stopped
 
 
-def _wait(engine: Engine, stopped: threading.Event, deadline: float | None) -> str:
-    """Wait for the end, and say when the recording gets into trouble and out of it; the trouble at the end, empty when all is well."""
-    error = ""
+def _wait(engine: Engine, stopped: threading.Event, deadline: float | None) -> bool:
+    """Wait for the end, and say when the recording gets into trouble and out of it; whether it never was."""
+    error, sound = "", True
     while not stopped.is_set() and (deadline is None or time.monotonic() < deadline):
         left_s = _LOOK_S if deadline is None else min(_LOOK_S, max(0.0, deadline - time.monotonic()))
         stopped.wait(left_s)
@@ -73,5 +80,5 @@ def _wait(engine: Engine, stopped: threading.Event, deadline: float | None) -> s
         now = health.error if health else ""
         if now != error:
             notice(now or "recording again")
-            error = now
-    return error
+            error, sound = now, False
+    return sound

@@ -89,8 +89,13 @@ class Terminal:
                 os.set_blocking(2, blocking)
 
     def _ended(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  a signal handler's arguments
-        """A signal before Textual listens."""
-        sys.exit(128 + number)
+        """A signal before Textual listens: nothing is recorded yet, so there is nothing to finish.
+
+        Not SystemExit: one in a hundred is raised where it goes nowhere (a callback, a finaliser), and taking the interpreter down in the
+        middle of an import, with threads about, can end in SIGSEGV.
+        """
+        self.leave()
+        os._exit(128 + number)
 
 
 class _Leaving:

@@ -1,6 +1,7 @@
 """Checking what a file says against the schema: every fault is noted with its line, and the rest is checked all the same."""
 
 from collections.abc import Callable, Mapping
+from math import isfinite, nan
 from typing import Any, TypeVar
 
 from perfconsole.config import actions, servers, themes
@@ -170,8 +171,12 @@ class Checker:
             return
         read = {"1": parse_ratio, "s": parse_duration, "By": parse_size, "By/s": parse_size}.get(unit, float)
         try:
-            values[name] = float(read(found))
+            number = float(read(found))
         except ValueError:
+            number = nan
+        if isfinite(number):
+            values[name] = number
+        else:  # float() takes "nan" and "inf" too, which nothing is ever above
             accepts = {"1": "a ratio: 90% or 0.9", "s": "a duration: 250ms 10s, or seconds", "By": "a size: 512MB 64MiB, or bytes"}
             self._note(at, f"found {shown(found)}, but {values['metric']} is in {unit}", f"accepted: {accepts.get(unit, 'a plain number')}")
 

@@ -1,7 +1,7 @@
 """Kinds of values a configuration may hold: how each is read, what is accepted, how it is written back. The schema is made of these."""
 
 from collections.abc import Callable, Sequence
-from math import isfinite
+from sys import float_info
 from typing import Any, Final, NamedTuple
 
 from perfconsole.core.units import parse_duration, parse_size
@@ -61,7 +61,8 @@ def _threshold(value: Any) -> float | str:
     """A number, or a text whose unit is judged once the metric is known."""
     if isinstance(value, str):
         return _text(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    # A whole number of TOML's may be longer than any float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= float_info.max:
         raise ValueError
     return float(value)
 

@@ -5,10 +5,13 @@ A scanner, not a second parser: it trusts that the text is TOML, and where it is
 
 from bisect import bisect_right
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 Path = tuple[str | int, ...]
 """A key path; a number counts the tables of an array, or the items of a list."""
+
+_MOST_PARTS: Final = 64
+"""Of one dotted key: the TOML parser takes the square of their number, 30 s for 60 KB of ``a.a.a...``."""
 
 
 class Twice(NamedTuple):
@@ -24,10 +27,12 @@ class Lines:
 
     Attributes:
         twice: Keys and tables that are written more than once, which TOML forbids.
+        endless: The line of a key with more parts than any has, which the parser had better not see; 0 when there is none.
     """
 
     def __init__(self, text: str) -> None:
         self.twice: list[Twice] = []
+        self.endless = 0
         self._text = text + "\n"
         self._breaks = [position for position, char in enumerate(text) if char == "\n"]
         self._at = 0
@@ -125,6 +130,9 @@ class Lines:
             self._blanks()
             if self._text[self._at] != ".":
                 return tuple(parts)
+            if len(parts) >= _MOST_PARTS:
+                self.endless = self._line(start)
+                raise IndexError
             self._at += 1
 
     def _value(self, path: Path) -> None:

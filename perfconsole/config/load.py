@@ -47,8 +47,8 @@ def load(path: str | None, *, env: Mapping[str, str]) -> Loaded:
     Raises:
         ConfigError: With one line a fault: file, line, key, what was found, what is accepted.
     """
-    asked = path or env.get("PERFCONSOLE_CONFIG")
-    if asked:
+    asked = path if path is not None else env.get("PERFCONSOLE_CONFIG") or None
+    if asked is not None:  # a name may be empty by mistake (--config "$UNSET"): that is no leave to search
         data, mode = _read(asked, found=False)
         return Loaded(_parsed(asked, data, env, shared=bool(mode & _OTHERS_READ)), asked)
     notices: list[str] = []
@@ -79,7 +79,7 @@ def _read(path: str, *, found: bool) -> tuple[bytes, int]:
         FileNotFoundError: Only where the file was searched for.
         ConfigError: When it cannot be read.
     """
-    shown = safe(path)
+    shown = safe(path) or '""'
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_NONBLOCK if found else 0))
         with os.fdopen(descriptor, "rb") as file:

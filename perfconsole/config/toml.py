@@ -51,6 +51,8 @@ def parse(path: str, data: bytes) -> Document:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{place(path, line)}: the byte 0x{data[error.start]:02x} is not UTF-8", "save the file as UTF-8") from error
     lines = Lines(text.replace("\r\n", "\n"))
+    if lines.endless:
+        raise ConfigError(f"{place(path, lines.endless)}: nested too deeply", "no setting needs more than two levels")
     try:
         values = tomllib.loads(text)
     except RecursionError as error:

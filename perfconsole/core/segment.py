@@ -25,7 +25,7 @@ _MAGIC: Final = b"\x93perfrec"
 _LAYOUT: Final = Layout(">8sHxxddQ")
 HEADER_BYTES: Final = _LAYOUT.size
 
-RECORDED: Final = (View("process", target="", sort="cpu", limit=40), View("process", target="", sort="memory_bytes", limit=20))
+VIEWS: Final = (View("process", target="", sort="cpu", limit=40), View("process", target="", sort="memory_bytes", limit=20))
 """What is kept of tables, and so what a recorder has collected. Rows come in the order of their keys: those that stay compress to half."""
 
 
@@ -112,4 +112,4 @@ def recorded(tick: Tick) -> Tick:
     """What is kept of a tick: all of it but most rows of its tables."""
     if not tick.tables:
         return tick
-    return msgspec.structs.replace(tick, tables=[part for table in tick.tables if (part := cut(table, RECORDED))])
+    return msgspec.structs.replace(tick, tables=[part for table in tick.tables if (part := cut(table, VIEWS))])

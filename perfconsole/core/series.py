@@ -7,7 +7,7 @@ and a counter that ran backwards was reset: neither does that.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from math import ceil, isnan, nan
+from math import inf, isnan, nan
 from typing import Final
 
 HELD_S: Final = 1800.0
@@ -48,8 +48,16 @@ class Ring:
         """Time of the newest sample; NaN when there is none."""
         return self._times[-1] if self._times else nan
 
+    @property
+    def first(self) -> float:
+        """Time of the oldest sample; NaN when there is none."""
+        return self._times[self._start] if len(self) else nan
+
     def append(self, at: float, values: Sequence[float]) -> None:
-        """Add one reading; one that is not newer than the last is dropped.
+        """Add one reading; a second one of the same time is dropped.
+
+        One from before the last means that the clock was set back: what lies ahead of it was never the time, and is let go. To drop the
+        reading instead would show the values of then until the clock has caught up, an hour perhaps.
 
         Raises:
             ValueError: When the number of values is not the ring's width.
@@ -58,7 +66,9 @@ class Ring:
             message = f"{len(values)} values for {len(self._columns)} series"
             raise ValueError(message)
         if self._times and at <= self._times[-1]:
-            return
+            if at == self._times[-1]:
+                return
+            self._cut(at)
         self._times.append(at)
         for column, value in zip(self._columns, values, strict=True):
             column.append(value)
@@ -69,6 +79,13 @@ class Ring:
                 del column[: self._start]
             self._start = 0
 
+    def _cut(self, at: float) -> None:
+        """Let go of the samples from a time on."""
+        first = bisect_left(self._times, at, self._start)
+        del self._times[first:]
+        for column in self._columns:
+            del column[first:]
+
     def rearranged(self, sources: Sequence[int | None], interval_s: float) -> "Ring":
         """A ring of other series over the same time axis: column i is this ring's column ``sources[i]``, or unknown throughout."""
         ring = Ring(0, interval_s)
@@ -78,10 +95,12 @@ class Ring:
         return ring
 
     def extend(self, newer: "Ring") -> None:
-        """Add the samples of a ring of the same series; those that are not newer than the last are dropped."""
+        """Add the samples of a ring of the same series; those that are held already are dropped."""
         times, columns = newer.dump()
+        last = self.last if newer.last >= self.last else -inf  # the clock was set back between them
         for at, *values in zip(array("d", times), *(array("d", column) for column in columns), strict=True):
-            self.append(at, values)
+            if at > last:
+                self.append(at, values)
 
     def latest(self, column: int) -> float:
         """The newest value; NaN when there is none."""
@@ -166,9 +185,3 @@ def buckets(times: Sequence[float], values: Sequence[float], first: int, count: 
         if 0 <= k < count and not out[k] >= value:
             out[k] = value
     return out
-
-
-def percentile(values: Iterable[float], ratio: float) -> float:
-    """The nearest-rank percentile of the known values; NaN when there are none."""
-    known = sorted(value for value in values if not isnan(value))
-    return known[max(0, ceil(ratio * len(known) - 1e-9) - 1)] if known else nan  #  0.07 * 100 is 7.000000000000001

@@ -227,10 +227,15 @@ class State:
             stream=self.stream,
         )
 
+    @property
+    def held_s(self) -> float:
+        """Seconds back to the oldest sample; 0 when there is none."""
+        return max((self.at - ring.first for ring in self._rings.values() if len(ring)), default=0.0)
+
     def age_s(self, collector: str, target: str = "host") -> float:
         """Seconds between a collector's last success and the newest tick; NaN when it never succeeded."""
         health = self.health.get((collector, target))
-        return self.at - health.last_ok if health else nan
+        return self.at - health.last_ok if health and health.last_ok else nan
 
     def gap_s(self) -> float:
         """How long the slowest group of this host may be silent before its data is stale: three of its intervals."""

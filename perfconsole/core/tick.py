@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from perfconsole.core.tables import Table
 
-HEALTH_STATES: Final = ("ok", "stale", "error", "denied", "off")
 SEVERITIES: Final = ("info", "warning", "critical")
 """From mild to severe: the index is the rank."""
 
@@ -52,7 +51,10 @@ class Reading(Struct, frozen=True, array_like=True):
 
 
 class Health(Struct, frozen=True, array_like=True):
-    """How a collector does at a target; `state` is one of `HEALTH_STATES`. `fix` is the exact grant, group or setting that mends it."""
+    """How a collector does at a target: `state` is ``ok``, ``stale``, ``error``, ``denied`` or ``off``.
+
+    `fix` is the exact grant, group or setting that mends it. `last_ok` is the time of its last success, 0 when there was none.
+    """
 
     collector: str
     target: str

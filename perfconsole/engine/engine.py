@@ -13,14 +13,15 @@ import msgspec
 from msgspec import Struct
 
 from perfconsole.core.alerts import AlertStage
-from perfconsole.core.errors import CollectorError, PerfconsoleError, RequestError
-from perfconsole.core.ports import Collector, Measured, Operation, Result, Sink, Slot, Watch
+from perfconsole.core.errors import CollectorError
+from perfconsole.core.ports import Collector, Measured, Result, Sink, Slot, Watch
 from perfconsole.core.segment import KEYFRAME_POINTS
 from perfconsole.core.state import State
 from perfconsole.core.tables import Table, View
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Event, Group, Health, Reading, Rule, Stream, Tick
 from perfconsole.engine.clock import Clock, Moment
+from perfconsole.engine.dispatch import Audit, Dispatcher
 from perfconsole.engine.mailbox import Mailbox
 from perfconsole.engine.schedule import Job, Schedule
 
@@ -30,10 +31,6 @@ _GRACE_S: Final = 0.05
 
 _DEBOUNCE_S: Final = 0.1
 _STOP_S: Final = 0.3
-
-Audit = Callable[[str, str, Struct, str], None]
-"""(peer, operation, arguments, outcome): called before acting with an empty outcome, and with what came of it afterwards. Raises
-RequestError when it cannot be written: what cannot be audited is not done."""
 
 
 class Engine:
@@ -57,32 +54,29 @@ class Engine:
         clock: Clock | None = None,
     ) -> None:
         self._collectors = collectors
-        self._operations: dict[str, Operation] = {
-            operation.spec.name: operation for collector in collectors for operation in collector.operations
-        }
+        operations = (operation for collector in collectors for operation in collector.operations)
+        self._dispatcher = Dispatcher(operations, audit, read_only=stream.read_only)
         self._stage = AlertStage(rules)
         self._sinks: dict[str, Sink] = {}
         self._sink_errors: dict[str, str] = {}
         self._sink_views: dict[str, tuple[View, ...]] = {}
-        self._audit = audit
         self._clock = clock or Clock()
         self._boxes: list[Mailbox] = []
         self._groups: dict[tuple[str, str], Group] = {}
         self._next_group = 1
         self._pending = _Pending()
-        self._busy: set[tuple[str, str]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._thread_main, name="engine", daemon=True)
-        self._stopping = asyncio.Event()
+        self._stopping = False
+        self._roused = asyncio.Event()
+        self._resting = False
         self._look: asyncio.TimerHandle | None = None
+        self._looking: set[asyncio.Task[None]] = set()
         self._lateness_s = 0.0
         self.state = State()
-        ops = frozenset(self._offered(stream.read_only))
+        ops = self._dispatcher.offered()
         self.stream = msgspec.structs.replace(stream, ops=ops, rules=tuple(rules), began=self._clock.now().at)
-
-    def _offered(self, read_only: bool) -> list[str]:
-        return [name for name, operation in self._operations.items() if not (read_only and operation.spec.changes)]
 
     # Life -------------------------------------------------------------------------------------------------------------------------
 
@@ -105,14 +99,27 @@ class Engine:
         if self._loop is None or not self._thread.is_alive():
             raise RuntimeError("the engine did not start")
 
-    def stop(self) -> None:
-        """Stop, and finish the sinks. Bounded: what hangs is left behind on its daemon thread."""
-        if self._loop and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stopping.set)
+    def stop(self) -> list[str]:
+        """Stop, and finish the sinks. Bounded: what hangs is left behind on its daemon thread.
+
+        Returns:
+            What sinks could not finish, in words.
+        """
+        if self._loop and self._post(self._end):
             self._thread.join(_STOP_S)
-        for sink in self._sinks.values():
+        sinks, self._sinks = self._sinks, {}
+        for sink in sinks.values():
             sink.close()
-        self._sinks = {}
+        return [sink.error for sink in sinks.values() if sink.error]
+
+    def _post(self, call: Callable[[], None]) -> bool:
+        """Have something done on the engine's thread; false once that has ended."""
+        loop = self.loop
+        try:
+            loop.call_soon_threadsafe(call)
+        except RuntimeError:  # closed, perhaps this very moment: nobody can ask first and be sure
+            return False
+        return True
 
     def _thread_main(self) -> None:
         try:
@@ -127,7 +134,7 @@ class Engine:
         schedule = Schedule(self._collectors, now.boot)
         self._ready.set()
         try:
-            while not self._stopping.is_set():
+            while not self._stopping:
                 await self._beat(schedule)
                 await self._rest(schedule)
         finally:
@@ -138,14 +145,23 @@ class Engine:
                 collector.close()
 
     async def _rest(self, schedule: Schedule) -> None:
-        """Sleep until the next beat (aligned, so that wake-ups are shared), or until something is due."""
+        """Sleep until the next beat (aligned, so that wake-ups are shared), something is due, or a run that outlived its beat ends."""
         boot = self._clock.now().boot
-        wake = min((int(boot / BEAT_S + 1e-6) + 1) * BEAT_S, schedule.next_due())
+        wait_s = max(0.0, min((int(boot / BEAT_S + 1e-6) + 1) * BEAT_S, schedule.next_due()) - boot)
+        # The loop's clock stands still while the machine is suspended: to have slept is not to be late.
+        wake = self.loop.time() + wait_s
+        self._resting = True
         try:
-            async with asyncio.timeout(max(0.0, wake - boot)):
-                await self._stopping.wait()
+            async with asyncio.timeout(wait_s):
+                await self._roused.wait()
         except TimeoutError:
-            self._lateness_s = max(0.0, self._clock.now().boot - wake)
+            self._lateness_s = max(0.0, self.loop.time() - wake)
+        self._resting = False
+        self._roused.clear()
+
+    def _end(self) -> None:
+        self._stopping = True
+        self._roused.set()
 
     # Collecting -------------------------------------------------------------------------------------------------------------------
 
@@ -186,6 +202,8 @@ class Engine:
         job.failures = failures
         cost_s = time.thread_time() - before
         self._pending.health.append(Health(collector.name, target, state, self._clock.now().at, job.last_ok, cost_s, error, fix))
+        if self._resting:  # what took longer than the grace is told now: the first table of 2,000 processes does not wait for a beat
+            self._roused.set()
 
     def _take(self, collector: Collector, result: Result) -> None:
         at = self._clock.now().at
@@ -196,6 +214,9 @@ class Engine:
         self._pending.health.extend(result.health)
 
     def _take_measured(self, collector: Collector, measured: Measured, at: float) -> None:
+        if len(measured.values) != len(measured.series):  # found where it can be blamed: the state would refuse the whole tick
+            message = f"{len(measured.values)} values for {len(measured.series)} series"
+            raise ValueError(message)
         place = (collector.name, measured.target)
         group = self._groups.get(place)
         if group is None or (group.series is not measured.series and group.series != measured.series):
@@ -261,13 +282,16 @@ class Engine:
             sink: Called on the engine's thread.
             views: What it needs collected.
             recorder: What the stream is to say about who records.
+
+        A sink for an engine that has ended meanwhile is closed.
         """
 
         def add() -> None:
             self._sinks[name], self._sink_views[name] = sink, tuple(views)
             self.stream = self._pending.stream = msgspec.structs.replace(self.stream, recorder=recorder or self.stream.recorder)
 
-        self.loop.call_soon_threadsafe(add)
+        if not self._post(add):
+            sink.close()
 
     # Readers ----------------------------------------------------------------------------------------------------------------------
 
@@ -284,7 +308,7 @@ class Engine:
             box.put(self.state.keyframe(points))
             self._boxes.append(box)
 
-        self.loop.call_soon_threadsafe(begin)
+        self._post(begin)
         return box
 
     def detach(self, box: Mailbox) -> None:
@@ -295,8 +319,7 @@ class Engine:
             if box in self._boxes:
                 self._boxes.remove(box)
 
-        if self._thread.is_alive():
-            self.loop.call_soon_threadsafe(end)
+        self._post(end)
 
     def watch(self, box: Mailbox, watch: Watch) -> None:
         """Take a reader's watch; what it newly looks at is fetched at once, debounced. From any thread."""
@@ -306,25 +329,29 @@ class Engine:
                 return
             box.watch = watch
             if self._look is None:
-                self._look = self.loop.call_later(_DEBOUNCE_S, lambda: asyncio.ensure_future(self._look_now()))
+                self._look = self.loop.call_later(_DEBOUNCE_S, self._begin_look)
 
-        if self._thread.is_alive():
-            self.loop.call_soon_threadsafe(take)
+        self._post(take)
 
     def _views(self) -> list[View]:
         """The union of what all readers and sinks look at."""
         looked_at = [box.watch.views for box in self._boxes] + list(self._sink_views.values())
         return list(dict.fromkeys(view for views in looked_at for view in views))
 
-    async def _look_now(self) -> None:
+    def _begin_look(self) -> None:
         self._look = None
+        task = asyncio.create_task(self._look_now())
+        self._looking.add(task)  # the loop itself holds tasks only weakly
+        task.add_done_callback(self._looking.discard)
+
+    async def _look_now(self) -> None:
         views = self._views()
         tables: list[Table] = []
         for collector in self._collectors:
             try:
                 tables.extend(await collector.look(views))
-            except (CollectorError, OSError):
-                continue  # the collector's next run says what is wrong
+            except Exception:  # noqa: BLE001, S112  the collector's next run says what is wrong
+                continue
         if tables:
             self._pending.tables.extend(tables)
             self.close_tick()
@@ -332,52 +359,12 @@ class Engine:
     # Operations -------------------------------------------------------------------------------------------------------------------
 
     async def dispatch(self, op: str, args: Struct, *, peer: str, read_only: bool = False) -> Struct:
-        """Run an operation: the one place where read-only is enforced and actions are audited. On the engine's loop.
+        """Run an operation; see `Dispatcher.run`. On the engine's loop.
 
         Raises:
-            RequestError: When it is not offered, refused, under way already, too slow, or failed.
+            RequestError: When it was refused or failed.
         """
-        operation = self._operations.get(op)
-        if operation is None:
-            raise RequestError(f"{op} is not offered here")
-        spec = operation.spec
-        if not isinstance(args, spec.args):
-            raise RequestError(f"{op} takes {spec.args.__name__}, not {type(args).__name__}")
-        if spec.changes and (read_only or self.stream.read_only):
-            raise RequestError(f"{op} changes something, and this console is read-only")
-        if (peer, op) in self._busy:
-            raise RequestError(f"{op} is still under way")
-        self._busy.add((peer, op))
-        try:
-            return await self._act(operation, args, peer)
-        finally:
-            self._busy.discard((peer, op))
-
-    async def _act(self, operation: Operation, args: Struct, peer: str) -> Struct:
-        spec = operation.spec
-        if spec.changes:
-            self._write_audit(peer, spec.name, args, "")
-        outcome = "done"
-        try:
-            async with asyncio.timeout(spec.timeout_s):
-                return await operation.run(args)
-        except TimeoutError as error:
-            outcome = f"not finished within {spec.timeout_s:g} s"
-            raise RequestError(f"{spec.name}: {outcome}") from error
-        except PerfconsoleError as error:
-            outcome = error.message
-            raise
-        except OSError as error:
-            outcome = safe(str(error))
-            raise RequestError(f"{spec.name}: {outcome}") from error
-        finally:
-            if spec.changes:
-                self._write_audit(peer, spec.name, args, outcome)
-
-    def _write_audit(self, peer: str, op: str, args: Struct, outcome: str) -> None:
-        if self._audit is None:
-            raise RequestError(f"{op} is refused: there is no audit file to write it to")
-        self._audit(peer, op, args, outcome)
+        return await self._dispatcher.run(op, args, peer=peer, read_only=read_only)
 
 
 def _said(result: Result, collector: str, target: str) -> Health | None:

@@ -1,7 +1,8 @@
 """The source that is this process: an engine's ticks by reference, its operations without a wire."""
 
 import asyncio
-import getpass
+import os
+import pwd
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -44,5 +45,13 @@ class LocalSource:
         Raises:
             RequestError: When it was refused or failed.
         """
-        running = asyncio.run_coroutine_threadsafe(self._engine.dispatch(op, args, peer=getpass.getuser()), self._engine.loop)
+        running = asyncio.run_coroutine_threadsafe(self._engine.dispatch(op, args, peer=actor()), self._engine.loop)
         return await asyncio.wrap_future(running)
+
+
+def actor() -> str:
+    """Who runs this process, by its uid: the environment's word (LOGNAME, USER) is anybody's. Not every uid has a name in a container."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

@@ -30,7 +30,7 @@ class Mailbox:
         self._keyframe = keyframe
         self._wake = wake
         self._ticks: list[Tick] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a wake may drain at once
         self._open = True
 
     def put(self, tick: Tick) -> None:
@@ -43,8 +43,11 @@ class Mailbox:
                 self._ticks.append(tick)
             else:
                 self._ticks = [self._keyframe()]
-        if idle:
-            self._wake()
+            if idle:  # under the lock: a wake after `close` would find its reader's loop gone
+                try:
+                    self._wake()
+                except RuntimeError:  # it is gone without a word: nobody will drain this any more
+                    self._open, self._ticks = False, []
 
     def drain(self) -> list[Tick]:
         """Everything since the last drain; from any thread, never blocks for longer than a keyframe takes (1 ms)."""

@@ -17,6 +17,8 @@ _PATIENCE: Final = 3
 
 _LEAST_TIMEOUT_S: Final = 5.0
 _LONGEST_BACK_OFF_S: Final = 60.0
+_MOST_DOUBLINGS: Final = 7
+"""From half a second to the longest back-off; without a bound the power no longer fits a float after 17 hours of failures."""
 
 
 class Job:
@@ -48,11 +50,13 @@ class Job:
         """Set the next deadline: the next slot, sooner after the first run, later after failures."""
         interval_s = self.collector.interval_s
         self.runs += 1
-        if self.runs == 1 and interval_s > WARM_UP_S:
+        if self.runs == 1 and interval_s >= WARM_UP_S:
             self.due = boot + WARM_UP_S
             return
-        back_off_s = min(interval_s * 2**self.failures, _LONGEST_BACK_OFF_S) if self.failures else 0.0
-        slot = int((boot + max(back_off_s - interval_s, 0.0)) / interval_s + 1e-6) + 1
+        back_off_s = min(interval_s * 2 ** min(self.failures, _MOST_DOUBLINGS), _LONGEST_BACK_OFF_S)
+        # Not the slot that is about to begin: a run off the slots (the first two, a late one) and one 10 ms later make no rate.
+        apart_s = max(back_off_s - interval_s, min(WARM_UP_S, interval_s / 2))
+        slot = int((boot + apart_s) / interval_s + 1e-6) + 1
         self.due = slot * interval_s
 
 

@@ -11,11 +11,11 @@ from typing import Final
 
 import msgspec
 
-from perfconsole.core import wire
+from perfconsole.core import tables, wire
 from perfconsole.core.errors import PerfconsoleError
 from perfconsole.core.ports import Watch
 from perfconsole.core.requests import SPECS
-from perfconsole.core.tables import View, cut
+from perfconsole.core.tables import View
 from perfconsole.core.tick import Tick
 from perfconsole.engine.engine import Engine
 from perfconsole.engine.mailbox import Mailbox
@@ -24,6 +24,8 @@ POINTS: Final = 120
 """Samples a series in a peer's keyframe: what a chart of 120 columns shows; 22 kB turn into 505 kB with them, 3.6 MB with all."""
 
 _CHUNK: Final = 65536
+_MOST_ANSWERS: Final = 16
+"""Requests of one peer under way; a peer that asks on without reading the answers is not listened to meanwhile."""
 
 
 def serve(engine: Engine, sock: socket.socket, *, read_only: bool = False, peer: str = "remote") -> None:
@@ -53,6 +55,7 @@ class _Peer:
         reader, writer = await asyncio.open_connection(sock=sock)
         box = self._engine.attach(self._ready.set, points=POINTS)
         told = asyncio.create_task(self._tell(box, writer))
+        told.add_done_callback(lambda _: writer.close())  # it cannot be told any more: it is not to wait for that
         try:
             await self._listen(box, reader, writer)
         except (wire.WireError, OSError):
@@ -61,6 +64,7 @@ class _Peer:
             self._engine.detach(box)
             for task in (told, *self._answers):
                 task.cancel()
+            await asyncio.gather(told, *self._answers, return_exceptions=True)
             writer.close()
 
     async def _tell(self, box: Mailbox, writer: asyncio.StreamWriter) -> None:
@@ -78,7 +82,7 @@ class _Peer:
             tick = msgspec.structs.replace(tick, stream=msgspec.structs.replace(tick.stream, ops=ops, read_only=True))
         if not tick.tables:
             return tick
-        return msgspec.structs.replace(tick, tables=[part for table in tick.tables if (part := cut(table, views))])
+        return msgspec.structs.replace(tick, tables=[part for table in tick.tables if (part := tables.cut(table, views))])
 
     async def _listen(self, box: Mailbox, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         splitter = wire.Splitter()
@@ -90,6 +94,8 @@ class _Peer:
                     task = asyncio.create_task(self._answer(message, writer))
                     self._answers.add(task)
                     task.add_done_callback(self._answers.discard)
+                    if len(self._answers) >= _MOST_ANSWERS:
+                        await asyncio.wait(self._answers, return_when=asyncio.FIRST_COMPLETED)
 
     async def _answer(self, request: wire.Request, writer: asyncio.StreamWriter) -> None:
         try:
@@ -105,3 +111,4 @@ class _Peer:
         except PerfconsoleError as error:
             response = wire.Response(request.id, error=error.message, fix=error.fix)
         writer.write(wire.encode(response))
+        await writer.drain()

@@ -1,5 +1,6 @@
 """The audit file: who did what to this machine from the console. An action that cannot be written down is not done."""
 
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -61,6 +62,7 @@ class AuditFile:
             self._path.parent.mkdir(0o700, parents=True)
         fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
-            os.write(fd, line)
+            if os.write(fd, line) < len(line):  # a full disk takes a part first, and refuses only what comes after
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(fd)

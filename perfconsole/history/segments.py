@@ -163,7 +163,7 @@ class Ring:
         for one in kept:
             if size <= self._size_bytes - 2 * self.segment_bytes and one.end >= now - self._keep_s:
                 continue
-            (self.place / one.name).unlink()
+            (self.place / one.name).unlink(missing_ok=True)
             size -= one.size
 
     def _kept(self) -> list[_Kept]:

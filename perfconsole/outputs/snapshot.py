@@ -56,7 +56,7 @@ def sources(state: State) -> list[dict[str, Any]]:
 
 
 def _source(state: State, health: Health) -> dict[str, Any]:
-    age_s = state.at - health.last_ok
+    age_s = state.age_s(health.collector, health.target)
     interval_s = next((g.interval_s for g in state.groups.values() if (g.collector, g.target) == (health.collector, health.target)), None)
     late = health.state == "ok" and interval_s is not None and age_s > _STALE_AFTER * interval_s
     return {

@@ -66,7 +66,8 @@ def _flows(state: State) -> Iterator[str]:
     for word, metric, label in (("I/O", "system.disk.io", "device"), ("Net", "system.network.io", "interface")):
         named: dict[str, list[Series]] = {}
         for series in state.every(metric):
-            named.setdefault(series.labels.get(label, "total"), []).append(series)
+            if "direction" in series.labels:
+                named.setdefault(series.labels.get(label, "total"), []).append(series)
         for name, directions in named.items():
             yield _line(word, *(f"{s.labels.get('direction', '')} {units.rate(s.shown)}".strip() for s in directions), name)
 

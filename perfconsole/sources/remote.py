@@ -5,6 +5,7 @@ import itertools
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -36,7 +37,8 @@ class RemoteSource:
         self._sock = sock
         self._wake: Callable[[], None] = lambda: None
         self._ticks: list[Tick] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a wake may drain at once
+        self._open = True
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[wire.Response]] = {}
         self._loop = asyncio.new_event_loop()
@@ -54,10 +56,13 @@ class RemoteSource:
     def close(self) -> None:
         """Stop; requests under way fail."""
         with self._lock:
-            self._wake = lambda: None
+            self._open, self._ticks = False, []
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._hang_up)
+            self._post(self._hang_up)
             self._thread.join(0.3)
+        elif not self._thread.ident:  # never subscribed to
+            self._sock.close()
+            self._loop.close()
 
     def _hang_up(self) -> None:
         if self._writer:
@@ -69,12 +74,12 @@ class RemoteSource:
         with self._lock:
             ticks, self._ticks = self._ticks, []
         if len(ticks) >= BOUND:
-            self._loop.call_soon_threadsafe(self._room.set)
+            self._post(self._room.set)
         return ticks
 
     def watch(self, watch: Watch) -> None:
         """Say what is looked at."""
-        self._send(watch)
+        self._post(self._write, watch)
 
     async def request(self, op: str, args: Struct) -> Struct:
         """Run an operation at the far end.
@@ -87,11 +92,19 @@ class RemoteSource:
             raise RequestError(f"{op} is not known")
         if not self._thread.is_alive():
             raise RequestError(_ENDED)
-        running = asyncio.run_coroutine_threadsafe(self._ask(wire.Request(next(self._ids), op, wire.pack(args))), self._loop)
+        asking = self._ask(wire.Request(next(self._ids), op, wire.pack(args)))
+        try:
+            running = asyncio.run_coroutine_threadsafe(asking, self._loop)
+        except RuntimeError as error:
+            asking.close()
+            raise RequestError(_ENDED) from error
         response = await asyncio.wrap_future(running)
         if response.error:
             raise RequestError(response.error, response.fix)
-        result: Struct = msgspec.msgpack.decode(response.result, type=spec.result)
+        try:
+            result: Struct = msgspec.msgpack.decode(response.result, type=spec.result)
+        except msgspec.MsgspecError as error:
+            raise RequestError(f"{op}: an answer that cannot be read: {error}") from error
         return result
 
     async def _ask(self, request: wire.Request) -> wire.Response:
@@ -112,12 +125,16 @@ class RemoteSource:
     def _thread_main(self) -> None:
         try:
             self._loop.run_until_complete(self._read())
+        except OSError:
+            pass  # the socket was dead before it began: as a link that is lost
         finally:
             self._loop.close()
+            self._connected.set()  # whoever waits for it is not left waiting
 
-    def _send(self, message: wire.Message) -> None:
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._write, message)
+    def _post(self, call: Callable[..., object], *args: object) -> None:
+        """Have something done on the connection's thread; nothing once that has ended."""
+        with suppress(RuntimeError):  # closed, perhaps this very moment
+            self._loop.call_soon_threadsafe(call, *args)
 
     def _write(self, message: wire.Message) -> bool:
         if self._writer is None or self._writer.is_closing():
@@ -150,11 +167,13 @@ class RemoteSource:
                 answer.set_result(message)
         elif isinstance(message, Tick):
             with self._lock:
-                idle, full = not self._ticks, len(self._ticks) + 1 >= BOUND
+                if not self._open:
+                    return
+                idle = not self._ticks
                 self._ticks.append(message)
-                wake = self._wake
-            if idle:
-                wake()
+                if idle:  # under the lock: a wake after `close` would find its reader's loop gone
+                    self._wake()
+                full = len(self._ticks) >= BOUND
             if full:
                 self._room.clear()
                 await self._room.wait()

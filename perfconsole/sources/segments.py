@@ -1,6 +1,7 @@
 """Finding and reading the segments of a recording: a file, or a directory of files. What is in a segment, `core.segment` knows."""
 
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -12,12 +13,17 @@ _CHUNK: Final = 32768
 
 
 class Place(NamedTuple):
-    """Where one segment is, and what it tells: `start` to `end` (epoch seconds; the end as far as was flushed)."""
+    """Where one segment is, and what it tells: `start` to `end` (epoch seconds; the end as far as was flushed).
+
+    Attributes:
+        length: Bytes of its stream where another segment follows in the file; None for the last, which may have grown meanwhile.
+    """
 
     path: Path
     offset: int
     start: float
     end: float
+    length: int | None = None
 
 
 def index(path: Path) -> list[Place]:
@@ -59,7 +65,7 @@ def _of_file(path: Path) -> list[Place]:
     found: list[Place] = []
     with path.open("rb", buffering=0) as file:
         size = file.seek(0, 2)
-        offset = 0
+        offset = length = 0
         while not found or offset + HEADER_BYTES <= size:
             file.seek(offset)
             try:
@@ -68,20 +74,28 @@ def _of_file(path: Path) -> list[Place]:
                 if found:
                     break  # what a recorder that was killed wrote last, or damage: the segments before it are sound
                 raise RecordingError(f"{path}: {error.message}", error.fix) from error
+            if found:
+                found[-1] = found[-1]._replace(length=length)
             found.append(Place(path, offset, header.start, max(header.start, header.end)))
-            if not header.length:
+            length = header.length
+            if not length:
                 break
-            offset += HEADER_BYTES + header.length
+            offset += HEADER_BYTES + length
     return found
 
 
 def ticks(place: Place) -> Iterator[Tick]:
-    """What a segment tells, as far as it can be read. It is never held as a whole: one chunk inflates to about half a megabyte."""
+    """What a segment tells, as far as it can be read. It is never held as a whole: one chunk inflates to about half a megabyte.
+
+    Nothing is read beyond it: one that its recorder could not finish has no end of its own, and what follows would spoil its last chunk.
+    """
     reader = Reader()
+    left = inf if place.length is None else place.length
     try:
         with place.path.open("rb", buffering=0) as file:
             file.seek(place.offset + HEADER_BYTES)
-            while not reader.done and (data := file.read(_CHUNK)):
+            while not reader.done and (data := file.read(int(min(_CHUNK, left)))):
+                left -= len(data)
                 yield from reader.feed(data)
     except (OSError, RecordingError):
         return

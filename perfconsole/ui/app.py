@@ -3,80 +3,41 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from math import nan
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 from msgspec import Struct
 from rich.color import ColorSystem
 from rich.console import RenderableType
 from textual._compositor import ChopsUpdate
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from perfconsole.config.abilities import Abilities
 from perfconsole.config.actions import Action
 from perfconsole.config.themes import ThemeSpec
-from perfconsole.core import units
 from perfconsole.core.errors import PerfconsoleError, RequestError
-from perfconsole.core.ports import Source, Watch
-from perfconsole.core.series import HELD_S
-from perfconsole.core.state import State
+from perfconsole.core.ports import Source
 from perfconsole.ui.driver import BUSY, ConsoleDriver, Outlet
 from perfconsole.ui.emit import Changes, Pen
 from perfconsole.ui.keymap import Keymap
 from perfconsole.ui.look import Look
-from perfconsole.ui.pump import Pump
+from perfconsole.ui.moments import MomentsApp
 from perfconsole.ui.screens.base import ConsoleScreen
 from perfconsole.ui.screens.operations import OperationsScreen
 from perfconsole.ui.screens.processes import ProcessesScreen
 from perfconsole.ui.screens.queries import QueriesScreen
+from perfconsole.ui.settings import Settings
 from perfconsole.ui.theming import textual_theme
-from perfconsole.ui.widgets.header import clock
 from perfconsole.ui.widgets.pane import Pane
 
-WINDOWS: Final = (120.0, 300.0, 900.0, HELD_S)
 _WATCHDOG_S: Final = 2.0
 _STARTED_S: Final = 1.0
 _REPLAY_HINTS: Final = (("time.back", "back"), ("time.forward", "on"), ("replay.play", "play"), ("time.go", "go to"))
 
 
-class Settings(NamedTuple):
-    """What the app is told about how to be; made from a configuration by whoever opens it.
-
-    Attributes:
-        theme: The theme to begin with.
-        themes: Names of all themes, and `load` to get one.
-        keys: Action id to keys.
-        columns: Columns of the process table; empty for those that fit.
-        per_core: CPU of a process as a share of one core, not of the machine.
-        started: Called a second after the first frame: nothing of the start waits for it.
-        reload: Reads the configuration again: gives new settings; None where there is nothing to read.
-        notices: To be told at the start.
-    """
-
-    theme: ThemeSpec
-    themes: Sequence[str]
-    load: Callable[[str], ThemeSpec]
-    keys: Mapping[str, tuple[str, ...]]
-    abilities: Abilities
-    host: str = ""
-    screen: str = "operations"
-    columns: Sequence[str] = ()
-    sort: str = "cpu"
-    tree: bool = False
-    per_core: bool = False
-    started: Callable[[], None] | None = None
-    reload: Callable[[], "Settings"] | None = None
-    notices: Sequence[str] = ()
-
-
-class ConsoleApp(App[int], inherit_bindings=False):
-    """The console over any source of ticks.
-
-    Textual's own keys are not inherited: ctrl+q would quit, where somebody who pressed ctrl+s means to go on.
-    """
+class ConsoleApp(MomentsApp, inherit_bindings=False):
+    """The console over any source of ticks."""
 
     CSS_PATH = ["styles/base.tcss", "styles/operations.tcss"]
     TITLE = "perfconsole"
@@ -89,20 +50,16 @@ class ConsoleApp(App[int], inherit_bindings=False):
 
     def __init__(self, source: Source, settings: Settings) -> None:
         self.DEFAULT_MODE = settings.screen  # type: ignore[misc]  # else Textual makes, and paints, an empty screen first
-        super().__init__(driver_class=ConsoleDriver)
+        super().__init__(source)
         self.animation_level = "none"
-        self.source = source
         self.settings = settings
         self.host = settings.host
         self.per_core = settings.per_core
-        self.window_s = 900.0
         self.look = Look(settings.theme, settings.abilities)
         self.keymap = Keymap(settings.keys)
-        self.pump = Pump(source, self._show)
         self._pen = Pen(self.console._color_system or ColorSystem.TRUECOLOR)  # noqa: SLF001  what Textual's strips ask it for, too
         self._behind = False
         self._shown_at = nan
-        self._watch = Watch()
         self._subscribed = False
         self.register_theme(textual_theme(settings.theme, plain=self.look.plain))
         self.theme = settings.theme.name
@@ -144,25 +101,10 @@ class ConsoleApp(App[int], inherit_bindings=False):
 
     # Showing ----------------------------------------------------------------------------------------------------------------------
 
-    @property
-    def state(self) -> State:
-        """The state that is drawn."""
-        return self.pump.state
-
-    @property
-    def replaying(self) -> bool:
-        """Whether what is looked at is a recording."""
-        return self.pump.past is not None and self.pump.past.past
-
-    @property
-    def frozen(self) -> bool:
-        """Whether a moment is held that was live."""
-        return self.pump.past is not None and not self.pump.past.past
-
     def _drain(self) -> None:
         self.pump.drain()
 
-    def _show(self, news: bool) -> None:
+    def show_state(self, news: bool) -> None:
         """Have the current screen show the state, unless the terminal is still busy with the last paint."""
         if not self._subscribed or not self.is_running:
             return  # before the first paint and after the last
@@ -179,8 +121,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
         elif not news:
             return
         self._shown_at = self.state.at
-        for console in self._console_screens():
-            console.show(self.state)
+        if self.front:
+            self.front.show(self.state)
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Send only what changed; see `perfconsole.ui.emit`."""
@@ -199,56 +141,25 @@ class ConsoleApp(App[int], inherit_bindings=False):
         outlet = self._outlet
         return float(outlet.written) if outlet else nan
 
-    def _console_screens(self) -> Iterator[ConsoleScreen]:
-        """The screens that are on view: under a dialog the one it lies on goes on."""
-        for screen in reversed(self.screen_stack):
-            if isinstance(screen, ConsoleScreen):
-                yield screen
-                return
+    @property
+    def front(self) -> ConsoleScreen | None:
+        """The console's screen that is on view: under a dialog, the one it lies on."""
+        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, ConsoleScreen)), None)
 
     def _check_silence(self) -> None:
         # Ticks that bring nothing are no news, but the time since the last that did is.
         if self.pump.silent_s() or self.state.at - self._shown_at > _WATCHDOG_S:
-            self._show(True)
-
-    def silent_s(self) -> float:
-        """Seconds since the source said anything, once that is too long."""
-        return 0.0 if self.pump.past else self.pump.silent_s()
-
-    def banner(self) -> str:
-        """What must not be overlooked: that this is not the present."""
-        past = self.pump.past
-        if past is None:
-            return ""
-        if self.frozen:
-            return f"FROZEN {clock(past.at)}  live +{units.duration(self.pump.live.at - past.at)}"
-        span = past.stream.recorded if past.stream else None
-        told = f"  of {clock(span[0])} - {clock(span[1])}" if span else ""
-        how = "playing" if self._playing else "the end" if span and past.at >= span[1] else "standing"
-        return f"REPLAY {time.strftime('%a %d %b', time.localtime(past.at))} {clock(past.at)}{told}  {how}"
-
-    @property
-    def _playing(self) -> bool:
-        """Whether the recording is being told on; a watch without a moment stands at its end."""
-        return self._watch.at is not None and self._watch.speed > 0
+            self.show_state(True)
 
     def tell(self, text: str, role: str = "foreground") -> None:
         """Say something in passing, in the footer."""
-        for screen in self._console_screens():
-            screen.footer.tell(text, role)
+        if self.front:
+            self.front.footer.tell(text, role)
 
     def look_at(self) -> None:
         """Tell the source what is looked at now."""
-        views = tuple(view for screen in self._console_screens() for view in screen.views())
-        watch = Watch(views, self._watch.at, self._watch.speed)
-        if self._subscribed and watch != self._watch:
-            self._watch = watch
-            self.source.watch(watch)
-
-    def look_when(self, at: float | None, speed: float) -> None:
-        """Look at a moment of the recording, standing still or playing."""
-        self._watch = Watch(self._watch.views, at, speed)
-        self.source.watch(self._watch)
+        if self._subscribed:
+            self.look_at_views(tuple(self.front.views()) if self.front else ())
 
     async def ask(self, op: str, args: Struct) -> Struct | None:
         """Run an operation; a refusal is told, and gives None."""
@@ -267,27 +178,26 @@ class ConsoleApp(App[int], inherit_bindings=False):
 
     def hints(self) -> list[tuple[str, str]]:
         """Keys and titles for the footer."""
-        for screen in self._console_screens():
-            hints = [*(_REPLAY_HINTS if self.replaying else ()), *screen.HINTS]
-            return [(self.keymap.sign(name), title) for name, title in hints if self.keymap.sign(name) and self.can(name, screen)]
-        return []
+        front = self.front
+        hints = [*(_REPLAY_HINTS if self.replaying else ()), *(front.HINTS if front else ())]
+        return [(self.keymap.sign(name), title) for name, title in hints if self.keymap.sign(name) and self.can(name)]
 
     def actions(self) -> list[Action]:
         """What can be done here and now."""
-        for screen in self._console_screens():
-            every = self.keymap.actions(screen.SCOPE, replay=self.replaying)
-            return [action for action in every if self.can(action.id, screen)]
-        return []
+        scope = self.front.SCOPE if self.front else ""
+        return [action for action in self.keymap.actions(scope, replay=self.replaying) if self.can(action.id)]
 
-    def can(self, action_id: str, screen: ConsoleScreen) -> bool:
+    def can(self, action_id: str) -> bool:
         """Whether an action exists and makes sense here and now; what does not is neither done nor shown."""
         sensible = {"time.live": self.frozen, "time.back": self.replaying, "time.forward": self.replaying, "time.go": self.replaying}
         sensible["reload"] = self.settings.reload is not None
-        return sensible.get(action_id, True) and self._doer(action_id, screen) is not None and screen.can(action_id)
+        if self.front is None or self._doer(action_id) is None:
+            return False
+        return sensible.get(action_id, True) and self.front.can(action_id)
 
-    def _doer(self, action_id: str, screen: ConsoleScreen) -> Callable[[], object] | None:
+    def _doer(self, action_id: str) -> Callable[[], object] | None:
         name = "do_" + action_id.replace(".", "_")
-        return getattr(screen, name, None) or getattr(self, name, None)
+        return getattr(self.front, name, None) or getattr(self, name, None)
 
     async def action_press(self, key: str) -> None:
         """Do what a key means on this screen."""
@@ -299,18 +209,20 @@ class ConsoleApp(App[int], inherit_bindings=False):
 
     async def perform(self, action_id: str) -> None:
         """Do an action by its id, if it can be done here and now."""
-        for screen in self._console_screens():
-            doer = self._doer(action_id, screen)
-            if doer and self.can(action_id, screen):
-                result = doer()
-                if asyncio.iscoroutine(result):
-                    await result
+        doer = self._doer(action_id)
+        if doer and self.can(action_id):
+            result = doer()
+            if asyncio.iscoroutine(result):
+                await result
 
     async def _go(self, mode: str) -> None:
+        """Show a screen, and not what was opened on it: its number always leads to it."""
         await self.switch_mode(mode)
+        for _ in self.screen_stack[1:]:
+            self.pop_screen()  # not awaited: the one that goes may be the one whose key this is
         self.look_at()
-        for screen in self._console_screens():
-            screen.show(self.state)
+        if self.front:
+            self.front.show(self.state)
 
     async def do_screen_operations(self) -> None:
         await self._go("operations")
@@ -323,68 +235,6 @@ class ConsoleApp(App[int], inherit_bindings=False):
 
     def do_quit(self) -> None:
         self.exit(0)
-
-    def do_freeze(self) -> None:
-        """Hold this moment, or go on; in a recording: stand still, or play."""
-        if self.replaying:
-            self.do_replay_play()
-            return
-        if self.frozen:
-            self.pump.thaw()
-        else:
-            self.pump.freeze()
-        self._show(True)
-
-    def do_time_live(self) -> None:
-        if self.frozen:
-            self.do_freeze()
-
-    def do_time_narrower(self) -> None:
-        self._window(-1)
-
-    def do_time_wider(self) -> None:
-        self._window(1)
-
-    def _window(self, step: int) -> None:
-        at = WINDOWS.index(self.window_s) + step
-        if 0 <= at < len(WINDOWS):
-            self.window_s = WINDOWS[at]
-            self._show(True)
-            self.tell(f"time window {units.duration(self.window_s)}")
-
-    def _step(self, intervals: float) -> None:
-        past = self.pump.past
-        if self.replaying and past and past.stream:
-            first, last = past.stream.recorded or (past.at, past.at)
-            self.look_when(max(first, min(last, past.at + intervals * past.stream.interval_s)), 0.0)
-
-    def do_time_back(self) -> None:
-        self._step(-1)
-
-    def do_time_forward(self) -> None:
-        self._step(1)
-
-    def do_replay_play(self) -> None:
-        past = self.pump.past
-        if past:
-            self.look_when(past.at, 0.0 if self._playing else 1.0)
-            self._show(True)
-
-    async def do_time_go(self) -> None:
-        """Ask for a moment of the recording, and go there."""
-        from perfconsole.ui.screens.prompt import Prompt, read_time  # noqa: PLC0415  only when asked
-
-        def go(text: str | None) -> None:
-            past = self.pump.past
-            if not text or not past:
-                return
-            try:
-                self.look_when(read_time(text, past.at), 0.0)
-            except ValueError as error:
-                self.tell(str(error), "warning")
-
-        if self.replaying:
-            await self.push_screen(Prompt("go to: 14:02  14:02:30  2026-11-23 14:02  -5m  +30s"), go)
 
     async def do_help(self) -> None:
         from perfconsole.ui.screens.help import HelpScreen  # noqa: PLC0415  only when asked
@@ -419,8 +269,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
         await open_palette(self)
 
     async def do_back(self) -> None:
-        for screen in self._console_screens():
-            await screen.back()
+        if self.front:
+            await self.front.back()
 
     def do_theme(self) -> None:
         """The next theme."""
@@ -444,8 +294,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
         self.look = Look(spec, self.settings.abilities)
         self.register_theme(textual_theme(spec, plain=self.look.plain))
         self.theme = spec.name
-        for screen in self._console_screens():
-            screen.repaint()
+        if self.front:
+            self.front.repaint()
 
     def do_screenshot(self) -> None:
         """Write the screen to an SVG file in the current directory."""

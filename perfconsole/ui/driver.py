@@ -104,6 +104,11 @@ class ConsoleDriver(LinuxDriver):
             self.outlet.start()
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual annotates no return
 
+    def _sigcont_application(self, *args: Any) -> None:
+        """Resume, unless in the background: taking the terminal there would stop the process again, and with it a SIGTERM it was sent."""
+        if os.tcgetpgrp(self.fileno) == os.getpgrp():
+            super()._sigcont_application(*args)
+
     def write(self, data: str) -> None:
         """Write without ever blocking the event loop."""
         if data == _ENTER and ConsoleDriver.entered:

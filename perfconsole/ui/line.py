@@ -1,6 +1,8 @@
 """Building one line of the screen out of spans at fixed places, so that what did not change can be left alone."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 from typing import Final
 
 from rich.cells import cell_len, set_cell_size
@@ -15,6 +17,9 @@ Spans = list[tuple[int, int]]
 
 _NEAR: Final = 6
 """Unchanged cells between two changed spans that are painted along: a jump and a new style cost more bytes than they do."""
+
+_ONE_CELL: Final = re.compile("[\x20-\u02ff\u2026\u2500-\u25fc\u25ff\u2800-\u28ff]*")
+"""Latin letters, box and block drawing, braille: what is one cell wide on every terminal (U+25FD and U+25FE are two)."""
 
 
 class Line:
@@ -91,21 +96,42 @@ def placed(strip: Strip) -> Iterator[tuple[int, str, Style | None]]:
 
 
 def changed(old: Strip, new: Strip) -> Spans:
-    """The columns (from, to) at which a line differs from what was there; near ones joined."""
-    before = {(x, style, len(text)): text for x, text, style in placed(old)}
-    spans: Spans = []
+    """The columns (from, to) at which a line differs from what was there; near ones joined.
+
+    Cell by cell where every character is one cell wide: 0.04 ms a line, for which a sparkline that moved on sends its edges and not itself.
+    With wide characters in it, span by span.
+    """
+    if list(old) == list(new):
+        return []
+    before, after = _narrow(old), _narrow(new)
+    if not before or not after or len(before) != len(after):
+        return _joined(_different_spans(old, new))
+    cells = enumerate(zip(before, after, _styles(old), _styles(new), strict=True))
+    return _joined((x, x + 1) for x, (was, now, ink, paint) in cells if was != now or ink != paint)
+
+
+def _narrow(strip: Strip) -> str:
+    """The text of a strip in which every character takes one cell; empty where one may not."""
+    text = strip.text
+    return text if text.isascii() or _ONE_CELL.fullmatch(text) else ""
+
+
+def _styles(strip: Strip) -> Iterator[Style | None]:
+    return chain.from_iterable(repeat(style, len(text)) for text, style, _ in strip)
+
+
+def _different_spans(old: Strip, new: Strip) -> Iterator[tuple[int, int]]:
+    before = set(placed(old))
     for x, text, style in placed(new):
-        was = before.get((x, style, len(text)))
-        if was == text:
-            continue
-        if was is not None and text.isascii() and was.isascii():
-            first = next(i for i in range(len(text)) if text[i] != was[i])
-            last = next(i for i in range(len(text), 0, -1) if text[i - 1] != was[i - 1])
-            start, end = x + first, x + last
+        if (x, text, style) not in before:
+            yield x, x + (len(text) if text.isascii() else cell_len(text))
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> Spans:
+    out: Spans = []
+    for start, end in spans:
+        if out and start - out[-1][1] < _NEAR:
+            out[-1] = (out[-1][0], end)
         else:
-            start, end = x, x + (len(text) if text.isascii() else cell_len(text))
-        if spans and start - spans[-1][1] < _NEAR:
-            spans[-1] = (spans[-1][0], end)
-        else:
-            spans.append((start, end))
-    return spans
+            out.append((start, end))
+    return out

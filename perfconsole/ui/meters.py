@@ -57,7 +57,7 @@ def _one(state: State, label: str, metric: str, rank: int, detail: str = "", *, 
 
 def cpu_modes(state: State) -> str:
     """``usr 20 sys 8 iow 1``: shares of all CPU time in percent, those that are not nothing."""
-    rates = {series.labels.get("mode", ""): series.shown for series in state.every("system.cpu.time")}
+    rates = {series.labels["mode"]: series.shown for series in state.every("system.cpu.time") if "mode" in series.labels}
     total = sum(rate for rate in rates.values() if not isnan(rate))
     if not total:
         return ""
@@ -133,8 +133,9 @@ def _io(state: State) -> Iterator[Meter]:
 
 def _network(state: State) -> Iterator[Meter]:
     retransmits = state.value("system.tcp.retransmits")
-    bad = sum(series.shown for name in ("system.network.errors", "system.network.dropped") for series in state.every(name)
-              if not isnan(series.shown))  # fmt: skip
+    # The totals alone: each interface is in them already.
+    known = [state.value(name) for name in ("system.network.errors", "system.network.dropped")]
+    bad = sum(rate for rate in known if not isnan(rate))
     established = state.value("system.tcp.established")
     details = {
         "receive": f"errors, drops {units.count(bad)}/s",

@@ -13,6 +13,7 @@ Limits = tuple[tuple[float, str], ...]
 """Thresholds, mildest first: (value above which, severity)."""
 
 _STEPS: Final = (1.0, 2.0, 5.0)
+SHORTEST_S: Final = 120.0
 
 
 class Track:
@@ -43,17 +44,40 @@ class Track:
         times, values = series.points((start - 1) * self.width_s)
         self._values = keep + buckets(times, values, start, self.cells - len(keep), self.width_s)
         self._first = first
-        return _held(self._values, int((GAP + 0.5) * series.ring.interval_s / self.width_s))
+        return bridged(self._values, self.width_s, series.ring.interval_s)
 
 
-def _held(values: list[float], longest: int) -> list[float]:
-    """Values that stand in buckets in which no reading was due yet: a gap is only what is longer."""
-    out: list[float] = []
-    missing = 0
-    for value in values:
-        missing = missing + 1 if isnan(value) else 0
-        out.append(out[-1] if 0 < missing <= longest and out else value)
+def bridged(values: Sequence[float], width_s: float, interval_s: float) -> list[float]:
+    """Buckets with the holes filled in which no sample was due: only what is longer is a gap.
+
+    A value measured over an interval stands for all of it, so that the later neighbour fills a hole; the newest buckets, whose sample is
+    still to come, keep the value before.
+
+    Args:
+        values: One a bucket; NaN where no sample fell into it.
+        width_s: Seconds a bucket covers.
+        interval_s: Seconds between samples.
+    """
+    longest = int((GAP + 0.5) * interval_s / width_s)
+    out = list(values)
+    last = -1
+    for i, value in enumerate(values):
+        if isnan(value):
+            continue
+        if last >= 0 and 1 < i - last <= longest:
+            out[last + 1 : i] = [value] * (i - last - 1)
+        last = i
+    if last >= 0 and len(out) - 1 - last <= longest:
+        out[last + 1 :] = [out[last]] * (len(out) - 1 - last)
     return out
+
+
+def fitting_window(held_s: float, longest_s: float) -> float:
+    """The window that shows so many seconds: two minutes, doubled as they pass. A history that has just begun is not a dot at the edge."""
+    window_s = SHORTEST_S
+    while window_s < held_s:
+        window_s *= 2
+    return min(window_s, longest_s)
 
 
 def put_spark(line: Line, look: Look, values: Sequence[float], top: float, limits: Limits = ()) -> None:

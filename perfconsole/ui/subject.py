@@ -12,8 +12,7 @@ from perfconsole.core.state import Series, State
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.ui.arrange import Item
 from perfconsole.ui.look import Glyphs
-from perfconsole.ui.spark import Track
-from perfconsole.ui.widgets.chart import bridged
+from perfconsole.ui.spark import SHORTEST_S, Track, fitting_window
 
 LIVE: Final = "live"
 ENDED: Final = "ended"
@@ -28,8 +27,6 @@ STATES: Final = {
     "P": "parked", "W": "waking",
 }  # fmt: skip
 """The letters of proc(5) in words."""
-
-_SHORTEST_S: Final = 120.0
 
 
 class Subject:
@@ -87,7 +84,7 @@ class Trend:
         found = state.find(self._metric, **self._labels, **who)
         self._series = found or (self._series if subject.status == ENDED else None)
         if self._series is None or not len(self._series.ring):
-            return Window([nan] * cells, _SHORTEST_S, state.at)
+            return Window([nan] * cells, SHORTEST_S, state.at)
         ring = self._series.ring
         edge = state.at if subject.live and state.at - ring.last > GAP * ring.interval_s else ring.last
         began = self._series.points()[0][0]
@@ -95,7 +92,7 @@ class Trend:
         if self._track is None or (self._track.cells, self._track.width_s) != (cells, window_s / cells):
             self._track = Track(cells, window_s)
         values = self._track.values(self._series, edge)
-        return Window(bridged(values, self._track.width_s, ring.interval_s), window_s, began if edge - began < window_s else nan)
+        return Window(values, window_s, began if edge - began < window_s else nan)
 
 
 class Window(NamedTuple):
@@ -104,14 +101,6 @@ class Window(NamedTuple):
     values: list[float]
     window_s: float
     began: float
-
-
-def fitting_window(held_s: float, longest_s: float) -> float:
-    """The window that shows so many seconds: two minutes, doubled as they pass. A history that has just begun is not a dot at the edge."""
-    window_s = _SHORTEST_S
-    while window_s < held_s:
-        window_s *= 2
-    return min(window_s, longest_s)
 
 
 def family(row: ProcessRow, rows: Sequence[ProcessRow], glyphs: Glyphs) -> list[Item]:

@@ -32,7 +32,8 @@ def test_help_has_examples(command, capsys):
 @pytest.mark.parametrize(
     "args",
     [["--nonsense"], ["nonsense"], ["snapshot", "--fail-on", "info"], ["config"], ["themes", "show"], ["--record", "f", "--no-record"],
-     ["snapshot", "--js"], ["record"]],
+     ["snapshot", "--js"], ["record"], ["--record", "f", "snapshot"], ["--interval", "5s", "config", "show"], ["--no-record", "keys"],
+     ["--theme", "paper", "record", "f"], ["--read-only", "replay"], ["--config", "", "config", "show"], ["config", "check", ""]],
 )  # fmt: skip
 def test_wrong_usage_is_64_and_one_line(perfconsole, args):
     ran = perfconsole(*args)
@@ -229,7 +230,7 @@ def test_doctor_sees_that_it_is_in_a_container():
 # Everything -----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("args", [["keys"], ["init"], ["doctor", "--json"], ["config", "schema"], ["themes"]])
+@pytest.mark.parametrize("args", [["--version"], ["--help"], ["keys"], ["init"], ["doctor", "--json"], ["config", "schema"], ["themes"]])
 def test_a_closed_pipe_is_no_error(environment, tmp_path, args):
     reading, writing = os.pipe()
     os.close(reading)  # nobody will ever read: the first write fails

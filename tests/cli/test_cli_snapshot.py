@@ -36,6 +36,14 @@ def test_json_holds_what_the_contract_says(snapshot, config_file):
     assert all(source["state"] == "ok" for source in document["sources"] if source["name"] in {"system", "processes"})
 
 
+def test_every_metric_has_the_unlabelled_series_that_a_rule_without_match_means(snapshot, config_file):
+    config_file(NEVER)
+    measured = json.loads(snapshot("--json").out)["metrics"]
+    bare = {metric["name"] for metric in measured if not metric["labels"]}
+    own = {"system.network.speed"}  # a link's: there is none of all of them
+    assert {metric["name"] for metric in measured} - bare <= own
+
+
 def test_a_busy_process_is_seen_with_its_share_of_a_core(snapshot):
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
         try:

@@ -223,3 +223,38 @@ def test_addresses_as_the_kernel_prints_them():
 def test_signal_names():
     assert control.signal_name(15) == "SIGTERM"
     assert control.signal_name(50) == "signal 50"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a pid namespace needs root")
+def test_nothing_is_done_where_proc_numbers_processes_as_another_namespace_does():
+    """After ``unshare --pid`` the number 2 of /proc is somebody else than the 2 that kill(2) would reach."""
+    script = (
+        "import os, sys\n"
+        "from perfconsole.collectors.processes import control\n"
+        "from perfconsole.core.errors import RequestError\n"
+        "pid = os.fork() or os.execvp('sleep', ['sleep', '60'])\n"
+        "start = int(open(f'/proc/{pid}/stat').read().rpartition(')')[2].split()[19])\n"
+        "for act in (lambda: control.send('/proc', pid, start, 9), lambda: control.renice('/proc', pid, start, 5)):\n"
+        "    try:\n"
+        "        print('did', act())\n"
+        "    except RequestError as error:\n"
+        "        print(error)\n"
+        "print('alive' if os.waitpid(pid, os.WNOHANG) == (0, 0) else 'killed')\n"
+        "os.kill(pid, 9)\n"
+    )
+    done = subprocess.run(
+        ["unshare", "--pid", "--fork", sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False
+    )
+    if "unshare failed" in done.stderr:
+        pytest.skip(done.stderr)
+    assert done.stdout.count("another namespace") == 2, done
+    assert done.stdout.endswith("alive\n")
+
+
+def test_a_forged_line_among_the_sockets_stops_nobody():
+    """The name of an abstract socket may hold a newline, so that anybody can write lines into /proc/net/unix."""
+    with socket.socket(socket.AF_UNIX) as victim, socket.socket(socket.AF_UNIX) as forger:
+        inode = os.fstat(victim.fileno()).st_ino
+        forger.bind(f"\0x{os.getpid()}\n0: zz zz zz zz zz {inode} /forged".encode())
+        victim.bind(f"\0honest{os.getpid()}".encode())
+        assert sockets.describe("/proc", os.getpid(), {inode})[inode] == f"unix stream @honest{os.getpid()}"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfconsole.collectors.processes.backend import wanted
-from perfconsole.collectors.processes.stat import parse
+from perfconsole.collectors.processes.process import parse
 from perfconsole.collectors.processes.units import unit_of
 from perfconsole.core.tables import View
 

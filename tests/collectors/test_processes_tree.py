@@ -3,12 +3,13 @@
 import asyncio
 import os
 import shutil
+import threading
 import time
 from math import isnan
 
 import pytest
 
-from perfconsole.collectors.processes import ProcessCollector
+from perfconsole.collectors.processes import ProcessCollector, expensive
 from perfconsole.collectors.processes.linux import LinuxProcesses
 from perfconsole.core.errors import CollectorError
 from perfconsole.core.ports import Slot
@@ -57,6 +58,17 @@ class Tree:
 @pytest.fixture
 def tree(tmp_path):
     return Tree(tmp_path)
+
+
+class Tick:
+    """A clock on which every look takes 1 ms, so that work in slices pauses after every second step."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        self.now += 0.001
+        return self.now
 
 
 @pytest.fixture
@@ -237,6 +249,45 @@ async def test_a_look_reads_no_more_than_a_screen(collector, tree):
     assert 1 <= sum(row.pss_bytes > 0 for row in table.rows) <= 40
 
 
+async def test_one_process_whose_memory_cannot_be_read_holds_up_no_other(collector, tree, monkeypatch):
+    """A FIFO nobody writes to hangs as smaps_rollup does while another thread of that process holds its memory lock."""
+    monkeypatch.setattr(expensive, "PSS_PATIENCE_S", 0.1)
+    monkeypatch.setattr(expensive, "PSS_BUDGET_S", 0.1)
+    for pid in (7, 8, 9):
+        tree.put(pid)
+    hanging = tree.root / "8" / "smaps_rollup"
+    hanging.unlink()
+    os.mkfifo(hanging)
+    by_size = (View("process", sort="pss_bytes"),)
+    first = await scan(collector, tree, by_size)
+    assert first[7].pss_bytes == 123 * 1024
+    assert isnan(first[8].pss_bytes)
+    threads = threading.active_count()
+    for _ in range(3):
+        rows = await scan(collector, tree, by_size)
+    assert (rows[7].pss_bytes, rows[9].pss_bytes) == (123 * 1024, 123 * 1024)
+    assert isnan(rows[8].pss_bytes)
+    assert threading.active_count() <= threads  # it is not asked again while it hangs
+    with hanging.open("w") as fifo:
+        fifo.write("Pss: 5 kB\n")
+    hanging.unlink()
+    hanging.write_text("Pss: 5 kB\n")
+    for _ in range(500):  # until its thread has heard the answer
+        rows = await scan(collector, tree, by_size)
+        if rows[8].pss_bytes == 5 * 1024:
+            break
+        await asyncio.sleep(0.01)
+    assert rows[8].pss_bytes == 5 * 1024
+
+
+async def test_a_command_line_that_cannot_be_had_stays_what_it_was(collector, tree):
+    tree.put(7, args=["server", "--port=1"])
+    shown = (View("process", keys=((7, HZ),)),)
+    await scan(collector, tree, shown)
+    (tree.root / "7" / "cmdline").unlink()  # as when no descriptor is left, or the process ends just then
+    assert (await scan(collector, tree, shown))[7].command == "server --port=1"
+
+
 async def test_histories_begin_and_end(collector, tree):
     tree.put(7)
     watched = (View("process", keys=((7, HZ),), columns=("history",)),)
@@ -365,3 +416,35 @@ async def test_three_thousand_processes_do_not_hold_the_loop(tmp_path):
     collector.close()
     assert len(again) == 3001
     assert longest < 0.015  # 2 to 3 ms; the whole scan takes 20
+
+
+async def test_what_many_processes_leave_behind_is_tidied_in_slices(tree):
+    """2,000 that end at once held the loop for 5 ms, and so did the end of sorting them by an expensive column."""
+    for pid in range(100, 200):
+        tree.put(pid)
+    backend = LinuxProcesses(str(tree.root), Tick())
+    collector = ProcessCollector(proc=str(tree.root))
+    collector._backend = backend
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def turns_of(work):
+        nonlocal turns
+        counter = asyncio.create_task(count())
+        await asyncio.sleep(0)
+        turns = 0
+        await work
+        counter.cancel()
+        return turns
+
+    await scan(collector, tree, (View("process", sort="fds"),))
+    assert await turns_of(backend._expensive.change([])) >= 40
+    for pid in range(100, 200):
+        tree.remove(pid)
+    assert await turns_of(scan(collector, tree)) >= 40
+    collector.close()

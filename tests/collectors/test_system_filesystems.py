@@ -85,6 +85,37 @@ def test_what_is_mounted_over_something_hides_it():
     assert parse(mountinfo(*rows).encode())[1].type == b"nfs4"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_mount_below_one_that_came_later_is_hidden():
+    """Its path leads into the later one, and statvfs would tell of that, or find nothing."""
+    script = (
+        "from pathlib import Path\nfrom perfconsole.collectors.system.mounts import from_mountinfo\n"
+        "from perfconsole.core.globs import Globs\n"
+        "found = from_mountinfo(Path('/proc/self/mountinfo').read_bytes(), Globs())\n"
+        "print(*(mount.point.decode() for mount in found if mount.point.startswith(b'/mnt')))"
+    )
+    mount = "mount -t tmpfs none"
+    shell = (
+        f"{mount} /mnt && mkdir -p /mnt/a/b /mnt/c && {mount} /mnt/a/b && {mount} /mnt/c && {mount} /mnt/a "
+        f'&& mkdir /mnt/a/d && {mount} /mnt/a/d && {sys.executable} -c "{script}"'
+    )
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", shell], capture_output=True, text=True, timeout=20, check=False)
+    if done.returncode:
+        pytest.skip(done.stderr)
+    assert done.stdout.split() == ["/mnt", "/mnt/a", "/mnt/a/d", "/mnt/c"]
+
+
+def test_images_are_no_filesystems():
+    """They are full by nature: a workstation with one AppImage open would be critical."""
+    images = [
+        ("0:50", "/snap/core/1", "fuse.squashfuse"),
+        ("0:51", "/snap/x/2", "fuse.snapfuse"),
+        ("0:52", "/tmp/.mount_O", "fuse.O-1.4.AppImage"),
+    ]
+    assert points(("8:1", "/", "ext4"), *images) == ["/"]
+    assert points(*images, wanted=["/snap/core/1"]) == ["/snap/core/1"]
+
+
 def test_octal_escapes_are_names():
     (mount,) = parse(b"1 1 8:1 / /mnt/a\\040b\\011c\\012d\\134e rw - ext4 /dev/x\\040y rw\n")
     assert mount.point == b"/mnt/a b\tc\nd\\e"
@@ -106,6 +137,9 @@ async def test_utilisation_is_counted_as_df_does(mounted, values_of):
     usage = {state: values("filesystem.usage", mountpoint="/", state=state) for state in ("used", "free", "reserved")}
     assert usage == {"used": 600 * 4096, "free": 300 * 4096, "reserved": 100 * 4096}
     assert [values("filesystem.read_only", mountpoint=point) for point in ("/", "/ro", "/broken")] == [0, 1, 1]
+    assert values("filesystem.read_only") == 1
+    fullest = max(("/", "/ro"), key=lambda point: values("filesystem.utilization", mountpoint=point))
+    assert values("filesystem.usage") == values("filesystem.usage", mountpoint=fullest, state="used")
 
 
 async def test_without_inodes_there_is_no_share_of_them(mounted, values_of):

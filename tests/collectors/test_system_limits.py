@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -178,3 +179,16 @@ def test_when_another_level_comes_to_bind_its_counters_are_not_compared_with_the
     assert values("cpu.limit") == pytest.approx(0.2)
     assert isnan(values("cpu.utilization"))
     assert isnan(values("cpu.throttled.ratio"))
+
+
+def test_a_limit_whose_cgroup_is_gone_is_looked_for_at_once(machine):
+    """We were moved out of it and it was removed: until the next walk its files would be missed, and the wrong limit shown."""
+    machine.write("proc/self/cgroup", "0::/box\n")
+    unified_cpu(machine, "50000 100000\n", 1_000_000, 100, 10, 0)
+    collector = machine.collector()
+    assert machine.run(collector)("cpu.limit") == pytest.approx(0.5)
+    machine.write("proc/self/cgroup", "0::/\n")
+    shutil.rmtree(machine.root / "sys/fs/cgroup/box")
+    values = machine.run(collector)
+    assert values("cpu.limit") == 2.0
+    assert not values.health

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from math import isnan, nan
+from threading import Event
 from typing import NamedTuple
 
 import psutil
@@ -12,6 +13,7 @@ import pytest
 from perfconsole.collectors import system
 from perfconsole.collectors.system import SensorCollector, SystemCollector, system_collectors
 from perfconsole.collectors.system.portable import PortableCollector, list_mounts
+from perfconsole.collectors.system.sensors import Sensors
 from perfconsole.core.errors import CollectorError
 from perfconsole.core.globs import Globs
 from perfconsole.core.metrics import METRICS
@@ -139,3 +141,21 @@ def test_psutil_is_not_imported_before_it_is_needed():
     program = "import sys; from perfconsole.collectors.system import system_collectors; system_collectors(); print('psutil' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
     assert SensorCollector.first_after_s == 1.0
+
+
+async def test_a_sensor_that_hangs_costs_one_thread_and_heals():
+    answer, asked = Event(), []
+
+    def read():
+        asked.append(1)
+        answer.wait(10)
+        return Sensors([("chip", 40.0)], None, nan)
+
+    collector = SensorCollector(deadline_s=0.02, read=read)
+    for _ in range(3):
+        with pytest.raises(CollectorError, match="does not answer"):
+            await collector.run("host", Slot(0.0, 0.0, nan), ())
+    assert len(asked) == 1
+    answer.set()
+    found = await collector.run("host", Slot(0.0, 0.0, nan), ())
+    assert found.measured[0].values == [40.0, 40.0]

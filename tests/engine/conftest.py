@@ -16,8 +16,8 @@ CPU = (SeriesDef("system.cpu.utilization"), SeriesDef("system.memory.utilization
 
 
 def row(pid, cpu=0.0, **fields):
-    plain = dict(start=pid * 10, ppid=1, name=f"p{pid}", user="u", state="S", cpu_s=1.0, memory_bytes=pid * 1000.0)
-    return ProcessRow(pid=pid, cpu=cpu, **(plain | dict(threads=1, nice=0, started=1.0) | fields))
+    plain = {"start": pid * 10, "ppid": 1, "name": f"p{pid}", "user": "u", "state": "S", "cpu_s": 1.0, "memory_bytes": pid * 1000.0}
+    return ProcessRow(pid=pid, cpu=cpu, **(plain | {"threads": 1, "nice": 0, "started": 1.0} | fields))
 
 
 class Scripted:

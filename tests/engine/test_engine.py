@@ -246,3 +246,17 @@ def test_a_hanging_collector_delays_neither_ticks_nor_the_end(scripted, make_eng
     began = time.monotonic()
     engine.stop()
     assert time.monotonic() - began < 0.5
+
+
+def test_what_outlives_its_beat_is_told_when_it_ends(scripted, make_engine, follow):
+    run = scripted.run
+
+    async def slowly(*args):
+        await asyncio.sleep(0.1)  # longer than a beat waits
+        return await run(*args)
+
+    scripted.run = slowly
+    reader = follow(LocalSource(make_engine(scripted)))
+    reader.until(lambda: sum(len(tick.readings) for tick in reader.ticks) >= 3)
+    delays = [tick.at - reading.at for tick in reader.ticks for reading in tick.readings]
+    assert max(delays) < 0.2  # left to the next beat it would be 0.4

@@ -86,7 +86,7 @@ class Pty:
         self.answers = answers
         self.ended_s = None
         self._fed = self._answered = 0
-        self._main = self._screen = pyte.Screen(*size)
+        self._main = self._emulator = _emulator(size)
         self.master, self.slave = os.openpty()
         self._set_size(size)
         os.set_blocking(self.master, False)
@@ -113,8 +113,8 @@ class Pty:
         """Another size; the kernel tells the program with SIGWINCH."""
         self.size = size
         self._draw()
-        for screen in {self._main, self._screen}:
-            screen.resize(size[1], size[0])
+        for emulator in {self._main, self._emulator}:
+            emulator.listener.resize(size[1], size[0])
         self._set_size(size)
 
     def send(self, keys):
@@ -139,7 +139,9 @@ class Pty:
         return True
 
     def _take(self, wait_s):
-        if not select.select([self.master], [], [], wait_s)[0]:
+        poll = select.poll()  # not select(2): a test run has more than 1024 descriptors open now and then
+        poll.register(self.master, select.POLLIN)
+        if not poll.poll(wait_s * 1000):
             return False
         try:
             data = os.read(self.master, 1 << 16)
@@ -169,12 +171,13 @@ class Pty:
     def screen(self):
         """What a person sees, one line a row."""
         self._draw()
-        return "\n".join(line.rstrip() for line in self._screen.display)
+        return "\n".join(line.rstrip() for line in self._emulator.listener.display)
 
     def cells(self):
         """Character, colours and attributes of every cell."""
         self._draw()
-        return [[self._screen.buffer[y][x] for x in range(self._screen.columns)] for y in range(self._screen.lines)]
+        screen = self._emulator.listener
+        return [[screen.buffer[y][x] for x in range(screen.columns)] for y in range(screen.lines)]
 
     def _draw(self):
         fresh = bytes(self.raw[self._fed :])
@@ -184,9 +187,9 @@ class Pty:
         self._fed += len(fresh)
         for part in _ALTERNATE.split(_UNKNOWN_TO_PYTE.sub(b"", fresh)):
             if part in _SWITCHES:
-                self._screen = self._main if part.endswith(b"l") else pyte.Screen(*self.size)
+                self._emulator = self._main if part.endswith(b"l") else _emulator(self.size)
             elif part:
-                pyte.ByteStream(self._screen).feed(part)
+                self._emulator.feed(part)
 
     def text(self, start=0):
         """The stream from byte `start` on without its escapes."""
@@ -292,6 +295,11 @@ class Pty:
         self.send(key)
         self.until(lambda: len(self.raw) > written, within_s)
         return time.perf_counter() - began
+
+
+def _emulator(size):
+    """An empty screen, with the stream that paints it: it keeps the beginning of a character whose end has not come yet."""
+    return pyte.ByteStream(pyte.Screen(*size))
 
 
 def _tree(pid):

@@ -1,8 +1,8 @@
 """A console over made-up ticks, run as a program in a pty: `staged.py KIND [SECONDS]`, a tick every so many seconds of real time.
 
 ``hostile`` and ``raw`` tell text that means harm, the first passed through `core.text.safe` as collectors do, the second not.
-``busy`` and ``quiet`` tell of machines, always the same ones, four ticks for every reading as an engine does; ``still`` of one on which
-nothing changes at all.
+``busy`` and ``quiet`` tell of machines, always the same ones, four ticks for every reading as an engine does and fifteen minutes of
+history before; ``still`` of one on which nothing changes at all.
 """
 
 import itertools
@@ -20,7 +20,8 @@ from perfconsole.core.requests import PROCESS_DETAIL, SPECS, OpenFile, ProcessDe
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Alert, Event, Group, Health, Reading, Rule, SeriesDef, Stream, Tick
-from perfconsole.ui.app import ConsoleApp, Settings
+from perfconsole.ui.app import ConsoleApp
+from perfconsole.ui.settings import Settings
 
 START = 1_700_000_000.0
 INTERVAL_S = 2.0
@@ -108,21 +109,25 @@ def machine(kind):
         "a", "disk-warning", "system.filesystem.utilization", (), "warning", "firing", "inactive", START, START, 0.86, 0.85, colour=True
     )
     grown = dict.fromkeys(COUNTERS, 1e6)
-    yield Tick(1, START, 1e5, key=True, stream=stream, groups=[group], alerts=[alert])
+
+    def reading(at):
+        gauges = [value if name.name in STEADY else value * (1 + dice.uniform(-swing, swing)) for name, value in GAUGES.items()]
+        for name, pace in COUNTERS.items():
+            grown[name] += pace * INTERVAL_S * (share or 1.0) * (1 + dice.uniform(-swing, swing))
+        return Reading(1, at, [*gauges, *grown.values(), *MOUNTS.values()])
+
+    history = [reading(START - before) for before in range(900, 0, -int(INTERVAL_S))]
+    yield Tick(1, START, 1e5, key=True, stream=stream, groups=[group], readings=history, alerts=[alert])
     for seq in itertools.count(2):
         at = START + seq * INTERVAL_S / TICKS_A_READING
         boot = 1e5 + at - START
         if seq % TICKS_A_READING:
             yield Tick(seq, at, boot)
             continue
-        gauges = [value if name.name in STEADY else value * (1 + dice.uniform(-swing, swing)) for name, value in GAUGES.items()]
-        for name, pace in COUNTERS.items():
-            grown[name] += pace * INTERVAL_S * (share or 1.0) * (1 + dice.uniform(-swing, swing))
         moving = set(dice.sample(range(60), round(60 * share)))
         rows = [_moved(dice, row, swing) if place in moving else row for place, row in enumerate(rows)]
-        reading = Reading(1, at, [*gauges, *grown.values(), *MOUNTS.values()])
-        health = [Health("system", "host", "ok", at, at), Health("process", "host", "ok", at, at)]
-        yield Tick(seq, at, boot, readings=[reading], tables=[ProcessTable("host", at, len(rows), rows)], health=health)
+        health = [Health(name, "host", "ok", at, at) for name in ("system", "process")]
+        yield Tick(seq, at, boot, readings=[reading(at)], tables=[ProcessTable("host", at, len(rows), rows)], health=health)
 
 
 def _process(dice, pid):

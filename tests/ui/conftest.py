@@ -1,70 +1,9 @@
-"""A console over a scripted machine (see `world`): in UTC, without waiting, through both kinds of source."""
+"""Tests of the screens share one world (see `world`); property tests run the same examples every time, and a busy machine is no failure."""
 
-import os
-import time
-from contextlib import asynccontextmanager
+from consoles import kind, make_world, open_console, still, world
+from hypothesis import settings
 
-import pytest
-from hypothesis import settings as hypothesis_settings
-from world import Console, World, console_app, frozen_costs
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.load_profile("house")
 
-hypothesis_settings.register_profile("house", deadline=None, derandomize=True)
-hypothesis_settings.load_profile("house")
-
-
-@pytest.fixture(autouse=True)
-def still(monkeypatch):
-    """What would make a picture another every time: the zone, the cost of a run; and what would only take time."""
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    for name in ("NO_COLOR", "FORCE_COLOR", "TEXTUAL_ANIMATIONS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLORTERM", "truecolor")
-    monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setattr("perfconsole.engine.engine._DEBOUNCE_S", 0.0)
-    monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.002)  # 20 ms twice a key are most of a test's time
-    with frozen_costs():
-        yield
-    os.environ.pop("TZ", None)
-    time.tzset()
-
-
-@pytest.fixture
-def make_world():
-    made = []
-
-    def make(*args, **options):
-        made.append(World(*args, **options))
-        return made[-1]
-
-    yield make
-    for world in made:
-        world.close()
-
-
-@pytest.fixture
-def world(make_world):
-    return make_world()
-
-
-@pytest.fixture(params=["local", "remote"])
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def open_console():
-    """A console over a world (or any source): ``async with open_console(world) as console``."""
-
-    @asynccontextmanager
-    async def opened(world, kind="local", size=(80, 24), **changes):
-        source = world.connect(kind) if isinstance(world, World) else world
-        app = console_app(source, **changes)
-        async with app.run_test(size=size) as pilot:
-            console = Console(app, pilot, world if isinstance(world, World) else None)
-            if console.world:
-                await console.until(lambda: app.pump.live.stream is not None)
-            await console.settled()
-            yield console
-
-    return opened
+__all__ = ["kind", "make_world", "open_console", "still", "world"]

@@ -14,8 +14,8 @@ from perfconsole.core.state import Series
 from perfconsole.core.tick import SeriesDef
 from perfconsole.ui.line import changed
 from perfconsole.ui.look import Abilities, Look
-from perfconsole.ui.spark import Track
-from perfconsole.ui.widgets.chart import AXIS, Plot, bridged, chart_lines, columns
+from perfconsole.ui.spark import Track, bridged
+from perfconsole.ui.widgets.chart import AXIS, Plot, chart_lines, columns
 
 
 @pytest.fixture
@@ -115,7 +115,8 @@ def test_buckets_between_samples_are_filled_as_far_as_that_is_no_gap():
     # Samples every 2 s in buckets of 0.5 s: up to two intervals and a half (5 s) are no gap.
     assert bridged([1.0, nan, nan, nan, 2.0], 0.5, 2.0) == [1.0, 2.0, 2.0, 2.0, 2.0]
     assert bridged([nan, 1.0, nan], 0.5, 2.0)[1] == 1.0
-    assert str(bridged([nan, 1.0, nan], 0.5, 2.0)) == "[nan, 1.0, nan]"
+    assert str(bridged([nan, 1.0, nan], 0.5, 2.0)) == "[nan, 1.0, 1.0]"  # the next sample is still to come
+    assert str(bridged([1.0, *[nan] * 11], 0.5, 2.0)[1:]) == str([nan] * 11)  # it should have come long ago
     late = [1.0, *[nan] * 10, 2.0]
     assert str(bridged(late, 0.5, 2.0)) == str(late)
     assert bridged([1.0, *[nan] * 9, 2.0], 0.5, 2.0)[1:10] == [2.0] * 9

@@ -17,9 +17,10 @@ from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.tick import Stream, Tick
 from perfconsole.engine.engine import Engine
 from perfconsole.engine.local import LocalSource
-from perfconsole.ui.app import ConsoleApp, Settings
+from perfconsole.ui.app import ConsoleApp
 from perfconsole.ui.look import Abilities
 from perfconsole.ui.screens.dialogs import CHOICES, Dialog, ReniceDialog, SignalDialog, renice, send_signal
+from perfconsole.ui.settings import Settings
 
 NOW = 1_700_000_000.0
 COLOURED = Abilities(ascii=False, colours=1 << 24)

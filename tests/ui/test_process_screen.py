@@ -9,9 +9,10 @@ from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import OpenFile, ProcessDetail
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.tick import Group, Reading, SeriesDef, Stream, Tick
-from perfconsole.ui.app import ConsoleApp, Settings
+from perfconsole.ui.app import ConsoleApp
 from perfconsole.ui.look import Abilities
 from perfconsole.ui.screens.process import ProcessScreen
+from perfconsole.ui.settings import Settings
 
 NOW = 1_700_000_000.0
 COLOURED = Abilities(ascii=False, colours=1 << 24)

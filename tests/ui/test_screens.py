@@ -68,8 +68,11 @@ async def walk(open_console, world, kind, size, scenes):
     return pictures
 
 
-@pytest.mark.parametrize("size", [(80, 24), (160, 48)], ids=str)
-@pytest.mark.parametrize("scenes", WALKS)
+@pytest.mark.parametrize(
+    ("scenes", "size"),
+    [("operations", (80, 24)), ("operations", (160, 48)), ("processes", (80, 24)), ("processes", (160, 48)), ("every column", (160, 48))],
+    ids=str,
+)
 async def test_near_and_far_engines_make_the_same_pictures(open_console, make_world, scenes, size):
     near, far = [await walk(open_console, make_world(HELD), kind, size, WALKS[scenes]) for kind in ("local", "remote")]
     differences = {scene: first_difference(near[scene], far[scene]) for scene in near}
@@ -137,6 +140,12 @@ def healthy(make_world):
     return world
 
 
+async def test_the_smallest_screen_still_names_the_worst_thing(make_world, open_console):
+    async with open_console(make_world(300), size=(60, 16)) as console:
+        at = next(y for y, line in enumerate(console.lines) if "OVER THRESHOLD NOW" in line)
+        assert "CRIT CPU 9" in console.lines[at + 1]
+
+
 async def test_a_healthy_machine_says_so(healthy, open_console):
     async with open_console(healthy) as console:
         assert "SYS ● OK" in console.lines[0]
@@ -196,7 +205,7 @@ async def test_the_newest_row_of_a_picture_is_what_was_measured(world, open_cons
 STORM = [(10, 3), (250, 80), (20, 5), (60, 16), (119, 19), (120, 20), (1, 1), (2, 2), (40, 80), (250, 4), (11, 24), (100, 30)]
 
 
-@pytest.mark.parametrize("keys", [(), ("6", "t"), ("tab", "e"), ("6", "j", "enter"), ("question_mark",), ("6", "slash", "p")], ids=" ".join)
+@pytest.mark.parametrize("keys", [(), ("tab", "e"), ("6", "j", "enter"), ("6", "slash", "p")], ids=" ".join)
 async def test_a_storm_of_resizes_leaves_a_right_picture(make_world, open_console, keys):
     async with open_console(make_world(30), size=(100, 30)) as console:
         await console.press(*keys)

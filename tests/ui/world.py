@@ -15,6 +15,7 @@ from textual.strip import Strip
 
 from perfconsole.collectors.processes import ProcessCollector
 from perfconsole.config import themes
+from perfconsole.config.abilities import Abilities
 from perfconsole.config.actions import keymap
 from perfconsole.core.alerts import SHIPPED
 from perfconsole.core.errors import CollectorError
@@ -29,8 +30,8 @@ from perfconsole.engine.local import LocalSource
 from perfconsole.engine.schedule import Job
 from perfconsole.engine.serve import serve
 from perfconsole.sources.remote import RemoteSource
-from perfconsole.ui.app import ConsoleApp, Settings
-from perfconsole.ui.look import Abilities
+from perfconsole.ui.app import ConsoleApp
+from perfconsole.ui.settings import Settings
 
 START = 1_772_593_920.0
 """Wednesday 4 March 2026, 03:12:00 UTC."""
@@ -353,6 +354,31 @@ class World:
         return RemoteSource(near)
 
 
+class Told:
+    """A source of ticks that a test tells one by one."""
+
+    def __init__(self, *ticks):
+        self._ticks, self._wake, self.watches = list(ticks), lambda: None, []
+
+    def subscribe(self, wake):
+        self._wake = wake
+        wake()
+
+    def tell(self, *ticks):
+        self._ticks += ticks
+        self._wake()
+
+    def drain(self):
+        ticks, self._ticks = self._ticks, []
+        return ticks
+
+    def watch(self, watch):
+        self.watches.append(watch)
+
+    def close(self):
+        self._wake = lambda: None
+
+
 def settings(theme="midnight", *, ascii_only=False, colours=COLOURS, **changes):
     """Settings as `cli.console` makes them, without a machine's environment."""
     return Settings(
@@ -463,4 +489,4 @@ def frozen_costs():
     return mock.patch("perfconsole.engine.engine.time", SimpleNamespace(thread_time=lambda: 0.0))
 
 
-__all__ = ["HISTORY", "START", "Console", "State", "World", "console_app", "frozen_costs", "isnan", "rows", "settings"]
+__all__ = ["HISTORY", "START", "Console", "State", "Told", "World", "console_app", "frozen_costs", "isnan", "rows", "settings"]

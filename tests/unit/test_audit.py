@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import stat
 
 import pytest
@@ -57,3 +58,14 @@ def test_lines_are_appended_after_a_rotation(tmp_path):
     (tmp_path / "audit.jsonl").rename(tmp_path / "audit.jsonl.1")
     audit("ann", "process.signal", ARGS, "done")
     assert len((tmp_path / "audit.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_disk_that_takes_half_a_line_refuses_the_action(tmp_path):
+    audit = AuditFile(tmp_path / "audit.jsonl")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, hard))
+    try:
+        with pytest.raises(RequestError, match="No space left"):
+            audit("ann", "process.signal", ARGS, "")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

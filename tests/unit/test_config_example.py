@@ -75,6 +75,6 @@ def test_the_json_schema_describes_what_people_write(uncommented):
 
 def test_the_columns_that_may_be_written_are_those_the_screen_has():
     from perfconsole.config.schema import PROCESS_COLUMNS
-    from perfconsole.ui.columns import COLUMNS
+    from perfconsole.ui.columns import PROCESS
 
-    assert set(PROCESS_COLUMNS) == set(COLUMNS)
+    assert set(PROCESS_COLUMNS) == set(PROCESS)

@@ -76,6 +76,12 @@ def test_a_source_is_stale_three_intervals_after_its_last_success():
     assert snapshot(part)["sources"][0]["name"] == "filesystems:/mnt"
 
 
+def test_a_source_that_never_worked_has_no_age():
+    known = state(health=[Health("system", "host", "denied", AT, 0.0)])
+    (source,) = snapshot(known)["sources"]
+    assert (source["state"], source["age_s"]) == ("denied", None)
+
+
 def test_thresholds_stand_apart_from_alerts():
     labels = (("mountpoint", "/var"),)
     rule = Alert("a", "full", "system.filesystem.utilization", labels, "critical", "firing", "inactive", AT, AT - 5, 0.8, 0.85, colour=True)

@@ -13,9 +13,10 @@ from perfconsole.core.ports import Watch
 from perfconsole.core.requests import ProcessId
 from perfconsole.core.series import HELD_S
 from perfconsole.core.state import State
-from perfconsole.history.segments import Ring
+from perfconsole.history.segments import Ring, SingleFile
 from perfconsole.sources.playback import Playback
 from perfconsole.sources.replay import BOUND, FRAME_S, Player, ReplaySource
+from perfconsole.sources.segments import index, ticks
 
 START = 1.7e9
 HOUR = 3600
@@ -203,6 +204,21 @@ def test_a_damaged_segment_loses_itself_alone(hour, tmp_path):
     assert playback.state.at == START + HOUR
     times = list(next(playback.state.all_series()).ring.points(0)[0])
     assert max(b - a for a, b in pairwise(times)) < 610
+
+
+def test_a_segment_that_could_not_be_finished_loses_nothing_to_the_one_behind_it(tmp_path, machine):
+    box = machine(START)
+    store = SingleFile(tmp_path / "two.pcr")
+    for _ in range(2):
+        segment = store.begin(box.state.at)
+        segment.add(box.state.keyframe())
+        for tick in box.ticks(60):
+            segment.add(tick)
+        segment.flush()  # and then the disk was full: there is no end of the stream
+        store.end(segment)
+    store.close()
+    first, second = index(tmp_path / "two.pcr")
+    assert len(list(ticks(first))) == len(list(ticks(second))) == 121
 
 
 def test_an_unreadable_segment_in_a_directory_is_passed_over(tmp_path, machine):

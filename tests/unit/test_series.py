@@ -1,13 +1,13 @@
 """Rings, gaps, rates and buckets."""
 
 from array import array
-from math import inf, isnan, nan
+from math import isnan, nan
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfconsole.core.series import GAP, HELD_S, Ring, buckets, percentile
+from perfconsole.core.series import GAP, HELD_S, Ring, buckets
 
 STEPS = st.lists(st.sampled_from((0.0, 0.1, 1.9, 2.0, 2.3, 4.9, 5.1, 60.0, 700.0, 1800.0, 1801.0)), max_size=40)
 COUNTS = st.floats(0, 1e15) | st.just(nan) | st.integers(0, 10).map(float)
@@ -71,9 +71,16 @@ def test_dump_and_load(steps, data):
     assert ring.dump(points=0) == (b"", [b""])
 
 
-def test_a_reading_that_is_not_newer_is_dropped():
-    ring = filled([10.0, 10.0, 9.0, 12.0], [1.0, 2.0, 3.0, 4.0])
+def test_a_second_reading_of_the_same_time_is_dropped():
+    ring = filled([10.0, 10.0, 12.0], [1.0, 2.0, 4.0])
     assert [list(part) for part in ring.points(0)] == [[10.0, 12.0], [1.0, 4.0]]
+
+
+def test_when_the_clock_was_set_back_what_lies_ahead_is_let_go():
+    ring = filled([10.0, 12.0, 14.0, 11.0, 13.0], [1.0, 2.0, 3.0, 4.0, 5.0])
+    assert [list(part) for part in ring.points(0)] == [[10.0, 11.0, 13.0], [1.0, 4.0, 5.0]]
+    ring.extend(filled([4.0, 6.0], [7.0, 8.0]))
+    assert [list(part) for part in ring.points(0)] == [[4.0, 6.0], [7.0, 8.0]]
 
 
 def test_points_since():
@@ -130,11 +137,3 @@ def test_buckets_are_aligned_and_hold_the_highest(samples, width_s, ahead, count
         assert repr(out[k]) == repr(max(inside, default=nan))
     moved = buckets(times, [value for _, value in samples], first + 1, count, width_s)
     assert repr(moved[:-1]) == repr(out[1:])
-
-
-def test_percentile_is_the_nearest_rank():
-    assert percentile([3.0, nan, 1.0, 2.0, 4.0], 0.5) == 2.0
-    assert percentile([3.0, 1.0], 1.0) == 3.0
-    assert percentile([1.0, inf], 0.0) == 1.0
-    assert isnan(percentile([nan], 0.5))
-    assert percentile(range(1, 101), 0.95) == 95

@@ -207,4 +207,6 @@ def test_age_counts_from_the_last_success_and_a_silence_is_three_intervals_long(
     state = fold([Tick(1, 100.0, 1.0, groups=[group], health=[Health("http", "shop", "error", 100.0, 60.0)])])
     assert state.age_s("http", "shop") == 40.0
     assert isnan(state.age_s("http", "nobody"))
+    state.apply(Tick(2, 101.0, 2.0, health=[Health("http", "new", "error", 101.0, 0.0)]))
+    assert isnan(state.age_s("http", "new"))
     assert state.gap_s() == 30.0

@@ -11,7 +11,7 @@ from typing import Final
 
 from perfconsole.collectors.processes.files import read
 from perfconsole.collectors.processes.identity import Users
-from perfconsole.collectors.processes.stat import Stat, parse
+from perfconsole.collectors.processes.process import Stat, parse
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import Done
 from perfconsole.core.text import safe
@@ -62,6 +62,22 @@ def refuse_signal(pid: int, number: int) -> None:
         raise RequestError(f"refused: {number} is no signal", "1 to 64; kill -l lists them")
 
 
+def _refuse_other_numbers(proc: str) -> None:
+    """Refuse where /proc numbers processes as another pid namespace does (pid_namespaces(7)): kill(2) would reach somebody else.
+
+    So it is after ``unshare --pid`` without a /proc of its own, and in a container that was given the host's.
+
+    Raises:
+        RequestError: When it does.
+    """
+    try:
+        own = os.readlink(f"{proc}/self")  # noqa: PTH115 - the house reads /proc with os
+    except OSError:
+        own = "none"
+    if own != str(os.getpid()):
+        raise RequestError(f"refused: {proc} shows the pids of another namespace, a signal would reach another process", "run it outside")
+
+
 def send(proc: str, pid: int, start: int, number: int) -> Done:
     """Send a signal to exactly the process with this pid and start time.
 
@@ -69,6 +85,7 @@ def send(proc: str, pid: int, start: int, number: int) -> Done:
         RequestError: When it is gone, was replaced, has ended already, belongs to somebody else, or is never meant.
     """
     refuse_signal(pid, number)
+    _refuse_other_numbers(proc)
     fd = _pidfd(pid)
     try:
         stat = identify(proc, pid, start)
@@ -103,6 +120,7 @@ def renice(proc: str, pid: int, start: int, nice: int) -> Done:
         raise RequestError(f"refused: {pid} is not a process but a group of them")
     if not -20 <= nice <= 19:
         raise RequestError(f"refused: {nice} is no nice value", "-20 (most CPU) to 19 (least)")
+    _refuse_other_numbers(proc)
     stat = identify(proc, pid, start)
     name = safe(stat.comm, 64)
     try:
@@ -118,11 +136,13 @@ def renice(proc: str, pid: int, start: int, nice: int) -> Done:
 
 
 def _not_allowed(proc: str, pid: int, name: str, before: int, nice: int) -> tuple[str, str]:
-    user = owner(proc, pid)
-    uid = os.stat(f"{proc}/{pid}").st_uid if os.path.exists(f"{proc}/{pid}") else -1  # noqa: PTH116, PTH110 - the house reads /proc with os
-    if uid == os.geteuid() and nice < before:
+    try:
+        mine = os.stat(f"{proc}/{pid}").st_uid == os.geteuid()  # noqa: PTH116 - the house reads /proc with os
+    except OSError:
+        mine = False
+    if mine and nice < before:
         return f"not allowed: only root may lower a nice value ({before} to {nice})", "run as root (CAP_SYS_NICE)"
-    return f"not allowed: process {pid} ({name}) belongs to {user}", "run as that user or as root (CAP_SYS_NICE)"
+    return f"not allowed: process {pid} ({name}) belongs to {owner(proc, pid)}", "run as that user or as root (CAP_SYS_NICE)"
 
 
 def signal_name(number: int) -> str:

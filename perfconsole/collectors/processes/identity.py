@@ -36,12 +36,12 @@ class Identity:
         except OSError:
             return ""
 
-    def arguments(self, pid: int) -> bytes:
-        """The argument vector as the kernel has it, separated by NULs; empty when there is none or it may not be had."""
+    def arguments(self, pid: int) -> bytes | None:
+        """The argument vector as the kernel has it, separated by NULs; empty when there is none, None when it cannot be had."""
         try:
             return read(f"{self._proc}/{pid}/cmdline", LIMIT + 1)
         except OSError:
-            return b""
+            return None
 
     def command(self, raw: bytes, name: str) -> str:
         """The command line with its secrets hidden; ``[name]`` of a process that has none (a kernel thread, a zombie), as ps writes it."""

@@ -1,7 +1,7 @@
 """Processes of Linux, read from /proc (proc(5)).
 
 Every scan reads one file of every process, through a kept descriptor, and leaves it unparsed when its bytes are those of the last scan:
-so of 2,000 processes that sleep, 2,000 rows are the objects they were. The loop is given back every `pace.SLICE_S`.
+so of 2,000 processes that sleep, 2,000 rows are the objects they were. The loop is given back every `loop.SLICE_S`.
 """
 
 import asyncio
@@ -14,15 +14,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from perfconsole.collectors.loop import SLICE_S, ask, paced
 from perfconsole.collectors.processes import visibility
 from perfconsole.collectors.processes.backend import Hidden, Want
-from perfconsole.collectors.processes.costly import disk_io
-from perfconsole.collectors.processes.dressing import Dressing
+from perfconsole.collectors.processes.expensive import ExpensiveColumns, disk_io
 from perfconsole.collectors.processes.files import STAT_BYTES, Descriptors, boot_wall_time, read
 from perfconsole.collectors.processes.identity import Identity
-from perfconsole.collectors.processes.pace import SLICE_S, paced
-from perfconsole.collectors.processes.process import Process, boottime
-from perfconsole.collectors.processes.stat import Stat, parse
+from perfconsole.collectors.processes.process import Process, Stat, boottime, parse
 from perfconsole.core.ports import Slot
 from perfconsole.core.requests import Done, ProcessDetail, ProcessId, ReniceArgs, SignalArgs
 from perfconsole.core.tables import Key, ProcessRow
@@ -52,7 +50,7 @@ class LinuxProcesses:
         self._hz = os.sysconf("SC_CLK_TCK")
         self._page_bytes = os.sysconf("SC_PAGESIZE")
         self._identity = Identity(proc)
-        self._dressing = Dressing(proc, clock)
+        self._expensive = ExpensiveColumns(proc, clock)
         self._descriptors: Descriptors | None = None
         self._processes: dict[int, Process] = {}
         self._listed: list[Process] = []
@@ -76,13 +74,13 @@ class LinuxProcesses:
         began = self._clock()
         self._set_clocks(slot)
         pids = await self._pids()
-        for pid in self._processes.keys() - set(pids):
+        async for pid in paced(self._processes.keys() - set(pids), self._clock):
             self._drop(pid)
         young, self._young = self._young, []
         self._listed = await self._read_each(pids)
         self._began = began
         await self._identify_again(young)
-        await self._dress(want)
+        await self._read_shown(want)
         return [process.row for process in self._listed]
 
     async def _pids(self) -> list[int]:
@@ -188,9 +186,10 @@ class LinuxProcesses:
 
     def _command(self, row: ProcessRow, process: Process) -> str:
         """The command line as it is now; as it was when it cannot be had."""
-        if process.locked:
+        raw = None if process.locked else self._identity.arguments(row.pid)
+        if raw is None:
             return row.command or f"[{row.name}]"
-        return self._identity.command(self._identity.arguments(row.pid), row.name)
+        return self._identity.command(raw, row.name)
 
     async def _identify_again(self, young: list[Process]) -> None:
         again = [process for process in young if self._processes.get(process.pid) is process]
@@ -206,26 +205,26 @@ class LinuxProcesses:
     async def look(self, want: Want) -> list[ProcessRow]:
         """The rows of the last scan, the expensive columns read of those that are newly on the screen; empty before the first scan."""
         listed = self._listed
-        await self._dressing.add([(process, want.columns(key)) for key in want.shown if (process := self._find(key))])
+        await self._expensive.add([(process, want.columns(key)) for key in want.shown if (process := self._find(key))])
         return [process.row for process in listed]
 
     def disk_io(self, key: Key) -> tuple[float, float]:
         """Storage bytes a process has read and written since it started; NaN when unknown."""
         return disk_io(self._proc, key[0]) if self._find(key) else (nan, nan)
 
-    async def _dress(self, want: Want) -> None:
+    async def _read_shown(self, want: Want) -> None:
         shown = [process for key in want.shown if (process := self._find(key))]
         async for process in paced(shown, self._clock):
             self._reread_command(process)
         wide = self._listed if want.everywhere else shown
-        await self._dressing.change([(process, want.columns(process.row.key)) for process in wide])
+        await self._expensive.change([(process, want.columns(process.row.key)) async for process in paced(wide, self._clock)])
 
     def _reread_command(self, process: Process) -> None:
         """Databases and many servers write what they are doing there, all the time."""
         if process.locked:
             return
         raw = self._identity.arguments(process.pid)
-        if raw == process.arguments:
+        if raw is None or raw == process.arguments:
             return  # what it says was made out before: that takes 3 to 100 us, by its length
         process.arguments = raw
         command = self._identity.command(raw, process.row.name)
@@ -299,7 +298,7 @@ class LinuxProcesses:
         process = self._processes.pop(pid)
         self._release(process.fd)
         process.fd = -1
-        self._dressing.forget(pid)
+        self._expensive.forget(pid)
 
     async def _forget_old(self) -> None:
         """Begin anew after a pause; sliced, because closing 2,000 descriptors takes 5 ms."""
@@ -318,10 +317,9 @@ class LinuxProcesses:
 
     async def detail(self, args: ProcessId) -> ProcessDetail:
         """Everything that is read of one process on demand."""
-        from perfconsole.collectors.processes.aside import aside  # noqa: PLC0415 - first used when somebody asks
-        from perfconsole.collectors.processes.detail import read_detail  # noqa: PLC0415 - likewise
+        from perfconsole.collectors.processes.detail import read_detail  # noqa: PLC0415 - first used when somebody asks
 
-        return await aside(lambda: read_detail(self._proc, args.pid, args.start))
+        return await ask(lambda: read_detail(self._proc, args.pid, args.start), "processes-detail")
 
     async def signal(self, args: SignalArgs) -> Done:
         """Send a signal to exactly this process."""

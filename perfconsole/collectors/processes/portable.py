@@ -9,9 +9,9 @@ from typing import Any, Final, TypeVar
 import psutil
 from msgspec.structs import astuple, replace
 
+from perfconsole.collectors.loop import SLICE_S
 from perfconsole.collectors.processes.backend import IO_COLUMNS, Hidden, Want
 from perfconsole.collectors.processes.control import refuse_signal, signal_name
-from perfconsole.collectors.processes.pace import SLICE_S
 from perfconsole.core.errors import RequestError
 from perfconsole.core.ports import Slot
 from perfconsole.core.redact import redact_command
@@ -61,7 +61,7 @@ class PortableProcesses:
         self._clock = clock
         self._known: dict[int, _Known] = {}
         self._listed: list[_Known] = []
-        self._dressed: set[Key] = set()
+        self._carrying: set[Key] = set()
         self._began = nan
         self._began_at = nan
 
@@ -82,7 +82,7 @@ class PortableProcesses:
                 pause_at = self._clock() + SLICE_S
             known = self._read(pid, slot)
             if known:
-                self._dress(known, want.columns(known.row.key))
+                self._put(known, want.columns(known.row.key))
                 listed.append(known)
         self._known = {known.row.pid: known for known in listed}
         self._listed, self._began, self._began_at = listed, began, slot.at
@@ -92,8 +92,8 @@ class PortableProcesses:
         """The rows of the last scan, the expensive columns read of those that are newly on the screen; empty before the first scan."""
         for key in want.shown:
             known = self._find(key)
-            if known and key not in self._dressed:
-                self._dress(known, want.columns(key))
+            if known and key not in self._carrying:
+                self._put(known, want.columns(key))
         return [known.row for known in self._listed]
 
     def disk_io(self, key: Key) -> tuple[float, float]:
@@ -150,9 +150,9 @@ class PortableProcesses:
         age = slot.at - known.row.started
         return cpu_s / max(age, 1 / _TICKS) if known.row.started >= self._began_at else nan
 
-    def _dress(self, known: _Known, columns: frozenset[str]) -> None:
+    def _put(self, known: _Known, columns: frozenset[str]) -> None:
         key = known.row.key
-        if not columns and key not in self._dressed:
+        if not columns and key not in self._carrying:
             return
         read_s = write_s = nan
         if columns & IO_COLUMNS:
@@ -164,7 +164,7 @@ class PortableProcesses:
         size = float(getattr(_or(known.process.memory_full_info, None), "pss", nan)) if "pss_bytes" in columns else nan
         new = replace(known.row, read_bytes_s=read_s, write_bytes_s=write_s, pss_bytes=size, fds=fds)
         known.row = known.row if _same(new, known.row) else new
-        (self._dressed.add if columns else self._dressed.discard)(key)
+        (self._carrying.add if columns else self._carrying.discard)(key)
 
     # On request -------------------------------------------------------------------------------------------------------------------
 

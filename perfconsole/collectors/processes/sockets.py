@@ -1,6 +1,7 @@
 """The sockets of a process: inode numbers to addresses and states, from /proc/PID/net (proc(5)), its own network namespace."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Final
 
 from perfconsole.core.text import safe
@@ -33,8 +34,9 @@ def describe(proc: str, pid: int, inodes: Collection[int]) -> dict[int, str]:
         if len(found) == len(wanted):
             break
         for fields in _lines(f"{proc}/{pid}/net/{family}", column, wanted):
-            text = _unix(fields) if family == "unix" else _inet(family, fields)
-            found[int(fields[column])] = safe(text, 300)
+            # A socket's path may hold a newline, and what follows it any words: a line like that is not to be believed, nor to stop us.
+            with suppress(ValueError):
+                found[int(fields[column])] = safe(_unix(fields) if family == "unix" else _inet(family, fields), 300)
     return found
 
 

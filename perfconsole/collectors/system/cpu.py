@@ -28,6 +28,7 @@ _TOTALS: Final = (
     define("system.cpu.steal.ratio"),
     define("system.cpu.logical.count"),
     define("system.cpu.limit"),
+    define("system.cpu.time"),
     *(define("system.cpu.time", mode=mode) for mode in _MODES),
 )
 _QUOTA: Final = (define("system.cpu.throttled.ratio"), define("system.cpu.throttled.time"))
@@ -55,7 +56,9 @@ class Cpu:
         count = float(len(now)) if now else nan
         quota = self._limits.quota
         limit = min((known for known in (count, self._limits.cpus_allowed, quota.cpus if quota else nan) if not isnan(known)), default=nan)
-        values = [*shares, count, limit, *self._by_mode(total, len(now)), *cores]
+        modes = self._by_mode(total, len(now))
+        busy_s = sum(modes) - modes[_IDLE] - modes[_IOWAIT]
+        values = [*shares, count, limit, busy_s, *modes, *cores]
         if quota:
             used_s, *throttling = self._group.read(quota)
             if quota.cpus <= limit:

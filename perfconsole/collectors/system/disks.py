@@ -1,4 +1,4 @@
-"""Disk I/O from ``/proc/diskstats`` (Documentation/admin-guide/iostats.rst): whole devices, physical ones summed.
+"""Disk I/O from ``/proc/diskstats`` (Documentation/admin-guide/iostats.rst): whole devices, physical ones summed, the busiest one.
 
 Partitions are parts of what is already counted; dm, md and loop devices stand on physical ones: they are shown, and not added up.
 """
@@ -7,7 +7,7 @@ from math import nan
 from os import fsdecode
 from typing import Final
 
-from perfconsole.collectors.system.files import Files, is_there
+from perfconsole.collectors.system.files import Files, is_there, read_once
 from perfconsole.collectors.system.parts import Counts, Sums, define, distinct, growth
 from perfconsole.core.globs import Globs
 from perfconsole.core.text import safe
@@ -21,6 +21,9 @@ _QUIET: Final = (b"loop", b"ram", b"zram", b"fd", b"sr")
 
 _OPERATIONS, _BYTES, _BUSY_MS, _WAIT_MS = slice(0, 2), slice(2, 4), 4, 5
 
+_BOTH: Final = (define("system.disk.operations"), define("system.disk.io"))
+"""Reads and writes together."""
+
 
 class Disks:
     """Bytes, operations, busy time and mean wait, by device and summed."""
@@ -28,7 +31,7 @@ class Disks:
     def __init__(self, files: Files, proc: str, sys: str, wanted: Globs) -> None:
         self._files, self._path, self._sys, self._wanted = files, f"{proc}/diskstats", sys, wanted
         self._kinds: dict[bytes, str] = {}
-        self._sums = Sums()
+        self._sums, self._busiest = Sums(), Busiest()
         self._last: Counts = {}
         self._last_sum: tuple[int, ...] | None = None
         self._shown: list[str] = []
@@ -40,8 +43,10 @@ class Disks:
         if list(counts) != self._shown:
             self._shown = list(counts)
             self.series = _series(dict(zip(counts, distinct([safe(name) for name in counts]), strict=True)))
-        total = tuple(self._sums.add({name: counts[name] for name in physical}))
-        values = _values(total, self._last_sum) if total else [nan] * 6
+        summed = {name: counts[name] for name in physical}
+        busiest_ms = self._busiest.add({name: now[_BUSY_MS] for name, now in summed.items()})
+        total = tuple(self._sums.add(summed))
+        values = _both(total, busiest_ms, self._last_sum) if total else [nan] * len(_BOTH) + [nan] * 6
         for name, now in counts.items():
             values += _values(now, self._last.get(name))
         self._last, self._last_sum = counts, total
@@ -72,22 +77,52 @@ class Disks:
         return counts, physical
 
     def _kind(self, raw: bytes) -> str:
-        """``physical``, ``virtual`` or, for partitions and what is not wanted, nothing."""
+        """``physical``, ``virtual`` or, for partitions and what is not wanted, nothing.
+
+        The kernel marks as hidden the paths to an NVMe disk (``nvme0c0n1``) that stands for all of them (``nvme0n1``) and counts the same.
+        """
         kind = self._kinds.get(raw)
         if kind is None:
             name = fsdecode(raw)
             folder = f"{self._sys}/block/{name.replace('/', '!')}"
             named = self._wanted.names(name)
-            if name not in self._wanted or not (named or (is_there(folder) and not raw.startswith(_QUIET))):
-                kind = ""
-            else:
+            shown = is_there(folder) and not raw.startswith(_QUIET) and read_once(f"{folder}/hidden") != b"1\n"
+            kind = ""
+            if name in self._wanted and (named or shown):
                 kind = "physical" if is_there(f"{folder}/device") else "virtual"
             self._kinds[raw] = kind
         return kind
 
 
+class Busiest:
+    """The busy time of several devices as one counter, which grows by what the busiest grew by.
+
+    Its rate is a utilisation: that of four disks added up would be 400 %, which no threshold fits.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._busy_ms: int | None = None
+
+    def add(self, busy_ms: dict[str, int]) -> int:
+        """Take the newest counters by device; returns the counter, 0 while no device was ever seen."""
+        if self._busy_ms is None and busy_ms:
+            self._busy_ms = max(busy_ms.values())
+        elif self._busy_ms is not None:
+            self._busy_ms += max((growth(now, self._last.get(name)) or 0 for name, now in busy_ms.items()), default=0)
+        self._last = busy_ms
+        return self._busy_ms or 0
+
+
+def _both(total: tuple[int, ...], busiest_ms: int, before: tuple[int, ...] | None) -> list[float]:
+    """The values of all physical devices: both directions together, then as `_values`, with the busy time of the busiest."""
+    values = _values(total, before)
+    values[_BUSY_MS] = busiest_ms / 1000
+    return [float(sum(total[_OPERATIONS])), float(sum(total[_BYTES])), *values]
+
+
 def _series(names: dict[str, str]) -> tuple[SeriesDef, ...]:
-    out: list[SeriesDef] = []
+    out: list[SeriesDef] = [*_BOTH]
     for label in ({}, *({"device": name} for name in names.values())):
         for metric in ("system.disk.operations", "system.disk.io"):
             out += (define(metric, direction="read", **label), define(metric, direction="write", **label))

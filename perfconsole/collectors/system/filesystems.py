@@ -12,10 +12,10 @@ from functools import partial
 from math import isnan, nan
 from typing import Final
 
+from perfconsole.collectors.loop import ask
 from perfconsole.collectors.system.files import Files
 from perfconsole.collectors.system.mounts import Filesystem, from_mountinfo, is_big
 from perfconsole.collectors.system.parts import define, distinct, ratio
-from perfconsole.collectors.system.threads import ask
 from perfconsole.core import units
 from perfconsole.core.errors import CollectorError
 from perfconsole.core.globs import Globs
@@ -30,7 +30,12 @@ Key = tuple[bytes, bytes]
 _EVERYTHING: Final = Globs()
 _HOST: Final = "host"
 _STATES: Final = ("used", "free", "reserved")
-_WORST: Final = (define("system.filesystem.utilization"), define("system.filesystem.inodes.utilization"))
+_WORST: Final = (
+    define("system.filesystem.utilization"),
+    define("system.filesystem.inodes.utilization"),
+    define("system.filesystem.usage"),
+    define("system.filesystem.read_only"),
+)
 _UNKNOWN: Final = (nan,) * 5
 
 
@@ -97,7 +102,8 @@ class FilesystemCollector:
         shown = [mount for mount in self._known if self._is_shown(mount)]
         self._describe([mount.point for mount in shown])
         rows = [_row(self._calls[mount.key].answer) for mount in shown]
-        values = [_worst(row[0] for row in rows), _worst(row[1] for row in rows)]
+        fullest = max((row for row in rows if not isnan(row[0])), key=lambda row: row[0], default=_UNKNOWN)
+        values = [fullest[0], _worst(row[1] for row in rows), fullest[2], _worst(float(mount.read_only) for mount in shown)]
         for mount, row in zip(shown, rows, strict=True):
             values += (*row, float(mount.read_only))
         return Result(measured=[Measured(target, self._series, values)], health=self._health(shown, slot))

@@ -65,8 +65,9 @@ class Limits:
         self.pressure = ""
 
     def refresh(self, boot: float) -> None:
-        """Look again when it is time to; `boot` is CLOCK_BOOTTIME."""
-        if boot < self._due:
+        """Look again when it is time to, or a level is gone (we were moved, and it was removed); `boot` is CLOCK_BOOTTIME."""
+        levels = (self.memory, self.quota)
+        if boot < self._due and all(is_there(level.folder) for level in levels if level):
             return
         self._due = boot + REFRESH_S
         self.cpus_allowed = _cpus_allowed(read_once(f"{self._proc}/self/status"))

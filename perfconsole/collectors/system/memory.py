@@ -23,8 +23,10 @@ class Memory:
             define("system.memory.utilization"),
             define("system.memory.limit"),
             define("system.memory.total"),
+            define("system.memory.usage"),
             *(define("system.memory.usage", state=state) for state in _STATES),
             define("system.paging.utilization"),
+            define("system.paging.usage"),
             define("system.paging.usage", state="used"),
             define("system.paging.usage", state="free"),
         )
@@ -38,7 +40,7 @@ class Memory:
             top, states = limit.limit_bytes, self._in_group(limit)
         else:
             top, states = total, self._in_machine(fields, total)
-        return [ratio(top - states[2], top), top, total, *states, *_swap(fields)]
+        return [ratio(top - states[2], top), top, total, states[0], *states, *_swap(fields)]
 
     def _in_machine(self, fields: dict[bytes, float], total: float) -> list[float]:
         free, buffers = fields.get(b"MemFree", nan), fields.get(b"Buffers", nan)
@@ -85,8 +87,10 @@ class Paging:
     def __init__(self, files: Files, proc: str) -> None:
         self._files, self._path = files, f"{proc}/vmstat"
         self.series = (
+            define("system.paging.operations"),
             define("system.paging.operations", direction="in"),
             define("system.paging.operations", direction="out"),
+            define("system.paging.faults"),
             define("system.paging.faults", type="major"),
             define("system.oom_kills"),
         )
@@ -95,7 +99,8 @@ class Paging:
         """See `Part`."""
         content = self._files.read(self._path)
         # Four of some 200 lines: finding them is cheaper than splitting all.
-        return [_after(content, name) for name in (b"\npswpin ", b"\npswpout ", b"\npgmajfault ", b"\noom_kill ")]
+        into, out, faults, kills = (_after(content, name) for name in (b"\npswpin ", b"\npswpout ", b"\npgmajfault ", b"\noom_kill "))
+        return [into + out, into, out, faults, faults, kills]
 
 
 def _after(content: bytes, name: bytes) -> float:
@@ -118,4 +123,5 @@ def _fields(content: bytes) -> dict[bytes, float]:
 
 def _swap(fields: dict[bytes, float]) -> list[float]:
     total, free = fields.get(b"SwapTotal", nan), fields.get(b"SwapFree", nan)
-    return [ratio(total - free, total), total - free, free]
+    used = total - free
+    return [ratio(used, total), used, used, free]

@@ -11,12 +11,14 @@ class Mount(NamedTuple):
 
     Attributes:
         id: Unique among the mounts there are now.
+        parent: The mount on which this one stands.
         device: ``major:minor`` of the filesystem, the same for all its bind mounts.
         root: The directory of the filesystem that is mounted.
         options: Of this mount; `super_options` are the filesystem's.
     """
 
     id: bytes
+    parent: bytes
     device: bytes
     root: bytes
     point: bytes
@@ -39,8 +41,8 @@ def parse(content: bytes) -> list[Mount]:
         fields, rest = head.split(b" "), tail.split(b" ")
         if not dash or len(fields) < 6 or len(rest) < 3:
             continue
-        identity, _, device, root, point, options = fields[:6]
-        mounts.append(Mount(identity, device, _unescaped(root), _unescaped(point), options, rest[0], _unescaped(rest[1]), rest[2]))
+        identity, parent, device, root, point, options = fields[:6]
+        mounts.append(Mount(identity, parent, device, _unescaped(root), _unescaped(point), options, rest[0], _unescaped(rest[1]), rest[2]))
     return mounts
 
 

@@ -13,8 +13,14 @@ _PSEUDO: Final = frozenset(
 )
 """They hold no data of anyone's. autofs must not even be asked: that would mount it."""
 
-_IMAGES: Final = frozenset((b"squashfs", b"iso9660", b"udf", b"erofs", b"cramfs", b"romfs"))
+_IMAGES: Final = frozenset(
+    b"""squashfs iso9660 udf erofs cramfs romfs fuse.squashfuse fuse.squashfuse_ll fuse.snapfuse fuse.erofsfuse fuse.fuseiso
+    fuse.dwarfs""".split()
+)
 """Read-only images are full by nature: a machine with snaps has thirty, all at 100 %."""
+
+_APP_IMAGE: Final = b".AppImage"
+"""Programs that mount themselves, each as a type of its own: ``fuse.Name-1.2.AppImage``."""
 
 _MEMORY: Final = frozenset((b"tmpfs", b"ramfs"))
 _INJECTED: Final = frozenset((b"/etc/hosts", b"/etc/hostname", b"/etc/resolv.conf", b"/dev/termination-log"))
@@ -44,7 +50,9 @@ def from_mountinfo(content: bytes, wanted: Globs) -> list[Filesystem]:
     What is mounted over something hides it. Of several mounts of one device (bind mounts, a container's volumes) the one with the shortest
     path stands for all. Where mounts are asked for by name, these and only these are given, whatever they are.
     """
-    top = {mount.point: mount for mount in mountinfo.parse(content)}
+    mounts = mountinfo.parse(content)
+    places = {(mount.parent, mount.point) for mount in mounts}
+    top = {mount.point: mount for mount in mounts if not _is_covered(mount, places)}
     named, others = [], []
     for mount in top.values():
         name = mount.point.decode("utf-8", "surrogateescape")
@@ -67,10 +75,22 @@ def is_big(answer: statvfs_result) -> bool:
     return used * answer.f_frsize >= _BIG_BYTES or used * 2 >= answer.f_blocks > 0 < used
 
 
+def _is_covered(mount: mountinfo.Mount, places: set[tuple[bytes, bytes]]) -> bool:
+    """Whether another mount on the same parent stands on the way to this one: its path leads elsewhere then."""
+    way = mount.point.rpartition(b"/")[0]
+    while way:
+        if (mount.parent, way) in places:
+            return True
+        way = way.rpartition(b"/")[0]
+    return False
+
+
 def _is_real(mount: mountinfo.Mount) -> bool:
     if mount.type == b"overlay":
         return mount.point == b"/"  # a container's own root; on the host one of its many layers
-    return mount.type not in _PSEUDO and mount.type not in _IMAGES and mount.point not in _INJECTED
+    if mount.type in _IMAGES or mount.type.endswith(_APP_IMAGE):
+        return False
+    return mount.type not in _PSEUDO and mount.point not in _INJECTED
 
 
 def _folded(mounts: Iterable[mountinfo.Mount]) -> list[mountinfo.Mount]:

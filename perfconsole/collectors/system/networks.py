@@ -4,6 +4,7 @@ What goes through a bridge, a veth or a tunnel goes through a physical interface
 added up. Inside a container no interface is physical; then all but the loopback and bridges are.
 """
 
+import os
 from math import nan
 from os import fsdecode
 from typing import Final
@@ -45,7 +46,9 @@ class Networks:
             self._classify(names)
         self._reads += 1
         totals = self._sums.add({name: counts[name] for name in self._summed})
-        values = [float(total) for total in totals] or [nan] * 8
+        # Both directions together, then each: the counters stand in pairs.
+        both = [received + sent for received, sent in zip(totals[::2], totals[1::2], strict=True)]
+        values = [*map(float, both), *map(float, totals)] or [nan] * (len(_METRICS) + 8)
         for name, now in counts.items():
             values += map(float, now[: self._widths[name]])
         values += self._speeds.values()
@@ -77,7 +80,9 @@ class Networks:
 
     def _classify(self, names: list[str]) -> None:
         physical = [name for name in names if self._physical(name)]
-        self._summed = physical or [name for name in names if name != "lo" and not self._is(name, "bridge")]
+        self._summed = [name for name in physical if not self._counted_above(name)] or [
+            name for name in names if name != "lo" and not self._is(name, "bridge")
+        ]
         self._widths = {name: 2 if name.startswith(_PAIRED) and not self._wanted.names(name) else 8 for name in names}
         speeds = {name: _speed(self._folder(name)) for name in physical}
         if names != self._shown or speeds.keys() != self._speeds.keys():
@@ -88,6 +93,17 @@ class Networks:
     def _physical(self, name: str) -> bool:
         return self._is(name, "device")
 
+    def _counted_above(self, name: str) -> bool:
+        """Whether another physical interface counts this one's traffic as its own: so Hyper-V's and Azure's do for their fast path.
+
+        A bond or a bridge counts that of its members too, but is none itself.
+        """
+        try:
+            above = os.readlink(f"{self._folder(name)}/master").rpartition("/")[2]  # noqa: PTH115  a link that is usually not there
+        except OSError:
+            return False
+        return self._physical(above)
+
     def _is(self, name: str, mark: str) -> bool:
         return "/" not in name and is_there(f"{self._folder(name)}/{mark}")
 
@@ -96,7 +112,7 @@ class Networks:
 
 
 def _series(labels: dict[str, str], widths: dict[str, int], speeds: dict[str, float]) -> tuple[SeriesDef, ...]:
-    out = _directions({})
+    out = [*map(define, _METRICS), *_directions({})]
     for name, label in labels.items():
         out += _directions({"interface": label})[: widths[name]]
     return (*out, *(define("system.network.speed", interface=labels[name]) for name in speeds))

@@ -77,9 +77,11 @@ class Sums:
 
 def distinct(names: list[str]) -> list[str]:
     """The same names, made unlike each other where cleaning made two of them alike: no two series may share their labels."""
-    seen: dict[str, int] = {}
-    out = []
+    taken: dict[str, None] = {}
     for name in names:
-        count = seen[name] = seen.get(name, 0) + 1
-        out.append(name if count == 1 else f"{name}~{count}")
-    return out
+        unlike, count = name, 1
+        while unlike in taken:  # also by one that is really called so
+            count += 1
+            unlike = f"{name}~{count}"
+        taken[unlike] = None
+    return list(taken)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from math import isnan, nan
 from typing import TYPE_CHECKING, Any, Final
 
+from perfconsole.collectors.loop import ask
 from perfconsole.collectors.system.mounts import Filesystem
 from perfconsole.collectors.system.parts import Counts, Sums, define, distinct, ratio
-from perfconsole.collectors.system.threads import ask
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Measured, Operation, Result, Slot
 from perfconsole.core.tables import Table, View
@@ -85,6 +85,7 @@ class PortableCollector:
             (define("system.cpu.utilization"), shares[0]),
             (define("system.cpu.logical.count"), count),
             (define("system.cpu.limit"), count),
+            (define("system.cpu.time"), rows[0][0]),
             *((define("system.cpu.time", mode=mode), seconds) for mode, seconds in _modes(total).items()),
             *((define("system.cpu.utilization", cpu=str(i)), share) for i, share in enumerate(shares[1:])),
         ]
@@ -141,8 +142,10 @@ def _memory(psutil: "ModuleType") -> list[Point]:
         (define("system.memory.utilization"), ratio(memory.total - memory.available, memory.total)),
         (define("system.memory.limit"), float(memory.total)),
         (define("system.memory.total"), float(memory.total)),
+        (define("system.memory.usage"), states["used"]),
         *((define("system.memory.usage", state=state), value) for state, value in states.items()),
         (define("system.paging.utilization"), ratio(swap.used, swap.total)),
+        (define("system.paging.usage"), float(swap.used)),
         (define("system.paging.usage", state="used"), float(swap.used)),
         (define("system.paging.usage", state="free"), float(swap.free)),
     ]
@@ -169,11 +172,13 @@ def _share(new: tuple[float, float], old: tuple[float, float]) -> float:
 
 
 def _devices(kind: str, metrics: Sequence[str], directions: Sequence[str], counts: Counts, sums: list[int]) -> list[Point]:
-    """Summed counters and those of each device: one value a metric and direction."""
+    """Summed counters, both directions together and each, and those of each device: one value a metric and direction."""
     names = [(metric, direction) for metric in metrics for direction in directions]
     labels: list[dict[str, str]] = [{}, *({kind: name} for name in distinct([safe(name) for name in counts]))]
     rows: list[Sequence[float]] = [sums or [nan] * len(names), *counts.values()]
-    return [
+    width = len(directions)
+    both = [(define(metric), float(sum(rows[0][i * width : (i + 1) * width]))) for i, metric in enumerate(metrics)]
+    return both + [
         (define(metric, direction=direction, **label), float(value))
         for label, values in zip(labels, rows, strict=True)
         for (metric, direction), value in zip(names, values, strict=True)

@@ -1,11 +1,12 @@
 """Temperatures and batteries, through psutil: imported when the first ticks are out, and in a thread, for it takes some 30 ms."""
 
-from collections.abc import Sequence
+from asyncio import Future, wait
+from collections.abc import Callable, Sequence
 from math import isfinite, nan
 from typing import Final
 
+from perfconsole.collectors.loop import ask
 from perfconsole.collectors.system.parts import define, distinct
-from perfconsole.collectors.system.threads import ask
 from perfconsole.core.errors import CollectorError
 from perfconsole.core.ports import Measured, Operation, Result, Slot
 from perfconsole.core.tables import Table, View
@@ -31,6 +32,8 @@ class SensorCollector:
 
     Args:
         interval_s: Seconds between runs.
+        deadline_s: Seconds after which a run gives up.
+        read: Asks them; may block.
     """
 
     name = "sensors"
@@ -38,19 +41,27 @@ class SensorCollector:
     targets: Sequence[str] = (_HOST,)
     operations: Sequence[Operation] = ()
 
-    def __init__(self, interval_s: float = 10.0) -> None:
+    def __init__(self, interval_s: float = 10.0, *, deadline_s: float = 5.0, read: "Callable[[], Sensors] | None" = None) -> None:
         self.interval_s = interval_s
+        self._deadline_s, self._read = deadline_s, read or read_sensors
         self._names: tuple[list[str], bool] = ([], False)
         self._series: tuple[SeriesDef, ...] = ()
+        self._asked: Future[Sensors] | None = None
 
     async def run(self, target: str, slot: Slot, views: Sequence[View]) -> Result:
         """See `Collector`.
 
         Raises:
-            CollectorError: With state ``off`` when this machine has neither sensors nor a battery, as virtual ones have not.
+            CollectorError: With state ``off`` when this machine has neither sensors nor a battery, as virtual ones have not; when a driver
+                never answered: it is not asked again meanwhile, else a thread would hang for each time.
         """
         del slot, views
-        found = await ask(read_sensors, "sensors")
+        if self._asked is None or self._asked.done():
+            self._asked = ask(self._read, "sensors")
+        await wait((self._asked,), timeout=self._deadline_s)
+        if not self._asked.done():
+            raise CollectorError("a sensor's driver does not answer", "see `dmesg` for the driver that hangs")
+        found = self._asked.result()
         if not found.temperatures and found.charge is None:
             raise CollectorError("this machine shows no temperature sensors and no battery", state="off")
         names = [name for name, _ in found.temperatures]

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.screen import Screen
+from textual.widget import Widget
 
 from perfconsole.core.state import State
 from perfconsole.core.tables import View
@@ -29,6 +30,8 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
     SCOPE: ClassVar[str] = ""
     HINTS: ClassVar[Sequence[tuple[str, str]]] = ()
     """Action ids and short titles for the footer, the most useful first."""
+
+    _had_focus: Widget | None = None
 
     def compose(self) -> ComposeResult:
         """Header, body, footer."""
@@ -89,8 +92,14 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         self.console_app.look_at()
 
     def on_resize(self, event: Resize) -> None:
-        """Below the least size only the header is left, which says so."""
-        self.set_class(event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT, "-tiny")
+        """Below the least size only the header is left, which says so; the focus, which a hidden pane loses, is given back after."""
+        tiny = event.size.width < LEAST_WIDTH or event.size.height < LEAST_HEIGHT
+        if tiny and self.focused:
+            self._had_focus = self.focused
+        self.set_class(tiny, "-tiny")
+        if self._had_focus and not tiny:
+            self.call_after_refresh(self._had_focus.focus)
+            self._had_focus = None
 
     async def back(self) -> None:
         """Esc: what was opened last is closed; never quits."""

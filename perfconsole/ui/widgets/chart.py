@@ -7,12 +7,10 @@ span of its own. Colour is by row: what rises above a threshold is drawn in its 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from math import isnan
 from operator import add
 from typing import Final, NamedTuple
 
 from perfconsole.core import units
-from perfconsole.core.series import GAP
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import Look
 from perfconsole.ui.spark import Limits
@@ -67,28 +65,6 @@ class Plot(NamedTuple):
 def columns(width: int) -> int:
     """How many values a chart of so many cells takes."""
     return 2 * max(0, width - AXIS)
-
-
-def bridged(values: Sequence[float], width_s: float, interval_s: float) -> list[float]:
-    """Buckets narrower than the interval of the samples with the holes between samples filled, as far as that is no gap.
-
-    A value measured over an interval stands for all of it, so that the later neighbour fills the hole.
-
-    Args:
-        values: One a bucket; NaN where no sample fell into it.
-        width_s: Seconds a bucket covers.
-        interval_s: Seconds between samples.
-    """
-    longest = int((GAP + 0.5) * interval_s / width_s)
-    out = list(values)
-    last = -1
-    for i, value in enumerate(values):
-        if isnan(value):
-            continue
-        if last >= 0 and 1 < i - last <= longest:
-            out[last + 1 : i] = [value] * (i - last - 1)
-        last = i
-    return out
 
 
 def chart_lines(look: Look, width: int, height: int, plot: Plot) -> list[Line]:

@@ -48,6 +48,6 @@ class OverPane(Pane, can_focus=True):
             lines.append(line.put(f"  {health.fix}" if health.fix else "", "dim"))
         if not total:
             lines.append(self.line().gap().put("nothing", "dim"))
-        if len(lines) > height > 1:
+        if len(lines) > height > 2:  # with one line beside the title the worst thing says more than a number
             lines = [*lines[: height - 1], self.line().gap().put(f"and {total - height + 2} more", "dim")]
         return lines

@@ -9,7 +9,7 @@ from perfconsole.core.state import State
 from perfconsole.core.tick import SeriesDef
 from perfconsole.ui.line import Line
 from perfconsole.ui.meters import Meter, meters
-from perfconsole.ui.spark import Limits, Track, put_spark, scale_top
+from perfconsole.ui.spark import Limits, Track, fitting_window, put_spark, scale_top
 from perfconsole.ui.widgets.pane import Pane
 
 _LABEL, _VALUE = 12, 8
@@ -40,30 +40,31 @@ class SystemPane(Pane, can_focus=True):
         elif len(rows) > height - 1:
             kept = {id(meter) for meter in sorted(rows, key=lambda meter: meter.rank)[: height - 1]}
             rows = [meter for meter in rows if id(meter) in kept]
-        title = self._title(width)
+        window_s = fitting_window(state.held_s, self.console_app.window_s)
+        title = self._title(width, window_s)
         if not rows:
             return [title, self.line().gap().put(f"collecting{self.look.glyphs.ellipsis}", "dim")]
-        return [title, *(self._row(state, meter, width) for meter in rows)]
+        return [title, *(self._row(state, meter, width, window_s) for meter in rows)]
 
-    def _title(self, width: int) -> Line:
+    def _title(self, width: int, window_s: float) -> Line:
         title = self.title_line("SYSTEM")
         end = _LABEL + self._cells(width)
-        window = f"last {units.duration(self.console_app.window_s).removesuffix('00s')}"
+        window = f"last {units.duration(window_s).removesuffix('00s')}"
         return title.to(end - len(window)).put(window, "dim").put("now", "dim", _VALUE, right=True)
 
     def _cells(self, width: int) -> int:
         """Cells of a sparkline."""
         return width - _LABEL - _VALUE - 2 - _detail(width)
 
-    def _row(self, state: State, meter: Meter, width: int) -> Line:
+    def _row(self, state: State, meter: Meter, width: int, window_s: float) -> Line:
         cells = self._cells(width)
         definition = meter.series.definition
         severity = self._severity(state, definition)
         stale = state.at - meter.series.ring.last > 3 * meter.series.ring.interval_s
         line = self.line().gap().put(meter.label, "dim", _LABEL - 1)
         track = self._tracks.get(definition)
-        if track is None or track.cells != cells or track.width_s != self.console_app.window_s / cells:
-            track = self._tracks[definition] = Track(cells, self.console_app.window_s)
+        if track is None or track.cells != cells or track.width_s != window_s / cells:
+            track = self._tracks[definition] = Track(cells, window_s)
         values = track.values(meter.series, state.at)
         top = scale_top(values, meter.least) if isnan(meter.top) else meter.top
         put_spark(line, self.look, values, top, self._limits(state, definition))

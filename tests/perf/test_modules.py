@@ -1,0 +1,61 @@
+"""What is imported, by command: each of these costs tens of milliseconds or megabytes that a person waits for or a machine lacks."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from harness import environment
+
+UI = {"textual", "rich"}
+CLIENTS = {"httpx", "asyncpg", "plotext", "sqlite3"}
+HEAVY = UI | CLIENTS | {"tomli_w", "msgspec", "psutil", "asyncio", "argparse", "tomllib", "subprocess"}
+_DUMP = """
+import atexit, json, os, sys
+out = sys.argv.pop(1)
+atexit.register(lambda: json.dump(sorted(sys.modules), open(out, "w")))
+from perfconsole.__main__ import main
+sys.exit(main())
+"""
+
+
+def tops(path):
+    """The top-level names of the modules that were imported."""
+    return {name.partition(".")[0] for name in json.loads(path.read_text())}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "never"),
+    [
+        (["--version"], HEAVY),
+        (["--help"], UI | CLIENTS | {"psutil", "asyncio", "msgspec"}),
+        (["keys"], UI | CLIENTS | {"psutil", "asyncio"}),
+        (["themes"], UI | CLIENTS | {"psutil", "asyncio"}),
+        (["config", "show"], UI | CLIENTS | {"psutil", "asyncio"}),
+        (["config", "schema"], UI | CLIENTS | {"psutil", "asyncio"}),
+        (["init"], UI | CLIENTS | {"psutil", "asyncio"}),
+        (["doctor"], UI | CLIENTS | {"psutil", "asyncio"}),
+        (["snapshot"], UI | CLIENTS | {"psutil"}),
+        (["snapshot", "--json"], UI | CLIENTS | {"psutil"}),
+        ([], UI | CLIENTS | {"psutil", "asyncio"}),
+    ],
+    ids=lambda value: " ".join(value) or "no terminal" if isinstance(value, list) else "",
+)
+def test_a_command_imports_only_what_it_needs(tmp_path, arguments, never):
+    out = tmp_path / "modules.json"
+    done = subprocess.run(
+        [sys.executable, "-c", _DUMP, str(out), *arguments], check=False, capture_output=True, text=True, timeout=60,
+        stdin=subprocess.DEVNULL, env=environment(tmp_path), cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode in {0, 64}, done.stderr
+    assert tops(out) & never == set()
+
+
+@pytest.mark.slow
+def test_the_console_when_its_first_numbers_are_shown(spawn, tmp_path):
+    """On Linux /proc is read directly; clients of other services wait until there is one to be asked."""
+    out = tmp_path / "modules.json"
+    pty = spawn([sys.executable, "-c", _DUMP, str(out)])
+    pty.wait_stream(r"memory\D*\d+%")
+    assert pty.leave()[0] == 0
+    assert tops(out) & (CLIENTS | {"psutil", "argparse", "tomli_w"}) == set()

@@ -94,6 +94,9 @@ def _tidy() -> None:
 def _app(source: Source, settings: "Settings", args: "Namespace", started: Callable[[], None]) -> "ConsoleApp":
     from perfconsole.ui.app import ConsoleApp
 
+    if os.environ.get("NO_COLOR") == "":
+        del os.environ["NO_COLOR"]  # Textual takes an empty one for set, and its dialogs would be grey on a screen of colours
+
     def reload() -> "Settings":
         return _settings(*_settled(args))._replace(reload=reload)
 

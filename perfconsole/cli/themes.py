@@ -34,7 +34,7 @@ def _show(name: str) -> int:
     loaded = load_theme(name, env=os.environ)
     for line in loaded.notices:
         notice(line)
-    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     print(f"{loaded.spec.name}: {_nature(loaded.spec)}")
     for role in COLOURS:
         colour = getattr(loaded.spec, role)

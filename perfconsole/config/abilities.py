@@ -20,11 +20,11 @@ def abilities(env: Mapping[str, str], *, ascii_only: bool | str = "auto") -> Abi
     """What the terminal that this environment describes can show.
 
     Args:
-        env: The environment: TERM, COLORTERM, NO_COLOR (any value) and the locale.
+        env: The environment: TERM, COLORTERM, NO_COLOR (any value but an empty one, as no-color.org has it) and the locale.
         ascii_only: ``console.ascii``: true, false, or auto.
     """
     term = env.get("TERM", "")
-    if "NO_COLOR" in env:
+    if env.get("NO_COLOR"):
         colours = 0
     elif env.get("COLORTERM", "").lower() in _TRUECOLOUR:
         colours = 1 << 24

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import Any, Final
 
 from textual.drivers.linux_driver import LinuxDriver
@@ -106,8 +107,9 @@ class ConsoleDriver(LinuxDriver):
 
     def _sigcont_application(self, *args: Any) -> None:
         """Resume, unless in the background: taking the terminal there would stop the process again, and with it a SIGTERM it was sent."""
-        if os.tcgetpgrp(self.fileno) == os.getpgrp():
-            super()._sigcont_application(*args)
+        with suppress(OSError):  # it has hung up, of which the kernel tells with SIGHUP and SIGCONT
+            if os.tcgetpgrp(self.fileno) == os.getpgrp():
+                super()._sigcont_application(*args)
 
     def write(self, data: str) -> None:
         """Write without ever blocking the event loop."""

@@ -72,6 +72,16 @@ def test_a_console_that_broke_does_not_say_that_all_was_well(result, return_code
         sys.setswitchinterval(before)
 
 
+@pytest.mark.parametrize(("value", "none"), [("", False), ("1", True)])
+def test_an_empty_no_color_asks_for_nothing(monkeypatch, tmp_path, value, none):
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("NO_COLOR", value)
+    args = build().parse_args([])
+    app = console._app(None, console._settings(*console._settled(args)), args, lambda: None)
+    assert (app.settings.abilities.colours == 0, app.no_color) == (none, none)
+
+
 # Recording -----------------------------------------------------------------------------------------------------------------------
 
 

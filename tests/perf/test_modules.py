@@ -9,7 +9,7 @@ from harness import environment
 
 UI = {"textual", "rich"}
 CLIENTS = {"httpx", "asyncpg", "plotext", "sqlite3"}
-HEAVY = UI | CLIENTS | {"tomli_w", "msgspec", "psutil", "asyncio", "argparse", "tomllib", "subprocess"}
+HEAVY = UI | CLIENTS | {"tomli_w", "msgspec", "psutil", "asyncio", "tomllib", "subprocess"}
 _DUMP = """
 import atexit, json, os, sys
 out = sys.argv.pop(1)
@@ -35,8 +35,8 @@ def tops(path):
         (["config", "schema"], UI | CLIENTS | {"psutil", "asyncio"}),
         (["init"], UI | CLIENTS | {"psutil", "asyncio"}),
         (["doctor"], UI | CLIENTS | {"psutil", "asyncio"}),
-        (["snapshot"], UI | CLIENTS | {"psutil"}),
-        (["snapshot", "--json"], UI | CLIENTS | {"psutil"}),
+        (["snapshot"], UI | CLIENTS),  # it may wait for sensors, which psutil reads
+        (["snapshot", "--json"], UI | CLIENTS),
         ([], UI | CLIENTS | {"psutil", "asyncio"}),
     ],
     ids=lambda value: " ".join(value) or "no terminal" if isinstance(value, list) else "",

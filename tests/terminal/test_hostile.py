@@ -23,7 +23,29 @@ FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066
 KEYS = (
     *("jjk", "e", "e", "\t", "e", "jj", "e", "\t", "\r", "jjjj", "\t", "e", "\x1b"),  # Operations, a process
     *("6", "jj", "t", "jj", "t", "p", "u", "\x1b", "s", "s", "r", "/", "a", "\x1b", "\r", "jjj", "\x1b"),  # Processes
-    *("x", "j", "\x1b", "x", "\r", "\r", "\x1b", ":", "sig", "\x1b", "?", "\x1b", " ", "6", "1", " ", "T", "T", "1"),  # dialogs, themes
+    *(
+        "x",
+        "j",
+        "\x1b",
+        "x",
+        "\r",
+        "\r",
+        "\x1b",
+        "w",
+        "\x1b",
+        ":",
+        "sig",
+        "\x1b",
+        "?",
+        "\x1b",
+        " ",
+        "6",
+        "1",
+        " ",
+        "T",
+        "T",
+        "1",
+    ),  # dialogs, themes
 )
 
 
@@ -41,10 +63,12 @@ def test_nothing_of_it_reaches_the_terminal(spawn, kind, size):
     pty.wait_stream("SYSTEM")
     for keys in KEYS:
         pty.send(keys)
-        pty.read(0.12)
+        pty.read(0.3 if keys == "\x1b" else 0.12)  # or it is taken for the beginning of the next key
         assert pty.process.poll() is None, f"ended after {keys!r}:\n{pty.text()[-3000:]}"
     pty.read(0.5)
     code, _ = pty.leave("\x03")
+    for seen in ("SYSTEM", "PROCESSES", "PROCESS ", "KILL", "nice", "KEYS", "FROZEN"):  # it went where it was sent
+        assert seen in pty.text(), seen
     assert leaked(pty) == []
     assert [bytes(pty.raw).count(mode) for mode in (b"\x1b[?1049l", b"\x1b[?1003h")] == [1, 2]  # what the console itself says
     assert "Traceback" not in pty.text(), pty.text()[-3000:]

@@ -33,6 +33,7 @@ POOR = {
     "256 colours": Poor({"COLORTERM": None}, {"16", "256"}),
     "screen": Poor({"TERM": "screen-256color", "COLORTERM": None}, {"16", "256"}),
     "NO_COLOR": Poor({"NO_COLOR": "1"}, set()),
+    "NO_COLOR empty": Poor({"NO_COLOR": ""}),
     "NO_COLOR console": Poor({"NO_COLOR": "1", "TERM": "linux", "COLORTERM": None}, set(), ascii=True),
 }
 

@@ -111,7 +111,7 @@ def test_stop_and_go_on(spawn):
     painted = len(shell.raw)
     shell.wait_stream(LIVE, start=painted)
     shell.send("q")
-    shell.wait_text("ready>")
+    shell.wait_text(r"ready>\s*\Z")
     shell.send("echo left $?\r")
     shell.wait_text("left 0")
     shell.send("exit\r")

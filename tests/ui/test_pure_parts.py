@@ -219,6 +219,7 @@ def test_every_meter_is_there_when_everything_is_measured(make_world):
         ({"TERM": "xterm-256color", "LANG": "en_US.UTF-8"}, False, 256),
         ({"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "en_US.UTF-8"}, False, 1 << 24),
         ({"TERM": "xterm-256color", "COLORTERM": "24bit", "NO_COLOR": "1", "LANG": "en_US.UTF-8"}, False, 0),
+        ({"TERM": "xterm-256color", "NO_COLOR": "", "LANG": "en_US.UTF-8"}, False, 256),
         ({"TERM": "linux", "LANG": "en_US.UTF-8"}, True, 16),
         ({"TERM": "vt100", "LANG": "en_US.UTF-8"}, True, 16),
         ({"TERM": "xterm", "LANG": "en_US.UTF-8"}, False, 16),

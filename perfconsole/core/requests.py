@@ -4,6 +4,7 @@ Both ends of a wire read this list, so that a request needs no second descriptio
 captured when its dialog opened (pid and start time); whoever carries it out checks that it still holds.
 """
 
+from math import nan
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -82,10 +83,167 @@ class SessionArgs(Struct, frozen=True, array_like=True):
     start_us: int
 
 
+class ServerArgs(Struct, frozen=True, array_like=True):
+    """A PostgreSQL server, by its configured name."""
+
+    server: str
+
+
+class StatementArgs(Struct, frozen=True, array_like=True):
+    """A statement of pg_stat_statements: a server, and the identity of the row (`StatementRow.key`)."""
+
+    server: str
+    userid: int
+    dbid: int
+    queryid: int
+    toplevel: bool
+
+
+class Relation(Struct, frozen=True, array_like=True):
+    """A table that a statement touches (pg_class, pg_stat_all_tables). NaN where it is not known.
+
+    Attributes:
+        size_bytes: Of the table with its TOAST; `index_bytes` of its indexes.
+        rows: Live ones by the statistics; `dead` those to be vacuumed.
+        seq_scans: Since the statistics were reset; `index_scans` likewise.
+        vacuumed: Epoch seconds of the last vacuum, by hand or not; `analyzed` likewise.
+        indexes: Their definitions, as ``pg_get_indexdef`` writes them.
+    """
+
+    schema: str
+    name: str
+    size_bytes: float
+    index_bytes: float
+    rows: float
+    dead: float
+    seq_scans: float
+    index_scans: float
+    vacuumed: float
+    analyzed: float
+    indexes: tuple[str, ...] = ()
+
+
+class StatementDetail(Struct, frozen=True, array_like=True):
+    """What is read of one statement on demand.
+
+    Attributes:
+        query: The whole normalised text, safe.
+        relations: The tables its plan touches, the largest first.
+        notes: What could not be read, and what would mend it.
+    """
+
+    query: str
+    relations: list[Relation]
+    notes: tuple[str, ...] = ()
+
+
+class ExplainArgs(Struct, frozen=True, array_like=True):
+    """How the planner would run a statement.
+
+    Attributes:
+        how: ``generic`` for any values, ``live`` with those of a session that runs it now, ``analyze`` run it with those (SELECT only).
+        values: Given by hand in place of live ones, as literals without quotes, one a parameter.
+        index: Columns of a hypothetical index to try with hypopg, as ``schema.table (column, ...)``; empty for none.
+        last_hash: The hash of the plan looked at before, to be told of a change; empty for none.
+    """
+
+    statement: StatementArgs
+    how: str = "generic"
+    values: tuple[str, ...] = ()
+    index: str = ""
+    last_hash: str = ""
+
+
+class PlanNode(Struct, frozen=True, array_like=True):
+    """One node of a plan, in the order of a walk from the root (EXPLAIN (FORMAT JSON)). NaN where it is not known.
+
+    Attributes:
+        depth: Steps below the root.
+        name: What it does and to what: ``Index Scan using orders_pkey on orders o``.
+        cost: Planner's units for it and all below it; `own_cost` without what is below.
+        rows: Planned, a loop; `actual_rows` the measured, `actual_s` and `own_s` over all loops.
+        details: Title and text of its conditions and keys: ``Filter``, ``Index Cond``, ``Sort Key``.
+        findings: What deserves a look, in words: ``costliest``, ``filter without an index``, ``estimate 120x too low``.
+    """
+
+    depth: int
+    name: str
+    cost: float
+    own_cost: float
+    rows: float
+    width: float = nan
+    actual_rows: float = nan
+    actual_s: float = nan
+    own_s: float = nan
+    loops: float = nan
+    details: tuple[tuple[str, str], ...] = ()
+    findings: tuple[str, ...] = ()
+
+
+class Plan(Struct, frozen=True, array_like=True):
+    """A plan.
+
+    Attributes:
+        how: ``generic``, ``live`` or ``analyze``.
+        hash: Of its shape (nodes, relations, indexes): two plans of one shape differ in numbers only.
+        changed: Whether `ExplainArgs.last_hash`, where it was given, was another.
+        types: Of the parameters, as the server inferred or was told them.
+        planning_s: Time that planning took; `execution_s` likewise; NaN where nothing was run.
+        index: What a tried index changed, in words; empty when none was tried.
+        can_try: Whether hypopg is installed.
+        notes: What to know of it, e.g. how a parameter's type was found.
+    """
+
+    how: str
+    hash: str
+    nodes: list[PlanNode]
+    types: tuple[str, ...] = ()
+    changed: bool = False
+    planning_s: float = nan
+    execution_s: float = nan
+    index: str = ""
+    can_try: bool = False
+    notes: tuple[str, ...] = ()
+
+
+class Fact(Struct, frozen=True, array_like=True):
+    """One line of a section: a name, what is told of it, a hint to mend it (copyable), and a severity (empty for none)."""
+
+    name: str
+    text: str
+    fix: str = ""
+    severity: str = ""
+
+
+class FactSection(Struct, frozen=True, array_like=True):
+    """Lines under one title; `note` says what limits them or how to read them."""
+
+    title: str
+    facts: list[Fact]
+    note: str = ""
+
+
+class ServerDetail(Struct, frozen=True, array_like=True):
+    """What is read of one PostgreSQL server on demand: sizes, maintenance under way, advice."""
+
+    sections: list[FactSection]
+
+
 PROCESS_DETAIL: Final = Spec("process.detail", ProcessId, ProcessDetail, changes=False)
 PROCESS_SIGNAL: Final = Spec("process.signal", SignalArgs, Done, changes=True)
 PROCESS_RENICE: Final = Spec("process.renice", ReniceArgs, Done, changes=True)
 POSTGRES_CANCEL: Final = Spec("postgres.cancel", SessionArgs, Done, changes=True)
 POSTGRES_TERMINATE: Final = Spec("postgres.terminate", SessionArgs, Done, changes=True)
+POSTGRES_STATEMENT: Final = Spec("postgres.statement", StatementArgs, StatementDetail, changes=False)
+POSTGRES_EXPLAIN: Final = Spec("postgres.explain", ExplainArgs, Plan, changes=False, timeout_s=30.0)
+POSTGRES_DETAIL: Final = Spec("postgres.detail", ServerArgs, ServerDetail, changes=False, timeout_s=20.0)
+POSTGRES_MARK: Final = Spec("postgres.mark", ServerArgs, Done, changes=False)
+POSTGRES_CONNECT: Final = Spec("postgres.connect", ServerArgs, Done, changes=False, timeout_s=10.0)
 
-SPECS: Final = {spec.name: spec for spec in (PROCESS_DETAIL, PROCESS_SIGNAL, PROCESS_RENICE, POSTGRES_CANCEL, POSTGRES_TERMINATE)}
+SPECS: Final = {
+    spec.name: spec
+    for spec in (
+        PROCESS_DETAIL, PROCESS_SIGNAL, PROCESS_RENICE, POSTGRES_CANCEL, POSTGRES_TERMINATE, POSTGRES_STATEMENT, POSTGRES_EXPLAIN,
+        POSTGRES_DETAIL, POSTGRES_MARK, POSTGRES_CONNECT,
+    )
+}  # fmt: skip

@@ -19,7 +19,9 @@ from perfconsole.ui.screens.prompt import Prompt
 from perfconsole.ui.widgets.pane import Pane
 
 EFFECTS = {}
-ELSEWHERE = {"quit", "time.back", "time.forward", "time.go", "replay.play", "reload", "screen.queries", "postgres.server"}
+ELSEWHERE = {"quit", "time.back", "time.forward", "time.go", "replay.play", "reload", "screen.queries", "mark"} | {
+    action.id for action in ACTIONS if action.scope == "queries"
+}
 """Actions with tests of their own: they end the console, or need a recording, a configuration or a database."""
 
 BOTH = (OperationsScreen, ProcessesScreen)
@@ -512,7 +514,7 @@ async def test_a_read_only_source_has_no_keys_for_actions(make_world, open_conso
 
 
 async def test_help_and_palette_list_exactly_what_can_be_done(world, open_console):
-    absent = {"time.back", "time.forward", "time.go", "time.live", "replay.play", "reload"}
+    absent = {"time.back", "time.forward", "time.go", "time.live", "replay.play", "reload", "mark"}
     async with open_console(world, size=(160, 60)) as console:
         await console.press("6")
         ids = {action.id for action in console.app.actions()}
@@ -524,7 +526,7 @@ async def test_help_and_palette_list_exactly_what_can_be_done(world, open_consol
         assert {action.id for action in console.app.actions()} == {action.id for action in ACTIONS if action.scope == GLOBAL} - absent - {
             "filter"
         }
-        await console.press("left_square_bracket", "right_square_bracket", "at", "p", "t", "x", "ctrl+r", "L", "slash")
+        await console.press("left_square_bracket", "right_square_bracket", "at", "greater_than_sign", "t", "x", "ctrl+r", "L", "slash")
         assert isinstance(console.screen, OperationsScreen)
         assert console.app._watch.at is None
 

@@ -104,10 +104,10 @@ async def test_it_plays_and_pauses(replay):
         await at_the_end(console)
         await console.press("at", *"03:12:30", "enter")
         await until_at(console, "03:12:30")
-        await console.press("p")
+        await console.press("greater_than_sign")
         assert "playing" in console.lines[0]
         await console.until(lambda: shown_at(console) > "03:12:30")
-        await console.press("p")
+        await console.press("greater_than_sign")
         assert "standing" in console.lines[0]
         await console.press("space")
         assert "playing" in console.lines[0]

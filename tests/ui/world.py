@@ -287,9 +287,10 @@ class World:
     Args:
         steps: How much has happened already: collector runs, `INTERVAL_S` apart.
         read_only: The engine refuses actions.
+        more: Further collectors.
     """
 
-    def __init__(self, steps=4, *, read_only=False):
+    def __init__(self, steps=4, *, read_only=False, more=()):
         self.clock = HeldClock()
         self.clock.step(-steps * INTERVAL_S)
         self.system, self.own, self.processes = System(), Own(), Processes()
@@ -298,11 +299,11 @@ class World:
         self.table.first_after_s = inf
         self.sensors = Scripted("filesystems")
         self.sensors.fault = CollectorError("/mnt/nfs does not answer for 12 s", "check the NFS server, or exclude it in [system] mounts")
-        self.collectors = (self.system, self.table, self.own, self.sensors)
+        self.collectors = (self.system, self.table, self.own, self.sensors, *more)
         self.audited = []
         stream = Stream("web-3.example", "first", "boot", "1.2.3", read_only=read_only, interval_s=INTERVAL_S)
         self.engine = Engine(self.collectors, stream, rules=SHIPPED, audit=lambda *line: self.audited.append(line), clock=self.clock)
-        self._jobs = [Job(collector, "host", inf) for collector in self.collectors]
+        self._jobs = [Job(collector, target, inf) for collector in self.collectors for target in collector.targets]
         self.engine._sink_views["recording"] = (View("process", limit=40),)  # as if it were recorded: processes are known from the start
         self.engine.start()
         self.advance(steps)

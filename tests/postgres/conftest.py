@@ -7,6 +7,7 @@ import pwd
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -38,22 +39,24 @@ def find_binaries():
     """The newest directory with initdb and postgres; None without."""
     asked = os.environ.get("PERFCONSOLE_TEST_PG_BIN")
     if asked:
-        return Path(asked) if (Path(asked) / "initdb").exists() else None
+        return Path(asked) if has_server(Path(asked)) else None
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name))
     on_path = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
-    return next((path for path in [*on_path, *installed] if (path / "initdb").exists() and (path / "postgres").exists()), None)
+    return next(filter(has_server, [*on_path, *installed]), None)
+
+
+def has_server(path):
+    return (path / "initdb").exists() and (path / "postgres").exists()
 
 
 BINARIES = find_binaries()
 
 
-def pytest_collection_modifyitems(config, items):
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
     if BINARIES is None:
-        here = [item for item in items if Path(__file__).parent in item.path.parents]
-        for item in here:
-            item.add_marker(pytest.mark.skip(reason="no PostgreSQL binaries"))
-        if here:
-            config.stash[_MISSING] = len(here)
+        item.config.stash[_MISSING] = item.config.stash.get(_MISSING, 0) + 1
+        pytest.skip("no PostgreSQL binaries")
 
 
 _MISSING = pytest.StashKey()
@@ -61,16 +64,36 @@ _MISSING = pytest.StashKey()
 
 def pytest_terminal_summary(terminalreporter, config):
     if config.stash.get(_MISSING, 0):
-        count = config.stash[_MISSING]
-        terminalreporter.write_line(
-            f"NO POSTGRESQL: {count} tests skipped; apt-get install postgresql, or set PERFCONSOLE_TEST_PG_BIN", red=True, bold=True
-        )
+        count, asked = config.stash[_MISSING], os.environ.get("PERFCONSOLE_TEST_PG_BIN")
+        fix = f"PERFCONSOLE_TEST_PG_BIN={asked} has no initdb and postgres" if asked else (
+            "apt-get install postgresql, or set PERFCONSOLE_TEST_PG_BIN to the directory of initdb and postgres"
+        )  # fmt: skip
+        terminalreporter.write_line(f"NO POSTGRESQL: {count} tests skipped; {fix}", red=True, bold=True)
 
 
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def accepts(port):
+    """Whether a server answers a login with anything but that it is not ready (57P03): what pg_isready tells, where it is installed."""
+    hello = struct.pack("!i", 196608) + b"user\0postgres\0\0"
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0) as probe:
+        probe.sendall(struct.pack("!i", len(hello) + 4) + hello)
+        answer = probe.recv(4096)
+        return answer[:1] == b"R" or (answer[:1] == b"E" and b"57P03" not in answer)
+    return False
+
+
+def program(name):
+    """A client program: of these binaries, or else any there is."""
+    places = [BINARIES, *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+    found = next((place / name for place in places if (place / name).exists()), None) or shutil.which(name)
+    if not found:
+        pytest.skip(f"no {name}")
+    return str(found)
 
 
 def account():
@@ -106,10 +129,17 @@ class Cluster:
         env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(self.directory)}
         return subprocess.run(argv, **self.identity(), env=env, cwd=self.directory, capture_output=True, text=True, check=True, **kwargs)
 
+    def owned(self, path):
+        """A file or directory given to the account; it is made where there is none."""
+        if not path.exists():
+            path.touch()
+        if self._account:
+            os.chown(path, self._account.pw_uid, self._account.pw_gid)
+        return path
+
     def make(self):
         self.directory.mkdir(parents=True, exist_ok=True)
-        if self._account:
-            os.chown(self.directory, self._account.pw_uid, self._account.pw_gid)
+        self.owned(self.directory)
         self.command("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
         return self
 
@@ -127,12 +157,10 @@ class Cluster:
 
     def wait(self, within_s=20.0):
         deadline = time.monotonic() + within_s
-        while subprocess.run(
-            [str(BINARIES / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-t", "1"], check=False
-        ).returncode:
+        while not accepts(self.port):
             assert self.process.poll() is None, (self.directory / "log").read_text()[-2000:]
             assert time.monotonic() < deadline, "PostgreSQL did not start"
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def stop(self, number=signal.SIGINT):
         """Stop (SIGINT: fast, SIGQUIT: at once); killed when that takes too long."""
@@ -179,7 +207,7 @@ class Cluster:
         """psql at work on some bytes that no driver would send; ended on leaving."""
         env = {"PATH": os.environ["PATH"], "PGCLIENTENCODING": "SQL_ASCII"}
         running = subprocess.Popen(
-            [str(BINARIES / "psql"), "-q", self.dsn(database)], env=env,
+            [program("psql"), "-q", self.dsn(database)], env=env,
             stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         with running:
@@ -246,8 +274,7 @@ def make_cluster(template, pg_directory):
     def make(**settings):
         cluster = Cluster(pg_directory / f"own{time.monotonic_ns()}", **settings)
         cluster.directory.mkdir()
-        if cluster._account:
-            os.chown(cluster.directory, cluster._account.pw_uid, cluster._account.pw_gid)
+        cluster.owned(cluster.directory)
         subprocess.run(["cp", "-a", str(template), str(cluster.data)], check=True)
         made.append(cluster)
         return cluster
@@ -265,13 +292,16 @@ def victim(make_cluster):
 
 @pytest.fixture
 def standby(victim, pg_directory):
-    """A streaming standby of the victim, with a slot there."""
-    copy = Cluster(pg_directory / f"standby{time.monotonic_ns()}")
+    """A streaming standby of the victim, with a slot there; from a cold copy, for not every build brings pg_basebackup."""
+    upstream = f"host=127.0.0.1 port={victim.port} user=postgres"
+    copy = Cluster(pg_directory / f"standby{time.monotonic_ns()}", primary_conninfo=upstream, primary_slot_name="copy")
     copy.directory.mkdir()
-    if copy._account:
-        os.chown(copy.directory, copy._account.pw_uid, copy._account.pw_gid)
-    copy.command("pg_basebackup", "-h", "127.0.0.1", "-p", victim.port, "-U", "postgres", "-D", copy.data, "-R", "-X", "stream",
-                 "-C", "-S", "copy", "-c", "fast")  # fmt: skip
+    copy.owned(copy.directory)
+    victim.stop()
+    subprocess.run(["cp", "-a", str(victim.data), str(copy.data)], check=True)
+    copy.owned(copy.data / "standby.signal")
+    victim.start()
+    asyncio.run(victim.execute("SELECT pg_create_physical_replication_slot('copy', true)"))
     yield copy.start()
     copy.stop(signal.SIGQUIT)
 

@@ -1,7 +1,6 @@
 """What goes wrong with a server, made for real: each fault has its words, its fix, and an end."""
 
 import asyncio
-import os
 import shutil
 import signal
 import socket
@@ -137,8 +136,7 @@ async def test_tls_is_required_and_is_had(make_cluster, serve):
     )  # fmt: skip
     (victim.data / "server.key").chmod(0o600)
     for name in ("server.key", "server.crt"):
-        if victim._account:
-            os.chown(victim.data / name, victim._account.pw_uid, victim._account.pw_gid)
+        victim.owned(victim.data / name)
     (victim.data / "pg_hba.conf").write_text("hostssl all all 127.0.0.1/32 trust\n")
     victim.start()
     where = f"host=localhost port={victim.port} user=monitor dbname=postgres"
@@ -216,9 +214,7 @@ async def test_a_restart_is_seen_as_what_it_is(victim, serve):
 async def test_a_server_that_starts_says_so(make_cluster, serve):
     # A standby that is not to be connected to stays in the state that others only pass through.
     victim = make_cluster(hot_standby="off", primary_conninfo="host=127.0.0.1 port=1")
-    (victim.data / "standby.signal").touch()
-    if victim._account:
-        os.chown(victim.data / "standby.signal", victim._account.pw_uid, victim._account.pw_gid)
+    victim.owned(victim.data / "standby.signal")
     victim.start(wait=False)
     server = serve(victim.settings_of(user="monitor"))
     deadline = time.monotonic() + 10

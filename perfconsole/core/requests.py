@@ -142,7 +142,7 @@ class ExplainArgs(Struct, frozen=True, array_like=True):
 
     Attributes:
         how: ``generic`` for any values, ``live`` with those of a session that runs it now, ``analyze`` run it with those (SELECT only).
-        values: Given by hand in place of live ones, as literals without quotes, one a parameter.
+        values: Given by hand in place of live ones, as literals without quotes, one a parameter; ``NULL`` is none.
         index: Columns of a hypothetical index to try with hypopg, as ``schema.table (column, ...)``; empty for none.
         last_hash: The hash of the plan looked at before, to be told of a change; empty for none.
     """
@@ -160,8 +160,9 @@ class PlanNode(Struct, frozen=True, array_like=True):
     Attributes:
         depth: Steps below the root.
         name: What it does and to what: ``Index Scan using orders_pkey on orders o``.
-        cost: Planner's units for it and all below it; `own_cost` without what is below.
-        rows: Planned, a loop; `actual_rows` the measured, `actual_s` and `own_s` over all loops.
+        cost: Planner's units for it and all below it, a loop; `own_cost` without what is below, over all expected loops: these add up to
+            the root's cost.
+        rows: Planned, a loop; `actual_rows` the measured, likewise; `actual_s` and `own_s` over all loops.
         details: Title and text of its conditions and keys: ``Filter``, ``Index Cond``, ``Sort Key``.
         findings: What deserves a look, in words: ``costliest``, ``filter without an index``, ``estimate 120x too low``.
     """
@@ -192,6 +193,10 @@ class Plan(Struct, frozen=True, array_like=True):
         index: What a tried index changed, in words; empty when none was tried.
         can_try: Whether hypopg is installed.
         notes: What to know of it, e.g. how a parameter's type was found.
+        ddl: Would make the tried index for real; to be copied, never run from here.
+
+    The conditions of a plan with values hold those values, which are the users' data: they are shown to who asked, and as the result of a
+    request they are in no recording and no export.
     """
 
     how: str
@@ -204,6 +209,7 @@ class Plan(Struct, frozen=True, array_like=True):
     index: str = ""
     can_try: bool = False
     notes: tuple[str, ...] = ()
+    ddl: str = ""
 
 
 class Fact(Struct, frozen=True, array_like=True):

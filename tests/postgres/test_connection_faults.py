@@ -103,7 +103,7 @@ async def test_a_database_or_a_role_that_does_not_exist(cluster, serve):
 
 async def test_a_wrong_password_and_none_and_the_right_one(make_cluster, serve, tmp_path, monkeypatch):
     monkeypatch.setenv("PGPASSFILE", str(tmp_path / "none"))
-    victim = make_cluster()
+    victim = make_cluster(password_encryption="scram-sha-256")
     hba = victim.data / "pg_hba.conf"
     hba.write_text("host all monitor 127.0.0.1/32 scram-sha-256\nlocal all all trust\nhost all postgres 127.0.0.1/32 trust\n")
     victim.start()

@@ -1,6 +1,7 @@
 """Sessions and who waits for whom, made with real locks; and ending exactly the one that was meant."""
 
 import asyncio
+import re
 import time
 from math import isnan
 
@@ -287,7 +288,8 @@ async def test_an_idle_transaction_is_only_helped_by_terminating_and_that_frees_
     found = await until(sessions, lambda found: found["other"].blocked_by)
     with pytest.raises(RequestError, match=r"runs nothing: idle in transaction for .*: only terminating it helps"):
         await cancel(signaller, args(found["root"]))
-    assert (await terminate(signaller, args(found["root"]))).text == f"terminated session {found['root'].pid} (plain root)"
+    who = f"session {found['root'].pid} (plain root)"
+    assert (await terminate(signaller, args(found["root"]))).text in {f"terminated {who}", f"told {who} to end"}
     assert await waiting == "UPDATE 1"
     with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.PostgresError, asyncpg.InterfaceError)):
         await root.execute("SELECT 1")
@@ -339,6 +341,6 @@ async def test_the_collector_offers_both_and_knows_its_servers(people, sessions,
     run = {operation.spec.name: operation.run for operation in collector.operations}
     with pytest.raises(RequestError, match="no server is called 'elsewhere': there are: orders"):
         await run["postgres.terminate"](SessionArgs("elsewhere", *row.key))
-    assert "terminated" in (await run["postgres.terminate"](args(row))).text
+    assert re.match("terminated|told", (await run["postgres.terminate"](args(row))).text)
     collector.close()
     await asyncio.sleep(0.01)

@@ -16,6 +16,9 @@ Labels = tuple[tuple[str, str], ...]
 
 EVENTS_HELD: Final = 500
 
+WINDOW_HELD_S: Final = 150.0
+"""A table over a window that nobody told anew for so long is not looked at any more: the slowest are told every minute."""
+
 T = TypeVar("T", bound=Table)
 
 
@@ -71,7 +74,7 @@ class State:
         self.events: deque[Event] = deque(maxlen=EVENTS_HELD)
         self._rings: dict[int, Ring] = {}
         self._ids: dict[tuple[str, str], int] = {}
-        self._tables: dict[tuple[type[Table], str], Table] = {}
+        self._tables: dict[tuple[type[Table], str], dict[str, Table]] = {}
         self._index: dict[SeriesDef, Series] | None = None
 
     # Reading it -------------------------------------------------------------------------------------------------------------------
@@ -93,9 +96,12 @@ class State:
         found = self.find(name, **labels)
         return found.shown if found else nan
 
-    def table(self, kind: type[T], target: str = "host") -> T | None:
-        """The newest table of a kind, or None."""
-        found = self._tables.get((kind, target))  # type: ignore[arg-type]  # a kind is one of the union's
+    def table(self, kind: type[T], target: str = "host", window: str = "") -> T | None:
+        """The newest table of a kind, or None; of a kind with several windows the one that was told last, unless one is named."""
+        held = self._tables.get((kind, target))  # type: ignore[arg-type]  # a kind is one of the union's
+        if not held:
+            return None
+        found = held.get(window) if window else next(reversed(held.values()))
         return found if isinstance(found, kind) else None
 
     def _indexed(self) -> dict[SeriesDef, Series]:
@@ -126,12 +132,20 @@ class State:
         for reading in tick.readings:
             self._add(reading)
         for table in tick.tables:
-            self._tables[type(table), table.target] = table
+            self._hold(table)
         for health in tick.health:
             self.health[health.collector, health.target] = health
         for alert in tick.alerts:
             self._set_alert(alert)
         self.events.extend(tick.events)
+
+    def _hold(self, table: Table) -> None:
+        """Keep a table in place of the one before it; those of other windows, for as long as somebody may still look at them."""
+        held = self._tables.setdefault((type(table), table.target), {})
+        held.pop(table.window, None)  # told last, it stands last
+        held[table.window] = table
+        for window in [window for window, other in held.items() if other.at < table.at - WINDOW_HELD_S]:
+            del held[window]
 
     def _define(self, group: Group) -> None:
         place = (group.collector, group.target)
@@ -219,7 +233,7 @@ class State:
             key=True,
             past=self.past,
             groups=list(self.groups.values()),
-            tables=list(self._tables.values()),
+            tables=[table for held in self._tables.values() for table in held.values()],
             alerts=list(self.alerts.values()),
             events=list(self.events),
             health=list(self.health.values()),

@@ -6,7 +6,7 @@ The same `select` runs in the screen (always), before the wire and before the re
 from collections.abc import Iterable, Sequence
 from math import isnan, nan
 from operator import attrgetter
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from msgspec import Struct, structs
 
@@ -23,11 +23,12 @@ class View(Struct, frozen=True, array_like=True):
         target: The target it belongs to; empty for every one.
         sort: Field to sort by; descending for numbers, ascending for text.
         reverse: Turns that order round.
-        match: Text to look for, any case, in any of the row's texts; words are all required.
+        match: Text to look for, any case, in any of the row's texts; words are all required. ``user:app`` looks in that text alone.
         limit: Rows kept.
         keys: Identities of the rows on the screen: kept whatever the limit, and the only ones whose expensive columns are read.
         columns: The expensive columns that are shown.
-        window: What rates are taken over: ``tick``, ``1m``, ``5m``, ``open``, ``mark`` or ``reset``; empty where a table has one only.
+        window: What rates are taken over: ``tick``, ``1m``, ``5m``, ``open``, ``mark`` or ``reset``; empty where a table has one only,
+            and for who takes what there is (a recorder): then of a table with several windows it is the last tick.
     """
 
     table: str
@@ -58,6 +59,7 @@ class ProcessRow(Struct, frozen=True, array_like=True, gc=False):
     """
 
     TEXTS: ClassVar[frozenset[str]] = frozenset({"name", "user", "unit", "command", "state"})
+    DERIVED: ClassVar[frozenset[str]] = frozenset()
     ASCENDING: ClassVar[frozenset[str]] = frozenset({"pid", "ppid", "start", "started", "nice"})
     FIRST: ClassVar[str] = "cpu"
     TIES: ClassVar[str] = "memory_bytes"
@@ -95,6 +97,8 @@ class ProcessRow(Struct, frozen=True, array_like=True, gc=False):
 class ProcessTable(Struct, frozen=True, array_like=True, tag="process"):
     """The processes at one moment. `total` counts those that exist, of which `rows` may be a selection; `hidden` are not ours to see."""
 
+    window: ClassVar[str] = ""
+
     target: str
     at: float
     total: int
@@ -120,6 +124,7 @@ class StatementRow(Struct, frozen=True, array_like=True, gc=False):
     """
 
     TEXTS: ClassVar[frozenset[str]] = frozenset({"user", "database", "query"})
+    DERIVED: ClassVar[frozenset[str]] = frozenset({"change", "rows_per_call", "hit_ratio", "io_ratio"})
     ASCENDING: ClassVar[frozenset[str]] = frozenset()
     FIRST: ClassVar[str] = "load"
     TIES: ClassVar[str] = "calls"
@@ -156,6 +161,27 @@ class StatementRow(Struct, frozen=True, array_like=True, gc=False):
         """Identity."""
         return (self.userid, self.dbid, self.queryid, int(self.toplevel))
 
+    @property
+    def change(self) -> float:
+        """How many times its own past mean; NaN until it has one."""
+        return _ratio(self.mean_s, self.baseline_s)
+
+    @property
+    def rows_per_call(self) -> float:
+        """Rows returned or touched by a call."""
+        return _ratio(self.rows, self.calls)
+
+    @property
+    def hit_ratio(self) -> float:
+        """Share of blocks found in the server's buffers; of a hundred or fewer it says nothing."""
+        blocks = self.shared_hit + self.shared_read
+        return self.shared_hit / blocks if blocks > _FEW_BLOCKS else nan
+
+    @property
+    def io_ratio(self) -> float:
+        """Share of the execution time that was spent reading and writing blocks."""
+        return _ratio(self.io_s, self.exec_s)
+
     def text(self) -> str:
         """Everything a filter looks at."""
         return f"{self.queryid} {self.user} {self.database} {self.query}"
@@ -165,12 +191,15 @@ class StatementTable(Struct, frozen=True, array_like=True, tag="statement"):
     """The statements of one server over one window.
 
     Attributes:
+        window: As a view names it.
         window_s: Seconds by the server's clock; NaN while there is only one sample.
         total: Entries in pg_stat_statements; `hidden` of them may not be seen.
         dealloc: Evictions within the window: with any, totals are a lower bound.
         block_bytes: Size of a block, for the columns counted in blocks.
         notes: What limits this table, in words, each with its fix.
         server_version: As the server names its version; `extension` that of pg_stat_statements.
+        load: Of all statements together, those without a row included; NaN while there is no interval.
+        since: When the window began, epoch seconds by the server's clock; NaN when that is not known.
     """
 
     target: str
@@ -185,13 +214,17 @@ class StatementTable(Struct, frozen=True, array_like=True, tag="statement"):
     notes: tuple[str, ...] = ()
     server_version: str = ""
     extension: str = ""
+    load: float = nan
+    since: float = nan
 
 
 class SessionRow(Struct, frozen=True, array_like=True, gc=False):
     """One backend of pg_stat_activity. Times are epoch seconds by the server's clock, NaN where it has none.
 
     Attributes:
-        blocked_by: Pids that hold what it waits for (pg_blocking_pids); 0 is a prepared transaction.
+        pid: Below 0 it is no session, but a prepared transaction that sessions wait for: its transaction id, negated. What would end
+            it stands in `query`; it was prepared at `xact_start`.
+        blocked_by: Pids that hold what it waits for (pg_blocking_pids); 0 is a prepared transaction that is not known any more.
         depth: Steps to the root of its blocking tree; 0 for one that waits for nobody. `blocks` is how many wait for it, directly or not.
         query: Its last text, safe; its literals are the users' data.
     """
@@ -199,6 +232,7 @@ class SessionRow(Struct, frozen=True, array_like=True, gc=False):
     TEXTS: ClassVar[frozenset[str]] = frozenset(
         {"database", "user", "application", "client", "state", "wait_type", "wait", "query", "kind"}
     )
+    DERIVED: ClassVar[frozenset[str]] = frozenset({"urgency"})
     ASCENDING: ClassVar[frozenset[str]] = frozenset({"pid", "backend_start", "xact_start", "query_start", "state_change", "depth"})
     FIRST: ClassVar[str] = "query_start"
     TIES: ClassVar[str] = "blocks"
@@ -228,6 +262,18 @@ class SessionRow(Struct, frozen=True, array_like=True, gc=False):
         """Identity; of one whose start may not be seen only the pid."""
         return (self.pid, 0 if isnan(self.backend_start) else round(self.backend_start * 1e6))
 
+    @property
+    def prepared(self) -> bool:
+        """Whether it is a prepared transaction."""
+        return self.pid < 0
+
+    @property
+    def urgency(self) -> float:
+        """What is kept first where not all is: a blocking tree as a whole, then open transactions that idle, then what works."""
+        if self.blocks or self.blocked_by:
+            return 3.0
+        return 2.0 if self.state.startswith("idle in transaction") else 1.0 if self.state == "active" else 0.0
+
     def text(self) -> str:
         """Everything a filter looks at."""
         return f"{self.pid} {self.database} {self.user} {self.application} {self.client} {self.state} {self.wait} {self.query}"
@@ -237,11 +283,14 @@ class SessionTable(Struct, frozen=True, array_like=True, tag="session"):
     """The sessions of one server at one moment of its own clock (`server_at`, epoch seconds).
 
     Attributes:
+        total: Sessions; prepared transactions among the rows are none.
         hidden: How many show no more than that they exist, because they are another role's.
         waits: What active sessions did over the last minute, by wait type (``CPU`` for none), the greatest share first: each was looked
             at once a second.
         notes: What limits this table, in words, each with its fix.
     """
+
+    window: ClassVar[str] = ""
 
     target: str
     at: float
@@ -265,6 +314,13 @@ KINDS: dict[str, type[Table]] = {"process": ProcessTable, "statement": Statement
 EXPENSIVE: frozenset[str] = frozenset({"read_bytes_s", "write_bytes_s", "pss_bytes", "fds"})
 """Process columns that cost a file of their own per process: read for the rows on the screen only, unless sorted by."""
 
+TICK: Final = "tick"
+"""The window of a table that is told to whoever names none."""
+
+_FEW_BLOCKS: Final = 100
+_TEXT_NAMES: Final = {"db": "database", "app": "application", "text": "query"}
+"""How people call them, beside their own names."""
+
 
 def select(rows: Iterable[R], view: View) -> list[R]:
     """Filter, sort and limit rows as a view asks.
@@ -277,8 +333,7 @@ def select(rows: Iterable[R], view: View) -> list[R]:
         At most `view.limit` rows in order, and after them those of `view.keys` that fell beyond it. Numbers run from the biggest, texts
         from A, unless reversed; unknown values come last either way; ties are ordered by the kind's second field (memory, calls), then key.
     """
-    words = view.match.lower().split()
-    kept = [row for row in rows if all(word in row.text().lower() for word in words)] if words else list(rows)
+    kept = _matching(rows, view.match) if view.match else list(rows)
     ordered = _ordered(kept, view.sort, reverse=view.reverse)
     top = ordered[: view.limit]
     if view.keys and view.limit < len(ordered):
@@ -289,12 +344,37 @@ def select(rows: Iterable[R], view: View) -> list[R]:
 
 def cut(table: Table, views: Sequence[View]) -> Table | None:
     """The rows of a table that any of these views keeps, in the order of their keys; None when no view is of this table."""
-    wanted = [view for view in views if KINDS.get(view.table) is type(table) and view.target in {"", table.target}]
+    wanted = [view for view in views if of(view, table)]
     if not wanted:
         return None
     rows: Sequence[Any] = table.rows  # all of one kind
     kept = {row.key: row for view in wanted for row in select(rows, view)}
     return structs.replace(table, rows=[kept[key] for key in sorted(kept)])
+
+
+def of(view: View, table: Table) -> bool:
+    """Whether a view looks at a table: at its kind, its target, and its window."""
+    if KINDS.get(view.table) is not type(table) or view.target not in {"", table.target}:
+        return False
+    return (view.window or TICK) == table.window if table.window else True
+
+
+def _matching(rows: Iterable[R], match: str) -> list[R]:
+    words = match.lower().split()
+    parted = [(_TEXT_NAMES.get(field, field), word) for field, _, word in (word.partition(":") for word in words)]
+
+    def matches(row: R) -> bool:
+        whole = row.text().lower()
+        return all(
+            word in str(getattr(row, field)).lower() if word and field in row.TEXTS else said in whole
+            for said, (field, word) in zip(words, parted, strict=True)
+        )
+
+    return [row for row in rows if matches(row)]
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else nan
 
 
 def _ordered(rows: list[R], field: str, *, reverse: bool) -> list[R]:
@@ -303,7 +383,7 @@ def _ordered(rows: list[R], field: str, *, reverse: bool) -> list[R]:
     if not rows:
         return rows
     kind = rows[0]
-    field = field if field in kind.__struct_fields__ else kind.FIRST
+    field = field if field in kind.__struct_fields__ or field in kind.DERIVED else kind.FIRST
     rows = _descending(rows, kind.TIES)
     if field in kind.TEXTS:
         known = [row for row in rows if getattr(row, field)]

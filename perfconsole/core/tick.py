@@ -198,7 +198,7 @@ def merge(ticks: list[Tick]) -> Tick:
     last = ticks[-1]
     start = max((i for i, tick in enumerate(ticks) if tick.key), default=0)
     run = ticks[start:]
-    tables = {(type(table), table.target): table for tick in run for table in tick.tables}
+    tables = {(type(table), table.target, table.window): table for tick in run for table in tick.tables}
     return Tick(
         seq=last.seq,
         at=last.at,

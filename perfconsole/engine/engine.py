@@ -219,10 +219,12 @@ class Engine:
             raise ValueError(message)
         place = (collector.name, measured.target)
         group = self._groups.get(place)
-        if group is None or (group.series is not measured.series and group.series != measured.series):
+        interval_s = measured.interval_s or collector.interval_s
+        same = group is not None and (group.series is measured.series or group.series == measured.series)
+        if group is None or not same or group.interval_s != interval_s:  # what is a gap, and how long samples are kept, goes by it
             if group is None and not measured.series:
                 return
-            group = Group(self._next_group, collector.name, measured.target, measured.interval_s or collector.interval_s, measured.series)
+            group = Group(self._next_group, collector.name, measured.target, interval_s, measured.series)
             self._next_group += 1
             self._pending.groups.append(group)
             if not measured.series:

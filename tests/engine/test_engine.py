@@ -11,7 +11,7 @@ import pytest
 from perfconsole.core import wire
 from perfconsole.core.alerts import SHIPPED
 from perfconsole.core.errors import CollectorError, RequestError
-from perfconsole.core.ports import Watch
+from perfconsole.core.ports import Measured, Result, Watch
 from perfconsole.core.requests import ProcessId, SignalArgs
 from perfconsole.core.state import State
 from perfconsole.core.tables import ProcessTable, View
@@ -260,3 +260,20 @@ def test_what_outlives_its_beat_is_told_when_it_ends(scripted, make_engine, foll
     reader.until(lambda: sum(len(tick.readings) for tick in reader.ticks) >= 3)
     delays = [tick.at - reading.at for tick in reader.ticks for reading in tick.readings]
     assert max(delays) < 0.2  # left to the next beat it would be 0.4
+
+
+def test_another_interval_begins_the_group_anew_and_keeps_what_was_measured(scripted, make_engine, connect, follow):
+    """Gaps are told by the interval: a history that is read every 30 s while nobody looks is none of 5 s with holes."""
+    every_s = [1.0]
+
+    async def run(target, slot, views):
+        return Result([Measured(target, scripted.series, [0.5, 0.5], interval_s=every_s[0])])
+
+    scripted.run = run
+    reader = follow(connect(make_engine(scripted)))
+    reader.until(lambda: reader.state.value("system.cpu.utilization") == 0.5)
+    assert [group.interval_s for group in reader.state.groups.values()] == [1.0]
+    held = len(reader.state.find("system.cpu.utilization").ring)
+    every_s[0] = 30.0
+    reader.until(lambda: [group.interval_s for group in reader.state.groups.values()] == [30.0])
+    assert len(reader.state.find("system.cpu.utilization").ring) > held

@@ -406,3 +406,49 @@ async def test_what_five_thousand_statements_cost(make_cluster, looker):
     print(f"\nserver {row['mean_exec_time']:.1f} ms a look, {row['temp_blks_written']} temp blocks")
     assert row["calls"] == 6
     assert row["temp_blks_written"] == 0
+
+
+async def test_two_readers_look_at_two_windows_at_once_and_each_has_its_own(victim, looker):
+    """A local console and a remote one: the engine asks for the union of what they watch."""
+    one = looker(victim)
+    views = [View("statement", "orders", window="tick"), View("statement", "", window="open"), View("statement", "orders", window="mark")]
+
+    async def look(step_s=6.0):
+        one.boot += step_s
+        result = await one.statements.run(Slot(one.boot, one.boot, one.boot + 5), views)
+        return {table.window: table for table in result.tables}
+
+    assert not one.statements.mark()
+    await look()
+    await victim.execute("SELECT 1", "SELECT 1")
+    await look()
+    assert one.statements.mark()
+    await victim.execute("SELECT 1")
+    await look()
+    tables = await look()
+    assert list(tables) == ["tick", "open", "mark"]
+    calls = {window: max((row.calls for row in table.rows), default=0) for window, table in tables.items()}
+    assert calls == {"tick": 0, "open": 3, "mark": 1}
+    assert tables["open"].since < tables["mark"].since < tables["tick"].since
+    assert tables["open"].load == pytest.approx(sum(row.load for row in tables["open"].rows))
+    assert {table.window for table in await one.statements.look(views[:1])} == {"tick"}
+
+
+async def test_without_a_mark_its_window_says_so(victim, looker):
+    one = looker(victim).window("mark")
+    await one.look()
+    table = await one.look()
+    assert table.window == "mark"
+    assert table.notes[0].startswith("no mark is set")
+
+
+async def test_an_interval_that_is_stretched_is_doubled_so_that_a_history_keeps_its_own(victim, looker):
+    one = looker(victim)
+    watched, unwatched = [one.view], [View("statement", "orders")]
+    intervals = []
+    for cost_s in (0.0, 0.04, 0.051, 0.06, 0.099, 0.11, 0.5, 9.0):
+        one.statements._costs_s = (cost_s, cost_s)
+        intervals.append(one.statements._interval_s(watched))
+    assert intervals == [5.0, 5.0, 10.0, 10.0, 10.0, 20.0, 60.0, 60.0]
+    one.statements._costs_s = (0.0, 0.0)
+    assert one.statements._interval_s(unwatched) == 30.0

@@ -22,6 +22,9 @@ _SLICE: Final = 300
 _SORTS: Final[Mapping[str, int]] = {
     "calls": CALLS, "rows": ROWS, "shared_hit": HIT, "shared_read": READ, "io_s": IO, "temp_written": TEMP, "wal_bytes": WAL,
 }  # fmt: skip
+_RATIOS: Final[Mapping[str, tuple[int, int]]] = {
+    "mean_s": (EXEC, CALLS), "change": (EXEC, CALLS), "rows_per_call": (ROWS, CALLS), "io_ratio": (IO, EXEC), "hit_ratio": (HIT, READ),
+}  # fmt: skip
 
 
 class Known(NamedTuple):
@@ -43,8 +46,8 @@ class Known(NamedTuple):
         return kept
 
 
-def rows(known: Known, window: Window, views: Sequence[View]) -> Generator[None, None, list[StatementRow]]:
-    """Rows of a table in the order of their keys, giving way every few hundred.
+def rows(known: Known, window: Window, views: Sequence[View]) -> Generator[None, None, tuple[list[StatementRow], float]]:
+    """Rows of a table in the order of their keys, giving way every few hundred; and the load of all statements.
 
     Those executed in the window or running now, not our own; of very many the first by what the views sort by.
     """
@@ -57,7 +60,7 @@ def rows(known: Known, window: Window, views: Sequence[View]) -> Generator[None,
     for first in range(0, len(ordered), _SLICE):
         made += [_row(shown, key, sums.get(key)) for key in ordered[first : first + _SLICE]]
         yield
-    return made
+    return made, whole
 
 
 class Shown(NamedTuple):
@@ -87,11 +90,18 @@ def _chosen(sums: Mapping[Key, Sums], running: Mapping[Key, object], views: Sequ
     if len(sums) <= most:
         return {*sums, *running}
     kept = {key for view in views for key in view.keys if key in sums} | running.keys()
-    orders = {_SORTS.get(view.sort, EXEC) for view in views} or {EXEC}
+    orders = {view.sort if view.sort in _SORTS or view.sort in _RATIOS else "" for view in views} or {""}
     for field in orders:
-        ranked = nlargest(most // len(orders), [(each[field], key) for key, each in sums.items()])
+        ranked = nlargest(most // len(orders), [(_rank(field, each), key) for key, each in sums.items()])
         kept |= {key for _, key in ranked}
     return kept
+
+
+def _rank(field: str, sums: Sums) -> float:
+    part, whole = _RATIOS.get(field, (-1, -1))
+    if whole >= 0:
+        return sums[part] / sums[whole] if sums[whole] > 0 else 0.0
+    return sums[_SORTS.get(field, EXEC)]
 
 
 def _row(shown: Shown, key: Key, sums: Sums | None) -> StatementRow:

@@ -13,7 +13,7 @@ from perfconsole.collectors.postgres.statement_source import UNREADABLE, Extensi
 from perfconsole.collectors.postgres.statement_texts import Names, Place, Texts
 from perfconsole.core.ledger import Ledger
 from perfconsole.core.ports import Measured, Result, Slot
-from perfconsole.core.tables import Key, StatementRow, StatementTable, Table, View, select
+from perfconsole.core.tables import TICK, Key, StatementRow, StatementTable, Table, View, select
 from perfconsole.core.text import safe
 
 RECORD_S: Final = 30.0
@@ -29,6 +29,8 @@ _FIND_S: Final = 60.0
 
 _LEARN_S: Final = 600.0
 _EARLY_S: Final = 0.25
+NO_MARK: Final = "no mark is set (m sets one): counted since it was first looked at"
+
 _UNSEEN: Final = 50
 """Texts read before a screen has said which rows it shows."""
 
@@ -61,11 +63,12 @@ class Statements:
         self._looked = self._due = 0.0
         self._costs_s = (0.0, 0.0)
         self._at = nan
-        self._rows: list[StatementRow] = []
+        self._rows: dict[str, list[StatementRow]] = {}
 
-    def mark(self) -> None:
-        """From here on the window ``mark`` counts."""
+    def mark(self) -> bool:
+        """From here on (the last sample) the window ``mark`` counts; False while there is no sample."""
         self._ledger.mark()
+        return self._ledger.sample is not None
 
     async def run(self, slot: Slot, views: Sequence[View]) -> Result:
         """Look, if it is time to and anybody watches; between two looks, read texts that a screen waits for.
@@ -91,11 +94,11 @@ class Statements:
         return result
 
     async def look(self, views: Sequence[View]) -> Sequence[Table]:
-        """The table over the window that is looked at now, from the last sample."""
+        """The tables over the windows that are looked at now, from the last sample."""
         views = self._mine(views)
         if not views or self._ledger.sample is None or self._extension is None:
             return ()
-        return (await self._table(self._at, views, self._extension),)
+        return await self._tables(self._at, views, self._extension)
 
     # Looking ----------------------------------------------------------------------------------------------------------------------
 
@@ -104,7 +107,11 @@ class Statements:
 
     def _interval_s(self, views: Sequence[View]) -> float:
         watched = any(view.window for view in views)
-        return max(self._usual_s if watched else max(RECORD_S, self._usual_s), min(min(self._costs_s) * _SHARE, _LONGEST_S))
+        interval_s = self._usual_s if watched else max(RECORD_S, self._usual_s)
+        # Doubled, not stretched to measure: a history is kept by its interval, and another one begins its group anew.
+        while interval_s < min(min(self._costs_s) * _SHARE, _LONGEST_S):
+            interval_s = min(2 * interval_s, _LONGEST_S)
+        return interval_s
 
     async def _look(self, slot: Slot, views: Sequence[View], interval_s: float) -> Result:
         extension = await self._find(slot.boot)
@@ -126,7 +133,7 @@ class Statements:
         if last:
             running = self._flights._replace(running=known.others(self._flights.running))
             measured = await _gently(self._histories.measure(last, known.others(last.changes), running, interval_s))
-        return Result(measured, (await self._table(slot.at, views, extension),))
+        return Result(measured, await self._tables(slot.at, views, extension))
 
     async def _find(self, now: float) -> Extension | None:
         """The extension as it is: looked for again while there is none, after every connection, and once in a while."""
@@ -172,28 +179,36 @@ class Statements:
         return self._nothing(slot, views, f"statements cannot be read: {error}")
 
     def _nothing(self, slot: Slot, views: Sequence[View], note: str) -> Result:
-        window = views[0].window or "tick"
-        table = StatementTable(self._server.name, slot.at, window, nan, 0, 0, nan, 8192, [], (safe(note, 500),))
-        return Result(tables=(table,))
+        said = (safe(note, 500),)
+        return Result(
+            tables=[StatementTable(self._server.name, slot.at, name, nan, 0, 0, nan, 8192, [], said) for name in by_window(views)]
+        )
 
     # Showing ----------------------------------------------------------------------------------------------------------------------
 
     def _known(self, extension: Extension) -> Known:
         return Known(self._ledger, extension, self._flights, self._texts, self._names, frozenset(self._own | self._texts.own))
 
-    async def _table(self, at: float, views: Sequence[View], extension: Extension) -> StatementTable:
+    async def _tables(self, at: float, views: Sequence[View], extension: Extension) -> list[StatementTable]:
+        """One a window that anybody looks at: what one reader asks for is nothing to another."""
+        for key, (_, _, text) in self._flights.running.items():
+            self._texts.overhear(key, text)
+        asked = by_window(views)
+        self._rows = {name: self._rows[name] for name in asked if name in self._rows}
+        interval_s = self._interval_s(views)
+        return [await self._table(at, name, mine, extension, interval_s) for name, mine in asked.items()]
+
+    async def _table(self, at: float, name: str, views: Sequence[View], extension: Extension, interval_s: float) -> StatementTable:
         known = self._known(extension)
         sample = self._ledger.sample
         assert sample is not None
-        asked = next((view.window for view in views if view.window), "tick")
-        window = await _gently(self._ledger.windowed(asked))
-        for key, (_, _, text) in self._flights.running.items():
-            self._texts.overhear(key, text)
-        self._rows = await _gently(rows(known, window, views))
-        said = tuple(notes(known, window, self._server.user, self._interval_s(views), self._usual_s))
+        window = await _gently(self._ledger.windowed(name))
+        made, whole = await _gently(rows(known, window, views))
+        self._rows[name] = made
+        said = tuple(notes(known, window, self._server.user, interval_s, self._usual_s))
         return StatementTable(
-            self._server.name, at, window.name, window.seconds, len(sample.rows) + sample.hidden, sample.hidden, window.dealloc,
-            extension.block_bytes, self._rows, said,
+            self._server.name, at, name, window.seconds, len(sample.rows) + sample.hidden, sample.hidden, window.dealloc,
+            extension.block_bytes, made, said if window.name == name else (NO_MARK, *said), load=whole, since=window.since,
         )  # fmt: skip
 
     async def _read_texts(self, slot: Slot, views: Sequence[View]) -> Result:
@@ -205,7 +220,7 @@ class Statements:
             await self._texts.load(self._server, extension.texts_sql, keys, slot.boot)
         except ServerError as error:
             return self._failed(error, slot, views)
-        return Result(tables=(await self._table(self._at, views, extension),))
+        return Result(tables=await self._tables(self._at, views, extension))
 
     def _visible(self, views: Sequence[View]) -> Iterable[Key]:
         """The rows on screens; and while one is searched by words or has not said yet what it shows, the first ones."""
@@ -213,7 +228,15 @@ class Statements:
             yield from view.keys
             if view.match or not view.keys:
                 first = View(view.table, sort=view.sort, reverse=view.reverse, limit=SEARCHED if view.match else _UNSEEN)
-                yield from (row.key for row in select(self._rows, first))
+                yield from (row.key for row in select(self._rows.get(view.window or TICK, ()), first))
+
+
+def by_window(views: Iterable[View]) -> dict[str, list[View]]:
+    """Views by the window they are over; one without a window takes the last tick."""
+    out: dict[str, list[View]] = {}
+    for view in views:
+        out.setdefault(view.window or TICK, []).append(view)
+    return out
 
 
 async def _gently(steps: Generator[None, None, T]) -> T:

@@ -1,18 +1,21 @@
-"""One process followed through states: what was last known of it, and whether it is still there. Pure.
+"""One thing followed through states: what was last known of it, and whether it is still there; a process first of all. Pure.
 
-Identity is pid and start time. A pid that belongs to another process now means that this one has ended, never that it became the other.
+Identity of a process is pid and start time. A pid that belongs to another process now means that this one has ended, never that it became
+the other.
 """
 
 from collections.abc import Iterator, Sequence
 from math import isnan, nan
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from perfconsole.core.series import GAP
 from perfconsole.core.state import Series, State
-from perfconsole.core.tables import ProcessRow, ProcessTable
+from perfconsole.core.tables import ProcessRow, ProcessTable, Row
 from perfconsole.ui.arrange import Item
 from perfconsole.ui.look import Glyphs
 from perfconsole.ui.spark import SHORTEST_S, Track, fitting_window
+
+R = TypeVar("R", bound=Row)
 
 LIVE: Final = "live"
 ENDED: Final = "ended"
@@ -29,19 +32,41 @@ STATES: Final = {
 """The letters of proc(5) in words."""
 
 
-class Subject:
-    """A process.
+class Followed(Generic[R]):
+    """Something with a row in a table.
 
     Attributes:
+        BEGAN: How the beginning of its history is told, before the time of day.
         row: As it was last seen.
         status: `LIVE`, `ENDED`, `UNSEEN` or `LATER`, in the state that was followed last.
         ended_at: When it was first missing, epoch seconds; NaN while it is there.
     """
 
-    def __init__(self, row: ProcessRow) -> None:
+    BEGAN: ClassVar[str] = "since"
+
+    def __init__(self, row: R) -> None:
         self.row = row
         self.status = LIVE
         self.ended_at = nan
+
+    def follow(self, state: State) -> None:
+        """Take what a state says of it."""
+        raise NotImplementedError
+
+    def series(self, state: State, metric: str, **labels: str) -> Series | None:
+        """The history of one of its values, if there is one."""
+        raise NotImplementedError
+
+    @property
+    def live(self) -> bool:
+        """Whether it is there, as far as is known."""
+        return self.status == LIVE
+
+
+class Subject(Followed[ProcessRow]):
+    """A process."""
+
+    BEGAN = "since opened"
 
     def follow(self, state: State) -> None:
         """Take what a state says of it."""
@@ -63,14 +88,13 @@ class Subject:
         else:
             self.status, self.ended_at = UNSEEN, nan
 
-    @property
-    def live(self) -> bool:
-        """Whether it is there, as far as is known."""
-        return self.status == LIVE
+    def series(self, state: State, metric: str, **labels: str) -> Series | None:
+        """The history of one of its values, which begins when somebody looks at it closely."""
+        return state.find(metric, **labels, pid=str(self.row.pid), start=str(self.row.start))
 
 
 class Trend:
-    """The history of one of its values; what was measured is kept when the process ends."""
+    """The history of one value of something followed; what was measured is kept when that ends."""
 
     def __init__(self, metric: str, **labels: str) -> None:
         self._metric = metric
@@ -78,10 +102,11 @@ class Trend:
         self._series: Series | None = None
         self._track: Track | None = None
 
-    def values(self, subject: Subject, state: State, cells: int, longest_s: float) -> "Window":
+    def values(self, subject: Followed[R], state: State, cells: int, longest_s: float) -> "Window":
         """Its values in buckets aligned to the clock, up to the newest sample, or to now when there has been none for too long."""
-        who = {"pid": str(subject.row.pid), "start": str(subject.row.start)}
-        found = state.find(self._metric, **self._labels, **who)
+        found = subject.series(state, self._metric, **self._labels)
+        if found and self._series and found.definition != self._series.definition:
+            self._track = None
         self._series = found or (self._series if subject.status == ENDED else None)
         if self._series is None or not len(self._series.ring):
             return Window([nan] * cells, SHORTEST_S, state.at)

@@ -1,10 +1,10 @@
-"""The machine of `world` with a PostgreSQL server on it: statements, sessions and answers are a script, all between them and the screen is real.
+"""The machine of `world` with a PostgreSQL server on it: statements, sessions and answers are a script, all else is real.
 
 A function of the step, as `world` is. What is asked on request is kept in `Postgres.asked`, and answered from `Postgres.answers`.
 """
 
 from contextlib import asynccontextmanager
-from math import nan, sin
+from math import isnan, nan, sin
 
 import pytest
 from msgspec import structs
@@ -39,7 +39,8 @@ WINDOWS_S = {"tick": 5.0, "1m": 60.0, "5m": 300.0, "open": 900.0, "mark": 120.0,
 
 TEXTS = {
     ORDERS: "SELECT o.id, o.placed, c.name, sum(i.price * i.amount) AS total FROM shop.orders o JOIN shop.customers c ON c.id = o.customer "
-    "JOIN shop.items i ON i.order_id = o.id WHERE c.name = $1 AND o.placed > $2 GROUP BY o.id, o.placed, c.name ORDER BY total DESC LIMIT $3",
+    "JOIN shop.items i ON i.order_id = o.id WHERE c.name = $1 AND o.placed > $2 "
+    "GROUP BY o.id, o.placed, c.name ORDER BY total DESC LIMIT $3",
     CART: "UPDATE shop.carts SET updated_at = $1, note = $2 WHERE id = $3",
     STOCK: "SELECT sku, amount\nFROM shop.stock -- what is left\nWHERE sku = ANY($1)",
     REPORT: "SELECT date_trunc($1, placed), count(*) FROM shop.orders GROUP BY 1 ORDER BY 1",
@@ -60,11 +61,12 @@ def wave(step, period, low, high):
 
 def statement(queryid, step=0, window_s=60.0, **fields):
     """One row of the script over a window."""
+    whole = sum(_LOADS.values())
     load = _LOADS.get(queryid, 0.0) * wave(step, 30, 0.8, 1.2)
     mean = _MEANS_S.get(queryid, nan)
-    calls = load * window_s / mean if mean == mean else 0.0
+    calls = load * window_s / mean if not isnan(mean) else 0.0
     row = StatementRow(
-        10, 5, queryid, queryid != NESTED, "app", "shop", calls, load * window_s, load, load / (sum(_LOADS.values()) * wave(step, 30, 0.8, 1.2)),
+        10, 5, queryid, queryid != NESTED, "app", "shop", calls, load * window_s, load, load / whole / wave(step, 30, 0.8, 1.2),
         mean, plan_s=0.0, baseline_s=mean / (3.1 if queryid == ORDERS else 1.05), max_s=mean * 9, max_since=START - 86_400.0 * 3,
         rows=calls * 18, shared_hit=calls * 71, shared_read=calls * 29, io_s=load * window_s * 0.62, temp_written=0.0, wal_bytes=0.0,
         query=TEXTS.get(queryid, ""), stddev_s=mean / 2,
@@ -105,11 +107,13 @@ def sessions(step):
     return [
         session(4100, "idle in transaction", step, state_age=312.0 + 2 * step, xact_age=340.0 + 2 * step, blocks=2, queryid=CART,
                 application="psql", client="local", user="deploy", query="UPDATE shop.carts SET note = 'x' WHERE id = 7"),
-        session(4101, "active", step, query_age=84.0, xact_age=85.0, blocked_by=(4100,), depth=1, blocks=1, queryid=CART, **lock, query=TEXTS[CART]),
+        session(4101, "active", step, query_age=84.0, xact_age=85.0, blocked_by=(4100,), depth=1, blocks=1, queryid=CART,
+                query=TEXTS[CART], **lock),
         session(4102, "active", step, query_age=31.0, xact_age=31.0, blocked_by=(4101,), depth=2, queryid=CART, **lock, query=TEXTS[CART]),
         session(4110, "active", step, query_age=14.0, queryid=ORDERS, wait_type="IO", wait="IO DataFileRead", query=TEXTS[ORDERS]),
         session(4111, "active", step, query_age=3.0, queryid=ORDERS, query=TEXTS[ORDERS]),
-        session(4120, "active", step, query_age=612.0 + 2 * step, xact_age=612.0 + 2 * step, queryid=REPORT, application="報告", query=TEXTS[REPORT]),
+        session(4120, "active", step, query_age=612.0 + 2 * step, xact_age=612.0 + 2 * step, queryid=REPORT, application="報告",
+                query=TEXTS[REPORT]),
         *(session(4200 + i, "idle", step, state_age=20.0 * i, query="COMMIT") for i in range(6)),
     ]  # fmt: skip
 
@@ -273,8 +277,8 @@ def _series(server, step):
     """What is told of a server on Operations."""
     of = (("server", server),)
     values = {
-        "up": 1.0, "connections": 12.0, "connections.utilization": 0.124, "sessions.blocked": 2.0, "transactions": 400.0 * step * INTERVAL_S,
-        "cache.hit_ratio": wave(step, 40, 0.97, 0.995), "transaction.longest": 612.0, "wal.bytes": 3e6 * step, "temp.bytes": 0.0,
+        "up": 1.0, "connections": 12.0, "connections.utilization": 0.124, "sessions.blocked": 2.0,
+        "transactions": 400.0 * step * INTERVAL_S, "cache.hit_ratio": wave(step, 40, 0.97, 0.995), "transaction.longest": 612.0, "wal.bytes": 3e6 * step, "temp.bytes": 0.0,
         "statement.load": 2.9, "statement.mean": 0.021, "statement.longest": 612.0,
     }  # fmt: skip
     for name, value in values.items():

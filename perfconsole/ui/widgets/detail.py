@@ -1,6 +1,6 @@
-"""The upper part of a process's screen: who it is in words, and its last minutes as charts, or as sparklines where there is little room."""
+"""The upper part of a process's screen: who it is in words, and what of it is drawn as charts and sparklines."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from math import isnan
 from time import localtime, strftime
 from typing import Final
@@ -11,20 +11,14 @@ from perfconsole.core import units
 from perfconsole.core.state import State
 from perfconsole.core.tables import ProcessTable
 from perfconsole.ui.line import Line
-from perfconsole.ui.spark import Limits, put_spark, scale_top
-from perfconsole.ui.subject import ENDED, LATER, LIVE, STATES, UNSEEN, Subject, Trend
-from perfconsole.ui.widgets import chart
+from perfconsole.ui.spark import Limits
+from perfconsole.ui.subject import ENDED, LATER, LIVE, STATES, UNSEEN, Subject
+from perfconsole.ui.widgets.facts import FactsGrid
 from perfconsole.ui.widgets.header import clock
-from perfconsole.ui.widgets.pane import Pane
-
-_FACT, _LABEL = 26, 9
-"""Cells of a fact, and of its label in it."""
+from perfconsole.ui.widgets.measures import Measure
 
 _COMMAND_LINES: Final = 3
 _CPU_LEAST, _BYTES_LEAST = 0.01, float(1 << 20)
-
-_DIMMED: Final[Limits] = ((-1.0, "stale"),)
-"""A threshold that every value is over: the whole history in the colour of what is no longer so."""
 
 
 def day_and_time(at: float) -> str:
@@ -42,7 +36,7 @@ def what_became(subject: Subject) -> str:
     }[subject.status]
 
 
-class FactsPane(Pane):
+class FactsPane(FactsGrid):
     """Identity and condition in words, and the command line.
 
     Args:
@@ -53,19 +47,15 @@ class FactsPane(Pane):
         super().__init__()
         self._subject = subject
 
+    @property
+    def faded(self) -> bool:
+        """Whether these are its last facts."""
+        return not self._subject.live
+
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
         """The title, facts in a grid, and what is left for the command line."""
-        subject = self._subject
-        row, across = subject.row, max(1, width // _FACT)
-        deep = max(1, min(-(-12 // across), height - 2))
-        facts = list(self._facts(state))[: across * deep]
-        lines = [self._title()]
-        for start in range(0, len(facts), across):
-            line = self.line().gap()
-            for i, (label, value, role) in enumerate(facts[start : start + across]):
-                line.to(1 + i * (width - 1) // across).put(label, "dim", _LABEL)
-                line.put(value, role if subject.live else "stale", (width - 1) // across - _LABEL - 1)
-            lines.append(line)
+        row = self._subject.row
+        lines = [self._title(), *self.grid(list(self._facts(state)), width, min(height - 2, self.deep(12, width)))]
         command = row.command or (f"[{row.name}]  a kernel thread: it has no command line" if row.kernel else row.name)
         return lines + self._wrapped(command, min(_COMMAND_LINES, height - len(lines)))
 
@@ -108,133 +98,45 @@ class FactsPane(Pane):
         return [self.line().gap().put(part, role, room) for part in parts[: max(0, most)]]
 
 
-class Measure:
-    """One measured value of the process: its history, and how it is read.
+class CpuMeasure(Measure[Subject]):
+    """CPU use, of the machine unless of a core is asked for."""
 
-    Args:
-        label: What it is called.
-        metric: Its series.
-        least: The least top of its scale.
-        value: The field of the row that has its newest value.
-        text: A value in words.
-    """
+    def __init__(self) -> None:
+        super().__init__("CPU", "process.cpu.utilization", _CPU_LEAST, lambda subject: subject.row.cpu, _percent)
 
-    def __init__(self, label: str, metric: str, least: float, value: str, text: Callable[[float], str], **labels: str) -> None:
-        self.label = label
-        self.least = least
-        self._value = value
-        self.text = text
-        self.trend = Trend(metric, **labels)
+    def scale(self, state: State, *, per_core: bool) -> float:
+        """How many cores there are, where there are more than one."""
+        cpus = state.value("system.cpu.logical.count")
+        return cpus if cpus > 1 and not per_core else 1.0
 
-    def value(self, subject: Subject) -> float:
-        """The newest value."""
-        value: float = getattr(subject.row, self._value)
-        return value
+    def unit(self, scale: float) -> str:
+        """Of what it is a share."""
+        return " of one core" if scale == 1.0 else f" of {scale:.0f} cores"
 
 
-def cpu_measure() -> Measure:
-    """CPU use."""
-    return Measure("CPU", "process.cpu.utilization", _CPU_LEAST, "cpu", _percent)
-
-
-def memory_measure() -> Measure:
+class MemoryMeasure(Measure[Subject]):
     """Resident memory."""
-    return Measure("memory", "process.memory.usage", _BYTES_LEAST, "memory_bytes", units.size)
+
+    def __init__(self) -> None:
+        super().__init__("memory", "process.memory.usage", _BYTES_LEAST, lambda subject: subject.row.memory_bytes, units.size)
+
+    def unit(self, scale: float) -> str:  # noqa: ARG002  bytes are bytes
+        """Of which kind."""
+        return " resident"
+
+    def limits(self, state: State) -> Limits:
+        """What may be used at most: a process that nears it is about to be killed."""
+        limit = state.value("system.memory.limit")
+        return () if isnan(limit) else ((limit, "critical"),)
 
 
-def disk_measures() -> list[Measure]:
+def disk_measures() -> list[Measure[Subject]]:
     """Storage read and written."""
     return [
-        Measure("read", "process.disk.io", _BYTES_LEAST, "read_bytes_s", units.rate, direction="read"),
-        Measure("write", "process.disk.io", _BYTES_LEAST, "write_bytes_s", units.rate, direction="write"),
+        Measure("read", "process.disk.io", _BYTES_LEAST, lambda subject: subject.row.read_bytes_s, units.rate, direction="read"),
+        Measure("write", "process.disk.io", _BYTES_LEAST, lambda subject: subject.row.write_bytes_s, units.rate, direction="write"),
     ]
 
 
 def _percent(ratio: float) -> str:
     return units.percent(ratio, 1 if ratio < 0.0995 else 0)
-
-
-class MeasuresPane(Pane):
-    """What panes that draw measures have in common.
-
-    Args:
-        subject: The process.
-        measures: What is drawn.
-    """
-
-    def __init__(self, subject: Subject, *measures: Measure, id: str | None = None) -> None:  # noqa: A002  Textual's word
-        super().__init__(id=id)
-        self._subject = subject
-        self._measures = measures
-
-    def _scale(self, measure: Measure, state: State) -> float:
-        """By what its values are divided: CPU is shown as a share of the machine, unless of a core is asked for."""
-        cpus = state.value("system.cpu.logical.count")
-        return cpus if measure.label == "CPU" and cpus > 1 and not self.console_app.per_core else 1.0
-
-    def _window(self, measure: Measure, state: State, cells: int) -> tuple[list[float], float, float]:
-        """Values as they are shown, seconds of the window, and when the history begins where that is inside."""
-        values, window_s, began = measure.trend.values(self._subject, state, cells, self.console_app.window_s)
-        scale = self._scale(measure, state)
-        return values if scale == 1.0 else [value / scale for value in values], window_s, began
-
-    def _now(self, measure: Measure, state: State) -> str:
-        return measure.text(measure.value(self._subject) / self._scale(measure, state))
-
-    def _span(self, window_s: float, began: float) -> str:
-        """What time is shown. History begins when somebody looks: before that only the present is measured of each process."""
-        return f"last {chart.ago(window_s)}" if isnan(began) else f"since opened {clock(began)}"
-
-
-class TrendsPane(MeasuresPane):
-    """A sparkline a row, with its value and the top of its scale."""
-
-    def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
-        """As many rows as there is room for."""
-        return [self._row(measure, state, width, first=i == 0) for i, measure in enumerate(self._measures[:height])]
-
-    def _row(self, measure: Measure, state: State, width: int, *, first: bool) -> Line:
-        aside = 31 if width >= 76 and len(self._measures) > 2 else 9  # beside charts the time is told already
-        cells = max(1, width - 8 - 8 - aside)
-        values, window_s, began = self._window(measure, state, cells)
-        top = scale_top(values, measure.least)
-        line = self.line().gap().put(measure.label, "dim", 7)
-        put_spark(line, self.look, values, top, () if self._subject.live else _DIMMED)
-        line.put(self._now(measure, state), "foreground" if self._subject.live else "stale", 8, right=True)
-        known = not all(map(isnan, values))
-        line.gap().put(f"of {measure.text(top).removesuffix('/s')}" if known else "", "dim", 7)
-        return line.gap().put(self._span(window_s, began), "dim") if first and aside > 9 else line
-
-
-class ProcessChart(MeasuresPane):
-    """One measure as a chart."""
-
-    def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
-        """A title with the value, and the chart."""
-        (measure,) = self._measures
-        values, window_s, began = self._window(measure, state, chart.columns(width))
-        note = self._span(window_s, began)
-        title = self.line("panel").gap().put(measure.label, "title").gap()
-        title.put(self._now(measure, state), "foreground" if self._subject.live else "stale").put(self._unit(measure, state), "dim")
-        title.to(max(title.x + 1, width - len(note) - 1)).put(note, "dim")
-        top = scale_top(values, measure.least)
-        edge = "now" if self._subject.live and not self.console_app.pump.past else clock(self._edge(state))
-        role = "chart" if self._subject.live else "stale_bar"
-        plot = chart.Plot(values, top, measure.text, window_s, edge, self._limits(measure, state), role)
-        return [title, *chart.chart_lines(self.look, width, height - 1, plot)]
-
-    def _unit(self, measure: Measure, state: State) -> str:
-        cpus = self._scale(measure, state)
-        if measure.label != "CPU":
-            return " resident"
-        return " of one core" if cpus == 1.0 else f" of {cpus:.0f} cores"
-
-    def _edge(self, state: State) -> float:
-        return self._subject.ended_at if self._subject.status == ENDED else state.at
-
-    def _limits(self, measure: Measure, state: State) -> Limits:
-        """For memory, what may be used at most: a process that nears it is about to be killed."""
-        if measure.label != "memory":
-            return ()
-        limit = state.value("system.memory.limit")
-        return () if isnan(limit) else ((limit, "critical"),)

@@ -7,6 +7,7 @@ costs no statement but itself; through a pooler, where a setting would stay behi
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -44,12 +45,27 @@ _DRIVER_WORDS: Final = frozenset(
 )  # fmt: skip
 """Keywords that the driver understands; it would send any other to the server as a setting, and the server would refuse it."""
 
+MARKER: Final = "/* perfconsole */"
+"""In the text of every statement that is sent: it tells them from others in pg_stat_statements, in logs, and after years."""
+
+
+def marked(sql: str) -> str:
+    """A statement with the mark behind its first word: what stands before that, the server does not keep."""
+    return sql if MARKER in sql else _FIRST_WORD.sub(rf"\1 {MARKER}", sql, count=1)
+
+
+_FIRST_WORD: Final = re.compile(r"^\s*(\w+)")
+
 _HELLO: Final = """
 SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS standby, pg_backend_pid() AS pid,
        current_setting('statement_timeout') AS timeout, current_database()::text AS database, current_user::text AS username
 """
-_LOCALS: Final = "BEGIN READ ONLY; " + "; ".join(
-    f"SET LOCAL {name} = '{value}'" for name, value in LIMITS.items() if not name.startswith("default_")
+_LOCALS: Final = "; ".join(
+    marked(statement)
+    for statement in (
+        "BEGIN READ ONLY",
+        *(f"SET LOCAL {name} = '{value}'" for name, value in LIMITS.items() if not name.startswith("default_")),
+    )
 )
 
 
@@ -101,7 +117,8 @@ class Server:
         """Ask one question, in a read-only transaction of its own, under the limits.
 
         Args:
-            sql: One statement (extended protocol: a second one is refused); names outside of pg_catalog carry their schema.
+            sql: One statement (extended protocol: a second one is refused); names outside of pg_catalog carry their schema. It is marked
+                as this project's.
             args: Its parameters.
             timeout_s: For waiting, connecting where that is needed, and the answer.
 
@@ -153,7 +170,7 @@ class Server:
     async def _ask(self, connection: "asyncpg.Connection[Any]", sql: str, args: tuple[Any, ...]) -> "list[asyncpg.Record]":
         answered = False
         try:
-            rows: list[asyncpg.Record] = await (self._ask_locally if self.pooled else self._ask_plainly)(connection, sql, args)
+            rows: list[asyncpg.Record] = await (self._ask_locally if self.pooled else self._ask_plainly)(connection, marked(sql), args)
             answered = True
         except TimeoutError:
             raise
@@ -180,7 +197,7 @@ class Server:
             return rows
         finally:
             if not connection.is_closed():
-                await connection.execute("ROLLBACK")
+                await connection.execute(marked("ROLLBACK"))
 
     # Connecting -------------------------------------------------------------------------------------------------------------------
 
@@ -240,7 +257,7 @@ class Server:
 
     async def _greet(self, connection: "asyncpg.Connection[Any]") -> None:
         """Learn who answers. A pooler invents the pid it announces, and may swallow the settings (ignore_startup_parameters)."""
-        hello = (await self._ask_locally(connection, _HELLO, ()))[0]
+        hello = (await self._ask_locally(connection, marked(_HELLO), ()))[0]
         self.pooled = self.pooled or hello["pid"] != connection.get_server_pid() or hello["timeout"] != LIMITS["statement_timeout"]
         self.version, self.standby = hello["version"], hello["standby"]
         self.database, self.user = safe(hello["database"], 80), safe(hello["username"], 80)

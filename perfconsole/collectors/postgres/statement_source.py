@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from perfconsole.collectors.postgres.statement_texts import MARKER, Place
+from perfconsole.collectors.postgres.connection import MARKER, raw
+from perfconsole.collectors.postgres.statement_texts import Place
 from perfconsole.core.statements import CALLS, EXEC, IO, PLAN, ROWS, Identity, Sample, gathered
 from perfconsole.core.text import safe
 
@@ -24,7 +25,7 @@ _QUERY_ID: Final = 140000
 """From here on pg_stat_activity tells query_id."""
 
 _FIND: Final = """
-SELECT /* perfconsole */ e.extversion AS version, quote_ident(n.nspname) AS schema,
+SELECT e.extversion AS version, quote_ident(n.nspname) AS schema,
        ARRAY(SELECT a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
              WHERE c.relnamespace = n.oid AND c.relname = 'pg_stat_statements' AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
        EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'pg_stat_statements_info') AS info,
@@ -36,12 +37,12 @@ SELECT /* perfconsole */ e.extversion AS version, quote_ident(n.nspname) AS sche
 FROM (SELECT 1) AS one LEFT JOIN pg_extension e ON e.extname = 'pg_stat_statements' LEFT JOIN pg_namespace n ON n.oid = e.extnamespace
 """
 
-_FLIGHTS: Final = """
-SELECT /* perfconsole */ usesysid, datid, query_id, date_part('epoch', clock_timestamp() - query_start), left(query, 1100),
+_FLIGHTS: Final = f"""
+SELECT usesysid, datid, query_id, date_part('epoch', clock_timestamp() - query_start), substr({raw("query")}, 1, 1100),
        application_name = 'perfconsole' AS own
 FROM pg_stat_activity
 WHERE query_id IS NOT NULL AND backend_type = 'client backend' AND (state = 'active' OR application_name = 'perfconsole')
-"""
+"""  # noqa: S608  what is put in is a constant of this project
 """What runs now; and, of our own sessions, what they ran last: statements to leave out."""
 
 _MEMORY: Final = "length(set_config('work_mem', '32MB', true))::int8"
@@ -75,7 +76,7 @@ class Extension(NamedTuple):
     def texts_sql(self) -> str:
         """Texts of statements by queryid. Reads the whole file of texts on the server, however few are asked for."""
         return (
-            f"SELECT {MARKER} NULL::oid, NULL::oid, {_MEMORY}, NULL::text UNION ALL SELECT userid, dbid, queryid, left(query, 16384) "  # noqa: S608  quoted by the server
+            f"SELECT NULL::oid, NULL::oid, {_MEMORY}, NULL::text UNION ALL SELECT userid, dbid, queryid, left(query, 16384) "  # noqa: S608  quoted by the server
             f"FROM {self.schema}.pg_stat_statements(true) WHERE queryid = ANY($1::int8[])"
         )
 
@@ -142,7 +143,7 @@ def _reading(schema: str, columns: Sequence[str], *, info: bool, query_id: bool)
     here = "(SELECT d.oid FROM pg_database d WHERE d.datname = current_database())"
     started = "date_part('epoch', pg_postmaster_start_time())"
     edge = (
-        f"SELECT {MARKER} {count}, {own}, %s, NULL::int8, {started}, NULL::int8, NULL::int8, NULL::float8, NULL::float8, "  # noqa: S608  quoted by the server
+        f"SELECT {count}, {own}, %s, NULL::int8, {started}, NULL::int8, NULL::int8, NULL::float8, NULL::float8, "  # noqa: S608  quoted by the server
         f"NULL::float8, NULL::float8, {me}, {here}, NULL::int8, NULL::bool FROM {source}"
     )
     rows = (
@@ -158,7 +159,7 @@ async def own_by_text(server: "Server", extension: Extension) -> frozenset[Place
     """This project's statements where no server tells them: before PostgreSQL 14. Reads all texts."""
     if server.version >= _QUERY_ID:
         return frozenset()
-    sql = f"SELECT {MARKER} userid, dbid, queryid FROM {extension.schema}.pg_stat_statements(true) WHERE strpos(query, $1) > 0"  # noqa: S608  quoted by the server
+    sql = f"SELECT userid, dbid, queryid FROM {extension.schema}.pg_stat_statements(true) WHERE strpos(query, $1) > 0"  # noqa: S608  quoted by the server
     return frozenset((userid, dbid, queryid) for userid, dbid, queryid in await server.fetch(sql, MARKER))
 
 
@@ -205,5 +206,5 @@ async def flights(server: "Server") -> Flights:
             continue
         key = (userid, dbid, queryid, True)
         count, longest_s, _ = running.get(key, (0, 0.0, ""))
-        running[key] = (count + 1, max(longest_s, age_s or 0.0), text or "")
+        running[key] = (count + 1, max(longest_s, age_s or 0.0), (text or b"").decode("utf-8", "replace"))
     return Flights(running, frozenset(own), known=True)

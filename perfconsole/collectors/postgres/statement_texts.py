@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from perfconsole.collectors.postgres.connection import MARKER
 from perfconsole.collectors.postgres.faults import QUERY, ServerError
 from perfconsole.core.tables import Key
 from perfconsole.core.text import safe
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 EVERY_S: Final = 10.0
 Place = tuple[int, ...]
 """(userid, dbid, queryid): a statement, whether at top level or not."""
-
-MARKER: Final = "/* perfconsole */"
-"""In a text, it tells a statement of this project."""
 
 _HELD: Final = 1000
 _BATCH: Final = 500
@@ -135,7 +133,7 @@ def masked(text: str) -> str:
 _PREFIXES: Final = frozenset({"e'", "b'", "x'", "n'"})
 
 _NAMES: Final = """
-SELECT /* perfconsole */ true AS database, oid, datname::text FROM pg_database WHERE oid = ANY($1::oid[])
+SELECT true AS database, oid, datname::text FROM pg_database WHERE oid = ANY($1::oid[])
 UNION ALL SELECT false, oid, rolname::text FROM pg_roles WHERE oid = ANY($2::oid[])
 """
 

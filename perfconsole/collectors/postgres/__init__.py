@@ -14,7 +14,7 @@ from perfconsole.config.servers import ServerSettings
 from perfconsole.core.errors import RequestError
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Measured, Operation, Result, Slot
-from perfconsole.core.requests import POSTGRES_CANCEL, POSTGRES_TERMINATE, Done, SessionArgs
+from perfconsole.core.requests import POSTGRES_CANCEL, POSTGRES_DETAIL, POSTGRES_TERMINATE, Done, ServerArgs, ServerDetail, SessionArgs
 from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import Health
 
@@ -32,6 +32,7 @@ class _Target:
     """One server and everything asked of it."""
 
     def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
         self.server = Server(settings)
         self.health = ServerHealth(self.server, Globs(settings.databases))
         self.sessions = Sessions(self.server, settings.exclude)
@@ -67,6 +68,7 @@ class PostgresCollector:
         self.operations: Sequence[Operation] = (
             Operation(POSTGRES_CANCEL, self._on_session(actions.cancel)),
             Operation(POSTGRES_TERMINATE, self._on_session(actions.terminate)),
+            Operation(POSTGRES_DETAIL, self._detail),
         )
 
     async def run(self, target: str, slot: Slot, views: Sequence[View]) -> Result:
@@ -138,11 +140,24 @@ class PostgresCollector:
                 what.asking.cancel()
             what.server.close()
 
+    async def _detail(self, args: ServerArgs) -> ServerDetail:
+        from perfconsole.collectors.postgres import detail  # noqa: PLC0415  only when asked
+
+        # A connection of its own: what takes seconds holds up neither the sessions nor the numbers.
+        aside = Server(self._named(args.server).settings)
+        try:
+            return await detail.read(aside)
+        finally:
+            aside.close()
+
+    def _named(self, server: str) -> _Target:
+        what = self._targets.get(server)
+        if what is None:
+            raise RequestError(f"no server is called {server!r}", f"there are: {' '.join(self._targets)}")
+        return what
+
     def _on_session(self, act: Callable[[Server, SessionArgs], Awaitable[Done]]) -> Callable[[SessionArgs], Awaitable[Done]]:
         async def run(args: SessionArgs) -> Done:
-            what = self._targets.get(args.server)
-            if what is None:
-                raise RequestError(f"no server is called {args.server!r}", f"there are: {' '.join(self._targets)}")
-            return await act(what.server, args)
+            return await act(self._named(args.server).server, args)
 
         return run

@@ -4,13 +4,13 @@ A text is dear: to give one, the server reads the file of all texts, and one of 
 question, at most every ten seconds, for statements on a screen whose text is not known and does not stand in pg_stat_activity.
 """
 
-import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from perfconsole.collectors.postgres.connection import MARKER
 from perfconsole.collectors.postgres.faults import QUERY, ServerError
+from perfconsole.core.literals import hide
 from perfconsole.core.tables import Key
 from perfconsole.core.text import safe
 
@@ -28,11 +28,6 @@ _AGAIN_S: Final = 60.0
 _ANEW_S: Final = 600.0
 _CUT: Final = 1000
 """Bytes from which a text of pg_stat_activity may have been cut (track_activity_query_size, 1024 unless set)."""
-
-_LITERALS: Final = re.compile(
-    r"""(--[^\n]*|/\*.*?\*/)|"[^"]*"|[A-Za-z_][\w$]*(?!')|[eEbBxXnN]?'(?:[^'\\]|''|\\.)*(?:'|$)|\$(\w*)\$.*?(?:\$\2\$|$)|\$\d+|\d[\w.]*""",
-    re.DOTALL,
-)
 
 
 class Texts:
@@ -66,7 +61,7 @@ class Texts:
         place = key[:3]
         if text and place not in self._texts and ";" not in text.rstrip().rstrip(";"):
             kept = self._live if len(text.encode()) >= _CUT else self._texts
-            kept[place] = lines(masked(text))
+            kept[place] = lines(hide(text))
             if len(self._live) > _HELD:
                 self._live.clear()
             self._bound()
@@ -100,7 +95,8 @@ class Texts:
             if text is not None:
                 if MARKER in text:
                     self.own.add((userid, dbid, queryid))
-                self._texts[userid, dbid, queryid] = lines(text)
+                # Utility statements are kept as they were first sent, passwords and all.
+                self._texts[userid, dbid, queryid] = lines(hide(text) if "password" in text.lower() else text)
                 self._live.pop((userid, dbid, queryid), None)
         self._missed = {key: at for key, at in self._missed.items() if at > now}
         self._missed |= dict.fromkeys(asked - self._texts.keys(), now + _AGAIN_S)
@@ -116,21 +112,6 @@ def lines(text: str) -> str:
     kept = (safe(line.rstrip()) for line in text[:16384].strip().splitlines()[:200])
     return "\n".join(line for line in kept if line)
 
-
-def masked(text: str) -> str:
-    """A statement without what is said in it: every literal a question mark, comments left out."""
-
-    def replace(found: re.Match[str]) -> str:
-        part = found[0]
-        if found[1]:
-            return " "
-        quoted = part[-1] == "'" or part[:1] == "'" or (part[:1] == "$" and not part[1:].isdigit()) or part[:2].lower() in _PREFIXES
-        return "?" if quoted or part[0].isdigit() else part
-
-    return _LITERALS.sub(replace, text)
-
-
-_PREFIXES: Final = frozenset({"e'", "b'", "x'", "n'"})
 
 _NAMES: Final = """
 SELECT true AS database, oid, datname::text FROM pg_database WHERE oid = ANY($1::oid[])

@@ -223,12 +223,15 @@ class Statements:
         return Result(tables=await self._tables(self._at, views, extension))
 
     def _visible(self, views: Sequence[View]) -> Iterable[Key]:
-        """The rows on screens; and while one is searched by words or has not said yet what it shows, the first ones."""
+        """The rows on screens; while one is searched or has not said yet what it shows, the first ones; and what may be our own."""
         for view in views:
             yield from view.keys
             if view.match or not view.keys:
                 first = View(view.table, sort=view.sort, reverse=view.reverse, limit=SEARCHED if view.match else _UNSEEN)
                 yield from (row.key for row in select(self._rows.get(view.window or TICK, ()), first))
+        if self._ledger.last:  # by our role in our database: the file is read anyway, and so our own are known before they are sorted up
+            places = {place[:2] for place in self._own}
+            yield from (key for key in self._ledger.last.changes if key[:2] in places and key[:3] not in self._own)
 
 
 def by_window(views: Iterable[View]) -> dict[str, list[View]]:

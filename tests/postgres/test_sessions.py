@@ -193,15 +193,42 @@ async def test_a_lock_storm_is_one_tree(people, sessions, cluster, database):
     await asyncio.gather(*tasks)
 
 
-async def test_a_prepared_transaction_blocks_as_pid_0(people, sessions, cluster, database):
+async def test_a_prepared_transaction_is_the_root_with_what_would_end_it(people, sessions, cluster, database):
+    """pg_blocking_pids says 0 of it: whose it is, and how it is called, is asked only then."""
     await cluster.execute("CREATE TABLE t (a int)", "INSERT INTO t VALUES (1)", database=database)
-    one, other = await people("one", "other")
-    await one.execute(f"BEGIN; UPDATE t SET a = 2; PREPARE TRANSACTION '{database}'")
-    waiting = await in_background(other, "UPDATE t SET a = 3")
-    found = await until(sessions, lambda found: found["other"].blocked_by)
-    assert (found["other"].blocked_by, found["other"].depth) == ((0,), 1)
-    await one.execute(f"COMMIT PREPARED '{database}'")
-    await waiting
+    one, first, second = await people("one", "first", "second")
+    await one.execute(f"BEGIN; UPDATE t SET a = 2; PREPARE TRANSACTION '{database} it''s'")
+    waiting = [await in_background(first, "UPDATE t SET a = 3")]
+    await until(sessions, lambda found: found["first"].blocked_by)
+    waiting.append(await in_background(second, "UPDATE t SET a = 4"))
+    found = await until(sessions, lambda found: found["second"].blocked_by)
+    root = found[""]
+    assert root.prepared
+    assert (root.kind, root.state, root.user, root.database) == ("prepared transaction", "prepared", "postgres", database)
+    assert root.query == f"ROLLBACK PREPARED '{database} it''s'"
+    assert 0 <= sessions.sessions.table.server_at - root.xact_start < 5
+    assert (root.depth, root.blocks) == (0, 2)
+    assert (found["first"].blocked_by, found["first"].depth) == ((root.pid,), 1)
+    assert found["second"].depth == 2
+    assert sessions.sessions.table.total == len(sessions.sessions.table.rows) - 1
+    await one.execute(root.query)
+    await asyncio.gather(*waiting)
+    assert "" not in await sessions()
+
+
+async def test_two_prepared_transactions_are_told_apart_also_on_other_locks(people, sessions, cluster, database):
+    await cluster.execute("CREATE TABLE t (a int)", "CREATE TABLE u (a int)", database=database)
+    one, other, of_t, of_u = await people("one", "other", "of t", "of u")
+    await one.execute(f"BEGIN; LOCK t IN EXCLUSIVE MODE; PREPARE TRANSACTION '{database} t'")
+    await other.execute(f"BEGIN; SELECT pg_advisory_xact_lock(77); PREPARE TRANSACTION '{database} u'")
+    waiting = [await in_background(of_t, "INSERT INTO t VALUES (1)"), await in_background(of_u, "SELECT pg_advisory_xact_lock(77)")]
+    await until(sessions, lambda found: found["of t"].blocked_by and found["of u"].blocked_by)
+    rows = {row.pid: row for row in sessions.sessions.table.rows}
+    found = await sessions()
+    assert [rows[found[name].blocked_by[0]].query[-3:] for name in ("of t", "of u")] == [" t'", " u'"]
+    await one.execute(f"ROLLBACK PREPARED '{database} t'")
+    await other.execute(f"ROLLBACK PREPARED '{database} u'")
+    await asyncio.gather(*waiting)
 
 
 async def test_waits_are_shares_of_what_was_seen_of_active_sessions(people, sessions):

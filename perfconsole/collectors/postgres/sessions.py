@@ -10,6 +10,7 @@ from math import nan
 from typing import Any, Final
 
 from perfconsole.collectors.postgres.connection import Server, raw
+from perfconsole.collectors.postgres.faults import QUERY, ServerError
 from perfconsole.core.globs import Globs
 from perfconsole.core.redact import MASK, redact
 from perfconsole.core.tables import SessionRow, SessionTable
@@ -40,6 +41,20 @@ _PARTS: Final = {"database": raw("a.datname::text"), "user": raw("a.usename::tex
 _SQL_14: Final = _SQL.format(queryid="a.query_id", **_PARTS)
 _SQL_13: Final = _SQL.format(queryid="NULL::bigint", **_PARTS)
 
+# A prepared transaction has no pid: which one holds a lock is told by the lock on its own id that the same virtual transaction holds.
+# Asked only while somebody waits for one.
+_PREPARED: Final = """
+SELECT DISTINCT w.pid AS waiting, p.transaction::text::bigint AS xid, textsend(p.gid) AS gid, textsend(p.owner::text) AS owner,
+       textsend(p.database::text) AS database, extract(epoch FROM p.prepared)::float8 AS prepared
+FROM pg_locks w
+JOIN pg_locks h ON h.granted AND h.pid IS NULL AND h.locktype = w.locktype
+     AND (h.database, h.relation, h.page, h.tuple, h.transactionid, h.classid, h.objid, h.objsubid)
+         IS NOT DISTINCT FROM (w.database, w.relation, w.page, w.tuple, w.transactionid, w.classid, w.objid, w.objsubid)
+JOIN pg_locks own ON own.pid IS NULL AND own.locktype = 'transactionid' AND own.virtualtransaction = h.virtualtransaction
+JOIN pg_prepared_xacts p ON p.transaction = own.transactionid
+WHERE NOT w.granted
+"""
+
 _PASSWORD: Final = re.compile(r"(\bpassword\s{1,8})(?:E?'(?:[^']|''){0,4096}'?|\$(\w{0,32})\$.{0,4096})", re.IGNORECASE)
 """``ALTER ROLE app PASSWORD 'secret'``: SQL has no sign between the word and the value, which `redact` looks for."""
 
@@ -69,12 +84,25 @@ class Sessions:
         """
         await self._server.ready()
         found = await self._server.fetch(_SQL_14 if self._server.version >= 140000 else _SQL_13)
-        rows = dress([_row(record) for record in found if record["pid"] is not None and not self._left_out(record)])
+        rows = [_row(record) for record in found if record["pid"] is not None and not self._left_out(record)]
         self._samples.append(Counter(row.wait_type or "CPU" for row in rows if row.state == "active"))
+        total = len(rows)
+        if any(0 in row.blocked_by for row in rows):
+            rows = with_prepared(rows, await self._prepared())
+        rows = dress(rows)
         hidden = sum(bool(record["hidden"]) for record in found)
         notes = (f'{hidden} sessions are another role\'s: GRANT pg_monitor TO "{self._server.user}"',) if hidden else ()
-        self.table = SessionTable(self._server.name, at, found[0]["now"], len(rows), rows, hidden, _shares(self._samples), notes)
+        self.table = SessionTable(self._server.name, at, found[0]["now"], total, rows, hidden, _shares(self._samples), notes)
         return self.table
+
+    async def _prepared(self) -> Sequence[Mapping[str, Any]]:
+        """Who waits for which prepared transaction. Not being told costs the sessions nothing."""
+        try:
+            return await self._server.fetch(_PREPARED)
+        except ServerError as error:
+            if error.cause != QUERY:
+                raise
+            return ()
 
     def forget(self) -> None:
         """Nobody looks any more: what was seen last is no longer so."""
@@ -114,6 +142,36 @@ def _time(value: float | None) -> float:
 def shown(query: bytes) -> str:
     """A statement as it may be shown: safe, and without the passwords that are set in it."""
     return redact(_PASSWORD.sub(rf"\1{MASK}", safe(query)))
+
+
+def with_prepared(rows: Sequence[SessionRow], found: Iterable[Mapping[str, Any]]) -> list[SessionRow]:
+    """Sessions with the prepared transactions that some of them wait for, as rows of their own; waiters name those in place of pid 0.
+
+    What was committed or rolled back between the two questions stays pid 0.
+    """
+    from msgspec.structs import replace  # noqa: PLC0415  only while somebody is blocked
+
+    holders: dict[int, list[int]] = {}
+    made: dict[int, SessionRow] = {}
+    for record in found:
+        row = _prepared_row(record)
+        made[row.pid] = row
+        holders.setdefault(record["waiting"], []).append(row.pid)
+
+    def named(row: SessionRow) -> SessionRow:
+        if 0 not in row.blocked_by or row.pid not in holders:
+            return row
+        others = [pid for pid in row.blocked_by if pid]
+        return replace(row, blocked_by=(*sorted(holders[row.pid]), *others))
+
+    return [*made.values(), *map(named, rows)]
+
+
+def _prepared_row(record: Mapping[str, Any]) -> SessionRow:
+    at = _time(record["prepared"])
+    ends = "ROLLBACK PREPARED '" + safe(record["gid"], 200).replace("'", "''") + "'"
+    owner, database = safe(record["owner"] or b"", 64), safe(record["database"] or b"", 64)
+    return SessionRow(-record["xid"], at, "prepared transaction", database, owner, "", "", "prepared", "", "", at, at, at, query=ends)
 
 
 def dress(rows: Sequence[SessionRow]) -> list[SessionRow]:

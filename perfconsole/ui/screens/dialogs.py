@@ -1,4 +1,4 @@
-"""Dialogs that act on a process: bound to the pid and start time it had when they opened, and done by Enter alone.
+"""Dialogs that act: bound to the identity that a process had (pid and start time) when they opened, and done by Enter alone.
 
 A bare letter never does anything here but move; what cannot be taken back (KILL) wants Enter twice. They are drawn as panes are, so that
 they look the same with every theme, without colours, and in ASCII.
@@ -91,17 +91,15 @@ async def _act(app: "ConsoleApp", op: str, args: Struct) -> None:
 class DialogPane(Pane, can_focus=True):
     """The box of a dialog: a border, who is meant, and what the dialog has to say."""
 
-    def __init__(self, title: str, subject: Subject) -> None:
+    def __init__(self, title: str) -> None:
         super().__init__()
         self._title = title
-        self._subject = subject
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
         """The box, its content cut to the height."""
-        self._subject.follow(state)
         screen = self.screen
         assert isinstance(screen, Dialog)
-        who = self._who(width, brief=height < screen.wanted_height)
+        who = screen.who(state, brief=height < screen.wanted_height)
         keys = self.inner().put(screen.keys(), "dim")
         content = screen.content(height - len(who) - 3)
         return [self._edge(width, top=True), *map(self._framed, [*who, *content, keys]), self._edge(width, top=False)]
@@ -109,15 +107,6 @@ class DialogPane(Pane, can_focus=True):
     def inner(self, on: str = "background") -> Line:
         """A line inside the border."""
         return Line(self.look, self.size.width - 4, on)
-
-    def _who(self, width: int, *, brief: bool) -> list[Line]:
-        row, gone = self._subject.row, what_became(self._subject)
-        first = self.inner().put(f"{row.pid} ", "title").put(row.name, "accent")
-        if gone:
-            first.gap(2).put(f"{self.look.glyph('stale')} {gone}", "stale")
-        second = self.inner().put("of ", "dim").put(row.user or units.UNKNOWN).put("  started ", "dim").put(day_and_time(row.started))
-        third = self.inner().put(row.command or f"[{row.name}]", "dim", width - 4)
-        return [first, second, third] if brief else [first, second, third, self.inner()]
 
     def _edge(self, width: int, *, top: bool) -> Line:
         corners = _ASCII_CORNERS if self.look.ascii else _CORNERS
@@ -135,7 +124,7 @@ class DialogPane(Pane, can_focus=True):
 
 
 class Dialog(ModalScreen[T]):
-    """A dialog about one process.
+    """A dialog about one thing.
 
     Attributes:
         wanted_height: Lines with nothing left out.
@@ -143,15 +132,11 @@ class Dialog(ModalScreen[T]):
 
     CSS_PATH = "../styles/dialogs.tcss"
     TITLE_TEXT: ClassVar[str] = ""
-    wanted_height: ClassVar[int] = 0
-
-    def __init__(self, row: ProcessRow) -> None:
-        super().__init__()
-        self.subject = Subject(row)
+    wanted_height: int = 0
 
     def compose(self) -> ComposeResult:
         """The box."""
-        yield DialogPane(self.TITLE_TEXT, self.subject)
+        yield DialogPane(self.TITLE_TEXT)
 
     def on_mount(self) -> None:
         """It takes the keys, and goes on watching whether the process is there."""
@@ -172,6 +157,10 @@ class Dialog(ModalScreen[T]):
     def redraw(self) -> None:
         """Show what has changed."""
         self.box.show(self.console_app.state)
+
+    def who(self, state: State, *, brief: bool) -> list[Line]:
+        """Who is meant, and what became of it."""
+        raise NotImplementedError
 
     def content(self, height: int) -> list[Line]:
         """What there is to choose, in so many lines."""
@@ -213,7 +202,26 @@ class Dialog(ModalScreen[T]):
             self.redraw()
 
 
-class SignalDialog(Dialog[int]):
+class ProcessDialog(Dialog[T]):
+    """A dialog about one process."""
+
+    def __init__(self, row: ProcessRow) -> None:
+        super().__init__()
+        self.subject = Subject(row)
+
+    def who(self, state: State, *, brief: bool) -> list[Line]:
+        """The process, and whether it is there."""
+        self.subject.follow(state)
+        row, gone, box = self.subject.row, what_became(self.subject), self.box
+        first = box.inner().put(f"{row.pid} ", "title").put(row.name, "accent")
+        if gone:
+            first.gap(2).put(f"{box.look.glyph('stale')} {gone}", "stale")
+        second = box.inner().put("of ", "dim").put(row.user or units.UNKNOWN).put("  started ", "dim").put(day_and_time(row.started))
+        third = box.inner().put(row.command or f"[{row.name}]", "dim", box.size.width - 4)
+        return [first, second, third] if brief else [first, second, third, box.inner()]
+
+
+class SignalDialog(ProcessDialog[int]):
     """Choose a signal: dismissed with its number, or None."""
 
     TITLE_TEXT = "Send a signal to"
@@ -268,7 +276,7 @@ class SignalDialog(Dialog[int]):
                 self.redraw()
 
 
-class ReniceDialog(Dialog[int]):
+class ReniceDialog(ProcessDialog[int]):
     """Choose a nice value: dismissed with it, or None."""
 
     TITLE_TEXT = "Set the nice value of"

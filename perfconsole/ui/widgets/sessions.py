@@ -1,7 +1,7 @@
 """The sessions of a PostgreSQL server: who is blocked by whom, who holds a transaction open, who works."""
 
-from collections.abc import Sequence
-from math import isnan, nan
+from collections.abc import Iterator, Sequence
+from math import inf, isnan, nan
 from typing import Any, Final
 
 from perfconsole.core import units
@@ -9,51 +9,76 @@ from perfconsole.core.state import State
 from perfconsole.core.tables import SessionRow, SessionTable, Table, View
 from perfconsole.ui.arrange import Item
 from perfconsole.ui.columns import Column, by_pane
+from perfconsole.ui.look import Glyphs
 from perfconsole.ui.widgets.table import TablePane
 
-_IDLE_LONG_S: Final = 60.0
+_LONG_S: Final = 60.0
+"""A transaction that idles, or is the oldest of all, for longer than this stands out."""
+
+_HELD: Final = 300
+"""Sessions kept where not all are sent: with 1,000 of them every second would be 300 kB."""
 
 COLUMNS: Final = (
-    Column("pid", "PID", "pid", 7, 0, lambda row: str(row.pid)),
+    Column("pid", "PID", "pid", 7, 0, lambda row: "2PC" if row.prepared else str(row.pid)),
     Column("state", "STATE", "state", 12, 0, lambda row: row.state.replace("idle in transaction", "idle in xact"), right=False),
     Column("for", "FOR", "state_change", 6, 0, by_pane),
-    Column("xact", "XACT", "xact_start", 6, 3, by_pane),
+    Column("xact", "XACT", "xact_start", 7, 3, by_pane),
     Column("wait", "WAITS FOR", "wait", 16, 2, lambda row: row.wait, right=False),
-    Column("blocks", "BLOCKS", "blocks", 6, 4, lambda row: str(row.blocks) if row.blocks else ""),
+    Column("blocks", "BLOCKS", "blocks", 6, 4, by_pane),
     Column("application", "APPLICATION", "application", 14, 5, lambda row: row.application, right=False),
     Column("user", "USER", "user", 10, 7, lambda row: row.user, right=False),
     Column("database", "DATABASE", "database", 12, 8, lambda row: row.database, right=False),
     Column("client", "CLIENT", "client", 15, 9, lambda row: row.client, right=False),
-    Column("query", "QUERY", "query", 0, 0, lambda row: " ".join(row.query.split()), right=False),
+    Column("query", "QUERY", "query", 0, 0, by_pane, right=False),
 )
 
 
-def order(rows: list[SessionRow]) -> list[SessionRow]:
-    """Blocking trees first, the widest on top and each root before those that wait for it; then long idle transactions, then the active."""
-    by_pid = {row.pid: row for row in rows}
+def arranged(rows: Sequence[SessionRow], glyphs: Glyphs) -> list[Item]:
+    """What needs somebody first.
 
-    def root(row: SessionRow) -> SessionRow:
-        seen = {row.pid}
-        while row.blocked_by and (holder := by_pid.get(row.blocked_by[0])) and holder.pid not in seen:
-            seen.add(holder.pid)
-            row = holder
-        return row
+    Blocking trees, the widest on top, each root before those that wait for it; then transactions that idle, the longest first; then what
+    works; then the rest.
+    """
+    tied = [row for row in rows if row.blocks or row.blocked_by]
+    loose = [row for row in rows if not (row.blocks or row.blocked_by)]
 
     def place(row: SessionRow) -> tuple[float, ...]:
-        if row.blocks or row.blocked_by:
-            head = root(row)
-            return (0, -head.blocks, head.pid, row.depth, row.pid)
-        if row.state.startswith("idle in transaction"):
-            return (1, _known(row.state_change), row.pid)
-        if row.state == "active":
-            return (2, _known(row.query_start), row.pid)
-        return (3, _known(row.state_change), row.pid)
+        since = row.query_start if row.state == "active" else row.state_change
+        return (-row.urgency, inf if isnan(since) else since, row.pid)
 
-    return sorted(rows, key=place)
+    return [*_trees(tied, glyphs), *map(Item, sorted(loose, key=place))]
 
 
-def _known(value: float) -> float:
-    return float("inf") if isnan(value) else value
+def _trees(rows: Sequence[SessionRow], glyphs: Glyphs) -> Iterator[Item]:
+    """Each session under the one it waits for; under the one nearest to the root, where it waits for several."""
+    by_pid = {row.pid: row for row in rows}
+    below: dict[int, list[SessionRow]] = {}
+    roots: list[SessionRow] = []
+    for row in rows:
+        holders = [by_pid[pid] for pid in row.blocked_by if pid in by_pid and pid != row.pid]
+        if holders:
+            below.setdefault(min(holders, key=lambda holder: (holder.depth, holder.pid)).pid, []).append(row)
+        else:
+            roots.append(row)
+    seen: set[int] = set()
+    # A circle, which the server is about to break, has no root: it begins with whoever is found first.
+    for root in [*sorted(roots, key=lambda row: (-row.blocks, row.pid)), *sorted(rows, key=lambda row: (row.depth, row.pid))]:
+        stack = [(root, "", "")]
+        while stack:
+            row, prefix, trunk = stack.pop()
+            if row.pid in seen:
+                continue
+            seen.add(row.pid)
+            yield Item(row, prefix)
+            waiting = sorted(below.get(row.pid, ()), key=lambda row: (row.blocks, -row.query_start, row.pid))
+            for i, each in enumerate(waiting):
+                branch, on = (glyphs.last_branch, "  ") if i == 0 else (glyphs.branch, glyphs.trunk)
+                stack.append((each, trunk + branch, trunk + on))
+
+
+def waits_text(table: SessionTable, most: int = 4) -> str:
+    """``Lock 61% CPU 30%``: what active sessions did over the last minute."""
+    return " ".join(f"{name} {units.percent(share)}" for name, share in table.waits[:most] if share >= 0.005)
 
 
 class SessionsPane(TablePane):
@@ -70,6 +95,7 @@ class SessionsPane(TablePane):
     def __init__(self, target: str = "", *, id: str | None = None) -> None:  # noqa: A002  Textual's word
         super().__init__("SESSIONS", COLUMNS, "", id=id)
         self.target = target
+        self._oldest: SessionRow | None = None
 
     def table(self, state: State) -> SessionTable | None:
         """The sessions of the server."""
@@ -77,26 +103,39 @@ class SessionsPane(TablePane):
 
     def waiting(self, state: State) -> str:
         """Why there are none yet."""
-        health = state.health.get(("postgres", self.target))
-        return health.error if health and health.error else f"collecting{self.look.glyphs.ellipsis}"
+        health = state.health.get(("postgres.sessions", self.target)) or state.health.get(("postgres", self.target))
+        return f"{health.error}  {health.fix}".strip() if health and health.error else f"collecting{self.look.glyphs.ellipsis}"
 
     def view(self) -> View:
-        """Of this server."""
-        return View(self.KIND, self.target, self.sort, self.reverse, self.match)
+        """Of this server; where not all are sent, a blocking tree as a whole."""
+        return View(self.KIND, self.target, self.sort or "urgency", self.reverse, self.match, _HELD)
+
+    def sorts(self) -> list[str]:
+        """As a tree, or by a column."""
+        return ["", *super().sorts()]
 
     def arranged(self, rows: Sequence[Any], room: int) -> list[Item]:
         """What needs somebody first, until a column is chosen to sort by."""
+        open_since = [row for row in rows if not isnan(row.xact_start)]
+        self._oldest = min(open_since, key=lambda row: row.xact_start, default=None)
         items = super().arranged(rows, room)
-        if self.sort:
-            return items
-        glyphs = self.look.glyphs
-        ordered = order([item.row for item in items])
-        return [Item(row, "  " * (row.depth - 1) + glyphs.last_branch if row.depth else "") for row in ordered]
+        return items if self.sort else arranged([item.row for item in items], self.look.glyphs)
 
     def notes(self, state: State, table: Table) -> list[str]:  # noqa: ARG002  what is said stands in the table
-        """How many wait, and whose sessions they are."""
-        blocked = sum(bool(row.blocked_by) for row in table.rows if isinstance(row, SessionRow))
-        return [*([f"{blocked} blocked"] if blocked else []), self.target]
+        """How many wait, how many hold a transaction open, what the active ones did, and whose sessions they are."""
+        if not isinstance(table, SessionTable):
+            return []
+        blocked = sum(bool(row.blocked_by) for row in table.rows)
+        idle = sum(row.state.startswith("idle in transaction") for row in table.rows)
+        waits = waits_text(table)
+        return [
+            *([f"{blocked} blocked"] if blocked else []), *([f"{idle} idle in xact"] if idle else []),
+            *([f"1 min: {waits}"] if waits else []), self.target,
+        ]  # fmt: skip
+
+    def remarks(self, state: State, table: Table) -> Sequence[str]:  # noqa: ARG002  what is said stands in the table
+        """What limits what can be seen."""
+        return table.notes if isinstance(table, SessionTable) else ()
 
     def cell(self, item: Item, column: Column, state: State) -> tuple[str, str]:
         """Ages by the server's clock; what blocks, and what idles in a transaction, stands out."""
@@ -106,18 +145,27 @@ class SessionsPane(TablePane):
         idle = row.state.startswith("idle in transaction")
         if column.id == "for":
             began = row.query_start if row.state == "active" else row.state_change
-            long = idle and now - began > _IDLE_LONG_S
-            return units.duration(now - began), "warning" if long else "foreground"
+            return units.duration(now - began), "warning" if idle and now - began > _LONG_S else "foreground"
         if column.id == "xact":
-            return units.duration(now - row.xact_start), "dim"
-        if column.id == "blocks" and row.blocks:
-            return str(row.blocks), "critical"
+            return self._transaction(row, now)
+        if column.id == "blocks":
+            return (str(row.blocks), "critical") if row.blocks else ("", "dim")
+        if column.id == "query":
+            text = " ".join(row.query.split())
+            return (f"ended by {text}", "warning") if row.prepared else (text, "foreground")
         if column.id == "state":
-            role = "warning" if idle or row.blocked_by else "ok_bar" if row.state == "active" else "dim"
-            return column.text(row), role
+            return column.text(row), "warning" if idle or row.blocked_by or row.prepared else "ok_bar" if row.state == "active" else "dim"
         return column.text(row), "dim" if column.id in {"pid", "user", "database", "client"} else "foreground"
 
+    def _transaction(self, row: SessionRow, now: float) -> tuple[str, str]:
+        """Since when it holds back what vacuum may remove; the oldest of all decides, and stands out."""
+        age_s = now - row.xact_start
+        oldest = self._oldest is not None and self._oldest.key == row.key
+        if oldest and age_s > _LONG_S:
+            return f"{self.look.glyph('warning')}{units.duration(age_s)}", "warning"
+        return "" if isnan(row.xact_start) else units.duration(age_s), "dim"
+
     def copied(self) -> str:
-        """Pid and text of the selected session."""
+        """Pid and text of the selected session; of a prepared transaction, what would end it."""
         row: SessionRow | None = self.row
-        return f"{row.pid} {row.query}" if row else ""
+        return "" if row is None else row.query if row.prepared else f"{row.pid} {row.query}"

@@ -17,6 +17,21 @@ SLACK: Final = 20
 """Rows around the visible ones that are watched along, so that a step or two of scrolling asks for nothing new."""
 
 
+_REMARKS: Final = 2
+_REMARK_LINES: Final = 3
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """A text in lines broken between words, at most three; what is left over is cut off the last."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and (len(lines) == _REMARK_LINES or len(lines[-1]) + 1 + len(word) <= width):
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
 class TablePane(Pane, can_focus=True):
     """Rows of one kind of table.
 
@@ -68,6 +83,22 @@ class TablePane(Pane, can_focus=True):
     def notes(self, state: State, table: Table) -> list[str]:  # noqa: ARG002  nothing, unless there is something
         """What stands at the right of the title, after the count."""
         return []
+
+    def remarks(self, state: State, table: Table) -> Sequence[str]:  # noqa: ARG002  nothing, unless there is something
+        """What limits what can be seen, and what would mend it: stands in full below the rows."""
+        return ()
+
+    def foot(self, state: State, table: Table) -> list[Line]:
+        """The lines below the rows."""
+        lines: list[Line] = []
+        width = max(self.size.width - 2, 1)
+        for remark in self.remarks(state, table)[:_REMARKS]:
+            lines += [self.line().gap().put(part, "warning") for part in wrapped(remark, width)]
+        return lines
+
+    def sorts(self) -> list[str]:
+        """The fields that `next_sort` goes through: those of the columns that are shown."""
+        return list(dict.fromkeys(column.field for column in self.columns()))
 
     def arranged(self, rows: Sequence[Any], room: int) -> list[Item]:
         """Rows in the order in which they are shown."""
@@ -136,8 +167,8 @@ class TablePane(Pane, can_focus=True):
         self.repaint_rows()
 
     def next_sort(self) -> None:
-        """Sort by the next column that is shown."""
-        fields = [column.field for column in self.columns()]
+        """Sort by the next of `sorts`."""
+        fields = self.sorts()
         at = fields.index(self.sort) if self.sort in fields else -1
         self.reverse, self._order = False, []
         self.sort = fields[(at + 1) % len(fields)]
@@ -160,13 +191,16 @@ class TablePane(Pane, can_focus=True):
         room = max(height - 2, 1)
         self._items = self.arranged(table.rows, room)
         title = self.title_line(self._title, "  ".join([self._count(table), *self.notes(state, table)]))
+        foot = self.foot(state, table)[: room - 1]
+        room -= len(foot)
         self._follow_selection(room)
         self._watch_rows(room)
         shown = self._items[self._first : self._first + room]
         if not shown:
-            empty = f"nothing matches {self.match!r}" if self.match else self.EMPTY
-            return [title, self._head(columns), self.line().gap().put(empty, "dim")]
-        return [title, self._head(columns), *(self._row(item, columns, state) for item in shown)]
+            empty = f"nothing matches {self.match!r}" if self.match else "" if foot else self.EMPTY
+            return [title, self._head(columns), *([self.line().gap().put(empty, "dim")] if empty else []), *foot]
+        rows = [self._row(item, columns, state) for item in shown]
+        return [title, self._head(columns), *rows, *(self.line() for _ in range(room - len(rows) if foot else 0)), *foot]
 
     def _count(self, table: Table) -> str:
         if self.match:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
+from perfconsole.core.requests import POSTGRES_DETAIL
 from perfconsole.core.state import State
 from perfconsole.core.tables import View
 from perfconsole.ui.screens.base import ConsoleScreen
@@ -56,7 +57,9 @@ class QueriesScreen(ConsoleScreen):
         return [table.view() for table in self.tables if table.target]
 
     def can(self, action_id: str) -> bool:
-        """Another server only where there is one."""
+        """Another server only where there is one; what is read of one where the source reads it."""
+        if action_id == "postgres.detail":
+            return bool(self.tables[0].target) and (self.console_app.offers(POSTGRES_DETAIL.name) or self.console_app.replaying)
         return action_id != "postgres.server" or len(names(self.console_app.state)) > 1
 
     async def back(self) -> None:
@@ -76,6 +79,11 @@ class QueriesScreen(ConsoleScreen):
         at = known.index(self.tables[0].target) if self.tables[0].target in known else -1
         self._turn_to(known[(at + 1) % len(known)])
         self.show(self.console_app.state)
+
+    async def do_postgres_detail(self) -> None:
+        from perfconsole.ui.screens.server import ServerScreen  # noqa: PLC0415  only when asked
+
+        await self.app.push_screen(ServerScreen(self.tables[0].target))
 
     def do_time_narrower(self) -> None:
         self.query_one(QueriesPane).turn_window(-1)

@@ -60,7 +60,7 @@ async def read(console):
 async def turned_to(console, name):
     """The screen with a section in front."""
     for _ in console.screen.parts:
-        if console.screen.front_part.NAME == name:
+        if name == console.screen.front_part.NAME:
             return
         await console.press("tab")
     raise AssertionError(name)

@@ -14,7 +14,7 @@ import msgspec
 
 from perfconsole.core import wire
 from perfconsole.core.errors import RecordingError
-from perfconsole.core.tables import View, cut
+from perfconsole.core.tables import View, cut, discreet
 from perfconsole.core.tick import Tick
 
 SUFFIX: Final = ".pcr"
@@ -25,8 +25,15 @@ _MAGIC: Final = b"\x93perfrec"
 _LAYOUT: Final = Layout(">8sHxxddQ")
 HEADER_BYTES: Final = _LAYOUT.size
 
-VIEWS: Final = (View("process", target="", sort="cpu", limit=40), View("process", target="", sort="memory_bytes", limit=20))
-"""What is kept of tables, and so what a recorder has collected. Rows come in the order of their keys: those that stay compress to half."""
+VIEWS: Final = (
+    View("process", target="", sort="cpu", limit=40),
+    View("process", target="", sort="memory_bytes", limit=20),
+    View("statement", target="", sort="load", limit=40),
+)
+"""What a recorder has collected and keeps. Rows come in the order of their keys: those that stay compress to half."""
+
+_KEPT: Final = (*VIEWS, View("session", target="", limit=100))
+"""Sessions are kept while somebody looks at them: asking every server every second is not a recorder's business."""
 
 
 class Header(NamedTuple):
@@ -109,7 +116,7 @@ class Reader:
 
 
 def recorded(tick: Tick) -> Tick:
-    """What is kept of a tick: all of it but most rows of its tables."""
+    """What is kept of a tick: all of it but most rows of its tables, and what sessions say in their statements."""
     if not tick.tables:
         return tick
-    return msgspec.structs.replace(tick, tables=[part for table in tick.tables if (part := cut(table, VIEWS))])
+    return msgspec.structs.replace(tick, tables=[discreet(part) for table in tick.tables if (part := cut(table, _KEPT))])

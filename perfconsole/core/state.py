@@ -9,7 +9,7 @@ import msgspec
 
 from perfconsole.core import metrics, series
 from perfconsole.core.series import Ring
-from perfconsole.core.tables import Table
+from perfconsole.core.tables import SessionTable, Table
 from perfconsole.core.tick import Alert, Backlog, Event, Group, Health, Reading, SeriesDef, Stream, Tick
 
 Labels = tuple[tuple[str, str], ...]
@@ -102,7 +102,9 @@ class State:
         if not held:
             return None
         found = held.get(window) if window else next(reversed(held.values()))
-        return found if isinstance(found, kind) else None
+        # Sessions are told while somebody looks: what was seen of them minutes ago, in a recording too, is not what they do.
+        left = isinstance(found, SessionTable) and found.at < self.at - WINDOW_HELD_S
+        return found if isinstance(found, kind) and not left else None
 
     def _indexed(self) -> dict[SeriesDef, Series]:
         if self._index is None:

@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from msgspec import Struct, structs
 
+from perfconsole.core.literals import hide
+
 Key = tuple[int, ...]
 """Identity of a row: of a process (pid, start time in clock ticks since boot), because a pid alone is reused; of a statement (userid, dbid,
 queryid, toplevel); of a session (pid, backend start in microseconds of the epoch)."""
@@ -350,6 +352,13 @@ def cut(table: Table, views: Sequence[View]) -> Table | None:
     rows: Sequence[Any] = table.rows  # all of one kind
     kept = {row.key: row for view in wanted for row in select(rows, view)}
     return structs.replace(table, rows=[kept[key] for key in sorted(kept)])
+
+
+def discreet(table: Table) -> Table:
+    """The table without what sessions say in their statements: those are the users' data, which no file and no picture carries away."""
+    if not isinstance(table, SessionTable):
+        return table
+    return structs.replace(table, rows=[structs.replace(row, query=hide(row.query)) for row in table.rows])
 
 
 def of(view: View, table: Table) -> bool:

@@ -4,7 +4,8 @@ import pytest
 
 from perfconsole.core.errors import RecordingError
 from perfconsole.core.segment import HEADER_BYTES, Header, Reader, Writer, recorded
-from perfconsole.core.tables import ProcessRow, ProcessTable, View, select
+from perfconsole.core.state import WINDOW_HELD_S, State
+from perfconsole.core.tables import ProcessRow, ProcessTable, SessionRow, SessionTable, View, select
 from perfconsole.core.tick import Tick
 
 
@@ -69,3 +70,18 @@ def test_of_a_table_the_top_by_cpu_and_memory_is_kept():
 def test_a_tick_without_tables_is_kept_as_it_is():
     tick = Tick(1, 1.0, 1.0)
     assert recorded(tick) is tick
+
+
+def test_what_sessions_say_in_their_statements_is_not_kept():
+    said = "UPDATE people SET name = 'Anna' WHERE id = 42 -- hers"
+    row = SessionRow(7, 1.0, "client backend", "shop", "app", "web", "local", "active", "", "", 1.0, 1.0, 1.0, query=said)
+    (kept,) = recorded(Tick(1, 1.0, 1.0, tables=[SessionTable("orders", 1.0, 1.0, 1, [row])])).tables
+    assert kept.rows[0].query == "UPDATE people SET name = ? WHERE id = ?  "
+
+
+def test_sessions_of_minutes_ago_are_not_those_of_now():
+    state = State()
+    state.apply(Tick(1, 100.0, 1.0, key=True, tables=[SessionTable("orders", 100.0, 1.0, 0, [])]))
+    assert state.table(SessionTable, "orders") is not None
+    state.apply(Tick(2, 100.0 + WINDOW_HELD_S + 1, 200.0))
+    assert state.table(SessionTable, "orders") is None

@@ -42,6 +42,7 @@ class ServerSettings(NamedTuple):
         databases: Globs of the databases that are told apart; empty for all.
         exclude: Globs of applications whose sessions are left out.
         interval_s: Seconds between two looks.
+        database: In place of the one that all these name; empty for that one.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ServerSettings(NamedTuple):
     databases: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     interval_s: float = 5.0
+    database: str = ""
 
     def keywords(self, env: Mapping[str, str] = os.environ) -> dict[str, str]:
         """The keywords for this server, secrets looked up; the DSN wins over the service, and that over the environment.
@@ -64,6 +66,8 @@ class ServerSettings(NamedTuple):
         merged = from_env | (service_entry(service, env) if service else {}) | said
         if self.tls:
             merged["sslmode"] = self.tls
+        if self.database:
+            merged["dbname"] = self.database
         return merged
 
 

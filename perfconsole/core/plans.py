@@ -1,6 +1,6 @@
 """What EXPLAIN (FORMAT JSON) says: a whole plan for a tree, the tables in it, and its shape."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isnan
 from typing import Final, NamedTuple
 
@@ -50,6 +50,17 @@ def tables(document: Sequence[Node]) -> list[Table]:
 def kinds(document: Sequence[Node]) -> frozenset[str]:
     """Node types in a plan."""
     return frozenset(step.node["Node Type"] for top in document if "Plan" in top for step in steps(top["Plan"]))
+
+
+def texts(document: Sequence[Node]) -> Iterator[str]:
+    """Every text in a plan: names, conditions, output."""
+    for top in document:
+        for step in steps(top["Plan"]):
+            for value in step.node.values():
+                if isinstance(value, str):
+                    yield value
+                elif isinstance(value, list):
+                    yield from (one for one in value if isinstance(one, str))
 
 
 def shape(root: Node) -> str:

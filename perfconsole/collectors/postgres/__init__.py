@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from perfconsole.collectors.postgres import actions
 from perfconsole.collectors.postgres.connection import Server
@@ -14,9 +14,26 @@ from perfconsole.config.servers import ServerSettings
 from perfconsole.core.errors import RequestError
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Measured, Operation, Result, Slot
-from perfconsole.core.requests import POSTGRES_CANCEL, POSTGRES_DETAIL, POSTGRES_TERMINATE, Done, ServerArgs, ServerDetail, SessionArgs
+from perfconsole.core.requests import (
+    POSTGRES_CANCEL,
+    POSTGRES_DETAIL,
+    POSTGRES_EXPLAIN,
+    POSTGRES_STATEMENT,
+    POSTGRES_TERMINATE,
+    Done,
+    ExplainArgs,
+    Plan,
+    ServerArgs,
+    ServerDetail,
+    SessionArgs,
+    StatementArgs,
+    StatementDetail,
+)
 from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import Health
+
+if TYPE_CHECKING:
+    from perfconsole.collectors.postgres.subject import Subjects
 
 __all__ = ["NAME", "PostgresCollector", "Server", "ServerSettings"]
 
@@ -42,6 +59,24 @@ class _Target:
         self.limited: frozenset[str] = frozenset()
         self.asking: asyncio.Task[Result] | None = None
         self.asked_at = 0.0
+        self._subjects: Subjects | None = None
+
+    def subjects(self) -> "Subjects":
+        """Statements that requests are about, and the connections beside the polling one."""
+        if self._subjects is None:
+            from perfconsole.collectors.postgres.aside import Asides  # noqa: PLC0415  only when asked
+            from perfconsole.collectors.postgres.subject import Subjects  # noqa: PLC0415  likewise
+
+            self._subjects = Subjects(Asides(self.settings))
+        return self._subjects
+
+    def close(self) -> None:
+        """Drop the connections, and what is still asked through them."""
+        if self.asking is not None:
+            self.asking.cancel()
+        if self._subjects is not None:
+            self._subjects.asides.close()
+        self.server.close()
 
     def wants_sessions(self, views: Sequence[View]) -> bool:
         """Whether anybody looks at its sessions."""
@@ -69,6 +104,8 @@ class PostgresCollector:
             Operation(POSTGRES_CANCEL, self._on_session(actions.cancel)),
             Operation(POSTGRES_TERMINATE, self._on_session(actions.terminate)),
             Operation(POSTGRES_DETAIL, self._detail),
+            Operation(POSTGRES_STATEMENT, self._statement),
+            Operation(POSTGRES_EXPLAIN, self._explain),
         )
 
     async def run(self, target: str, slot: Slot, views: Sequence[View]) -> Result:
@@ -136,9 +173,7 @@ class PostgresCollector:
     def close(self) -> None:
         """Drop the connections, and what is still asked through them."""
         for what in self._targets.values():
-            if what.asking is not None:
-                what.asking.cancel()
-            what.server.close()
+            what.close()
 
     async def _detail(self, args: ServerArgs) -> ServerDetail:
         from perfconsole.collectors.postgres import detail  # noqa: PLC0415  only when asked
@@ -149,6 +184,16 @@ class PostgresCollector:
             return await detail.read(aside)
         finally:
             aside.close()
+
+    async def _statement(self, args: StatementArgs) -> StatementDetail:
+        from perfconsole.collectors.postgres import statement_detail  # noqa: PLC0415  only when asked
+
+        return await statement_detail.read(self._named(args.server).subjects(), args)
+
+    async def _explain(self, args: ExplainArgs) -> Plan:
+        from perfconsole.collectors.postgres import plans  # noqa: PLC0415  only when asked
+
+        return await plans.explain(self._named(args.statement.server).subjects(), args)
 
     def _named(self, server: str) -> _Target:
         what = self._targets.get(server)

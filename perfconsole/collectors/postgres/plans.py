@@ -1,0 +1,192 @@
+"""How the planner would run a statement of pg_stat_statements: for any values, with those of a session, or measured.
+
+All of it happens in one transaction that is read-only and rolled back, on a connection beside the one that polls. A text reaches the server
+as the body of PREPARE, in the extended protocol: what follows a semicolon in it is refused, not run.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from perfconsole.collectors.postgres import acting, sqltext, trial
+from perfconsole.collectors.postgres.aside import RefusedError, Transaction
+from perfconsole.collectors.postgres.connection import MARKER
+from perfconsole.collectors.postgres.faults import ServerError
+from perfconsole.collectors.postgres.ladder import prepared
+from perfconsole.collectors.postgres.live import values_of_a_session
+from perfconsole.collectors.postgres.subject import LONGEST, Subject, Subjects, refused
+from perfconsole.collectors.postgres.unplanned import why
+from perfconsole.core import plans
+from perfconsole.core.errors import RequestError
+from perfconsole.core.plan_steps import Node, Table
+from perfconsole.core.plans import Picture
+from perfconsole.core.requests import ExplainArgs, Plan
+
+GENERIC: Final = "generic"
+LIVE: Final = "live"
+ANALYZE: Final = "analyze"
+PLANNABLE: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "TABLE"})
+"""What PREPARE takes (its documentation, and MERGE from 15 on)."""
+
+_PLAN_S: Final = 10.0
+_RUN_S: Final = 20
+"""A statement that is measured may take so long; then the server cancels it."""
+
+_MOST_NODES: Final = 2000
+_ROWS: Final = """
+SELECT n.nspname::text, c.relname::text, c.reltuples::float8 FROM unnest($1::text[], $2::text[]) AS asked (schema, name)
+JOIN pg_namespace n ON n.nspname = asked.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.name
+WHERE c.reltuples >= 0
+"""
+
+
+class Question(NamedTuple):
+    """What is to be planned: a text, its values (none: for any), whether to run it, and an index to try."""
+
+    text: str
+    values: tuple[str, ...] = ()
+    analyze: bool = False
+    tried: str = ""
+
+
+class Answer(NamedTuple):
+    """What the planner said."""
+
+    document: list[Node]
+    rows: dict[Table, float]
+    types: tuple[str, ...]
+    notes: tuple[str, ...]
+    can_try: bool = False
+    effect: str = ""
+    ddl: str = ""
+
+    @property
+    def picture(self) -> Picture:
+        """As it is shown."""
+        return plans.picture(self.document, self.rows)
+
+
+async def explain(subjects: Subjects, args: ExplainArgs) -> Plan:
+    """Plan a statement (see `core.requests.POSTGRES_EXPLAIN`).
+
+    Args:
+        subjects: Finds the statement, and the connections.
+        args: Whose conditions hold values, the plan of those shows them: it belongs on the screen of who asked, and nowhere else.
+
+    Raises:
+        RequestError: When there is no plan; says why, and what would mend it.
+    """
+    _check(args)
+    try:
+        subject = await subjects.get(args.statement)
+        check_text(subject.text)
+        question, notes = await _question(subjects, subject, args)
+        answer = await ask(subjects, subject, question)
+    except ServerError as error:
+        raise refused(error) from None
+    return _plan(args, answer, notes)
+
+
+def _check(args: ExplainArgs) -> None:
+    if args.how not in {GENERIC, LIVE, ANALYZE}:
+        raise RequestError(f"no such plan: {args.how!r}", f"there are: {GENERIC} {LIVE} {ANALYZE}")
+    if args.index and args.how == ANALYZE:
+        raise RequestError("an index that is not there cannot be measured", "try it without ANALYZE")
+    if any("\0" in value for value in (*args.values, args.index)):
+        raise RequestError("a NUL is in no value of PostgreSQL")
+
+
+def check_text(text: str) -> None:
+    """See that a text is one that can be planned.
+
+    Raises:
+        RequestError: When it is not; says why.
+    """
+    word = sqltext.first_word(text)
+    if word not in PLANNABLE:
+        raise RequestError(f"no plan: {word or 'it'} is a utility statement", "only SELECT, INSERT, UPDATE, DELETE and MERGE are planned")
+    if len(text) > LONGEST:
+        raise RequestError("no plan: its text is longer than 1 MB")
+
+
+async def _question(subjects: Subjects, subject: Subject, args: ExplainArgs) -> tuple[Question, tuple[str, ...]]:
+    """What to ask, and what to know of its values."""
+    count = max((number for _, number in sqltext.parameters(subject.text)), default=0)
+    analyze = args.how == ANALYZE
+    if args.how == GENERIC and not args.values:
+        return Question(subject.text, tried=args.index), ()
+    if args.values or not count:
+        if len(args.values) != count:
+            raise RequestError(f"the statement has {count} parameters, given were {len(args.values)} values")
+        return Question(subject.text, args.values, analyze, args.index), ()
+    text, note = await values_of_a_session(subjects.asides, args.statement)
+    check_text(text)
+    return Question(text, (), analyze, args.index), (note,)
+
+
+async def ask(subjects: Subjects, subject: Subject, question: Question) -> Answer:
+    """Ask the planner.
+
+    Raises:
+        RequestError: When it refuses.
+        ServerError: When the server cannot be asked.
+    """
+    limit_s = _RUN_S + 5.0 if question.analyze else _PLAN_S
+    async with subjects.asides.use(subject.database) as server, server.transaction(limit_s) as transaction:
+        mode = "force_custom_plan" if question.values else "force_generic_plan"
+        await transaction.fetch("SELECT set_config('search_path', $1, true), set_config('plan_cache_mode', $2, true)", subject.path, mode)
+        try:
+            return await _asked(transaction, subject, question)
+        except RefusedError as refusal:
+            raise await why(transaction, refusal, subject, question.text) from None
+
+
+async def _asked(transaction: Transaction, subject: Subject, question: Question) -> Answer:
+    where = await trial.schema(transaction)
+    answer = await _planned(transaction, subject, question)
+    answer = answer._replace(can_try=bool(where))
+    if question.tried:
+        async with trial.tried(transaction, where, question.tried) as index:
+            after = await _planned(transaction, subject, question)
+            return after._replace(can_try=True, effect=trial.told(answer.picture, after.picture, index), ddl=index.ddl)
+    return answer
+
+
+async def _planned(transaction: Transaction, subject: Subject, question: Question) -> Answer:
+    async with prepared(transaction, question.text, subject.path) as statement:
+        values = question.values or ("NULL",) * len(statement.types)
+        given = f"({', '.join(map(sqltext.literal, values))})" if values else ""
+        document = await _explained(transaction, "", statement.name + given)
+        if question.analyze:
+            await acting.check(transaction, question.text, document)
+            await transaction.say(f"SET LOCAL statement_timeout = '{_RUN_S}s'")
+            document = await _explained(transaction, ", ANALYZE, BUFFERS", statement.name + given)
+            await transaction.say("SET LOCAL statement_timeout = '2s'")
+    found = plans.tables(document)
+    rows = await transaction.fetch(_ROWS, [schema for schema, _ in found], [name for _, name in found])
+    known = {(schema, name): count for schema, name, count in rows}
+    return Answer(document, known, statement.types, statement.notes)
+
+
+async def _explained(transaction: Transaction, options: str, what: str) -> list[Any]:
+    rows = await transaction.attempt(f"EXPLAIN {MARKER} (FORMAT JSON, VERBOSE, SUMMARY{options}) EXECUTE {what}")
+    document: list[Any] = msgspec.json.decode(rows[0][0])
+    planned = [one for one in document if isinstance(one, dict) and "Plan" in one]
+    if not planned:
+        raise RequestError("no plan: a rule turns the statement into nothing")
+    return planned
+
+
+def _plan(args: ExplainArgs, answer: Answer, notes: tuple[str, ...]) -> Plan:
+    picture = answer.picture
+    said = [*notes, *answer.notes]
+    if len(answer.document) > 1:
+        said.append(f"rules turn it into {len(answer.document)} statements: this is the first")
+    if len(picture.nodes) > _MOST_NODES:
+        said.append(f"{len(picture.nodes) - _MOST_NODES} more nodes are not shown")
+    changed = bool(args.last_hash) and args.last_hash != picture.hash
+    how = LIVE if args.values and args.how == GENERIC else args.how
+    return Plan(
+        how, picture.hash, picture.nodes[:_MOST_NODES], answer.types, changed, picture.planning_s, picture.execution_s, answer.effect,
+        answer.can_try, tuple(said), answer.ddl,
+    )  # fmt: skip

@@ -1,0 +1,96 @@
+"""Reading SQL as far as asking for its plan needs it: where its parameters are, what it begins with, which names it calls.
+
+This is no parser: the server is. What is judged by it here is only what to ask, never what is safe to run.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+_START: Final = re.compile(r"""--|/\*|"|(?<![\w$])[eE]'|'|(?<![\w$])\$(?:[^\W\d]\w*)?\$""")
+_PLAIN: Final = re.compile(r"[^']*+(?:''[^']*+)*+(?:'|$)")
+_ESCAPED: Final = re.compile(r"(?:[^'\\]|\\.|'')*+(?:'|$)", re.DOTALL)
+_COMMENT: Final = re.compile(r"/\*|\*/")
+_PARAMETER: Final = re.compile(r"(?<![\w$])\$(\d{1,5})(?!\w)")
+_FIRST: Final = re.compile(r"[\s(;]*([A-Za-z]+)")
+_WORD: Final = re.compile(r'"((?:[^"]|"")+)"|([^\W\d][\w$]*)')
+_CALL: Final = re.compile(r'(?:"((?:[^"]|"")+)"|([^\W\d][\w$]*))(?:\s|--[^\n]*\n|/\*.*?\*/)*\(', re.DOTALL)
+_INNERMOST: Final = re.compile(r"/\*(?:(?!/\*|\*/).)*+\*/", re.DOTALL)
+_NAME: Final = re.compile(r'((?:"(?:[^"]|"")+"|[^\W\d][\w$]*)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[^\W\d][\w$]*))*)')
+
+
+def blanked(text: str) -> str:
+    """The text with literals, quoted names and comments blank, every other character where it was."""
+    kept: list[str] = []
+    at = 0
+    while found := _START.search(text, at):
+        end = _end(text, found[0], found.end())
+        kept += text[at : found.start()], " " * (end - found.start())
+        at = end
+    return "".join([*kept, text[at:]])
+
+
+def _end(text: str, mark: str, at: int) -> int:
+    if mark == "/*":
+        return _end_of_comment(text, at)
+    if mark in {"'", "e'", "E'"}:
+        closed = (_PLAIN if mark == "'" else _ESCAPED).match(text, at)
+        return closed.end() if closed else len(text)
+    close = "\n" if mark == "--" else mark
+    end = text.find(close, at)
+    return len(text) if end < 0 else end + len(close)
+
+
+def _end_of_comment(text: str, at: int) -> int:
+    depth = 1
+    for found in _COMMENT.finditer(text, at):
+        depth += 1 if found[0] == "/*" else -1
+        if not depth:
+            return found.end()
+    return len(text)
+
+
+def parameters(text: str) -> list[tuple[int, int]]:
+    """Where the parameters are (0-based), and their numbers, in the order of the text."""
+    return [(found.start(), int(found[1])) for found in _PARAMETER.finditer(blanked(text))]
+
+
+def first_word(text: str) -> str:
+    """The command, in capitals; empty where there is none."""
+    found = _FIRST.match(blanked(text))
+    return found[1].upper() if found else ""
+
+
+def literal(value: str) -> str:
+    """A value as a literal of any type, or the word NULL; no setting of the server changes how it is read."""
+    if value == "NULL":
+        return value
+    doubled = value.replace("'", "''")
+    return f"E'{doubled.replace(chr(92), chr(92) * 2)}'" if "\\" in value else f"'{doubled}'"
+
+
+def name_at(text: str, position: int) -> str:
+    """The name, with its schema if it has one, that stands at a 0-based position; empty where none does."""
+    found = _NAME.match(text, position)
+    return found[1] if found else ""
+
+
+def words(text: str) -> set[str]:
+    """All names that could stand in a text, as the catalog spells them; literals and comments are not told apart."""
+    return set(_spelt(_WORD, text))
+
+
+def calls(text: str) -> set[str]:
+    """Names before a parenthesis, wherever they stand: also in literals, and whatever comments are between."""
+    found: set[str] = set()
+    while True:
+        found |= set(_spelt(_CALL, text))
+        fewer = _INNERMOST.sub(" ", text)
+        if fewer == text:
+            return found
+        text = fewer
+
+
+def _spelt(pattern: re.Pattern[str], text: str) -> Iterator[str]:
+    for quoted, plain in pattern.findall(text):
+        yield quoted.replace('""', '"') if quoted else plain.lower()

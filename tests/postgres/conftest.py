@@ -16,7 +16,10 @@ from pathlib import Path
 import pytest
 
 from perfconsole.collectors.postgres.connection import Server
+from perfconsole.collectors.postgres.statements import Statements
 from perfconsole.config.servers import ServerSettings
+from perfconsole.core.ports import Slot
+from perfconsole.core.tables import StatementTable, View
 
 STOP_S = 10.0
 SETTINGS = {
@@ -191,8 +194,8 @@ class Cluster:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
-    def dsn(self, database="postgres", user="postgres"):
-        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}?sslmode=disable"
+    def dsn(self, database="postgres", user="postgres", port=None):
+        return f"postgresql://{user}@127.0.0.1:{port or self.port}/{database}?sslmode=disable"
 
     def settings_of(self, database="postgres", user="postgres", **changes):
         return ServerSettings(**{"name": "orders", "dsn": self.dsn(database, user), **changes})
@@ -334,3 +337,85 @@ async def serve():
 async def server(cluster, database, serve):
     """The shared server, seen by the monitor role."""
     return serve(cluster.settings_of(database, "monitor"))
+
+
+class Looker:
+    """Statements of a server, looked at by a clock of the test's own: every look is due."""
+
+    def __init__(self, cluster, user="monitor", database="postgres", port=None, **view):
+        self.server = Server(cluster.settings_of(database, user, dsn=cluster.dsn(database, user, port)))
+        self.statements = Statements(self.server)
+        self.view = View("statement", "orders", "load", **{"window": "open", **view})
+        self.boot = 1000.0
+        self.measured = {}
+
+    async def look(self, step_s=6.0):
+        self.boot += step_s
+        result = await self.statements.run(Slot(self.boot, self.boot, self.boot + 5), [self.view])
+        self.measured = {measured.target: measured for measured in result.measured} or self.measured
+        return next((table for table in result.tables if isinstance(table, StatementTable)), None)
+
+    async def texts(self):
+        """A run between two looks, in which texts are read."""
+        self.statements._texts._next = 0.0
+        return await self.look(1.0)
+
+    def window(self, name):
+        self.view = View("statement", "orders", "load", window=name, keys=self.view.keys)
+        return self
+
+
+@pytest.fixture
+async def looker():
+    made = []
+
+    def make(*args, **kwargs):
+        made.append(Looker(*args, **kwargs))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.server.close()
+    await asyncio.sleep(0)  # a transport that is dropped is closed by the loop
+
+
+def answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def pooler(cluster, pg_directory):
+    """Starts pgbouncer in front of the shared server, or another, in transaction mode, with one server connection."""
+    program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
+    if not program:
+        pytest.skip("no pgbouncer")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    place = pg_directory / f"pooler{port}"
+    place.mkdir()
+
+    def start(extra="", databases="", cluster=cluster):
+        (place / "users").write_text('"monitor" ""\n"plain" ""\n"postgres" ""\n')
+        server = f"host=127.0.0.1 port={cluster.port}"
+        (place / "ini").write_text(
+            f"[databases]\n* = {server}\n{databases}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n{extra}\n"
+            f"auth_type = trust\nauth_file = {place}/users\nunix_socket_dir =\npool_mode = transaction\ndefault_pool_size = 1\n"
+        )
+        started = subprocess.Popen(
+            [program, str(place / "ini")], **cluster.identity(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        running.append(started)
+        deadline = time.monotonic() + 5
+        while not answers(port):
+            assert started.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return port
+
+    running = []
+    yield start
+    for started in running:
+        started.terminate()
+        started.wait(5)

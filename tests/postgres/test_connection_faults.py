@@ -309,48 +309,6 @@ async def test_one_that_is_given_up_does_not_disturb_the_next(server):
 # A pooler -----------------------------------------------------------------------------------------------------------------------------
 
 
-def answers(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.fixture
-def pooler(cluster, pg_directory):
-    """pgbouncer in front of the shared server, in transaction mode, with one server connection."""
-    program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
-    if not program:
-        pytest.skip("no pgbouncer")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    place = pg_directory / f"pooler{port}"
-    place.mkdir()
-
-    def start(extra="", databases=""):
-        (place / "users").write_text('"monitor" ""\n"plain" ""\n')
-        server = f"host=127.0.0.1 port={cluster.port}"
-        (place / "ini").write_text(
-            f"[databases]\n* = {server}\n{databases}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n{extra}\n"
-            f"auth_type = trust\nauth_file = {place}/users\nunix_socket_dir =\npool_mode = transaction\ndefault_pool_size = 1\n"
-        )
-        started = subprocess.Popen(
-            [program, str(place / "ini")], **cluster.identity(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        running.append(started)
-        deadline = time.monotonic() + 5
-        while not answers(port):
-            assert started.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        return port
-
-    running = []
-    yield start
-    for started in running:
-        started.terminate()
-        started.wait(5)
-
-
 SETTINGS_IN_FORCE = """SELECT current_setting('statement_timeout') AS timeout, current_setting('transaction_read_only') AS read_only,
                               current_setting('search_path') AS path, current_setting('application_name') AS application"""
 

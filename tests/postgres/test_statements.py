@@ -10,54 +10,12 @@ from math import isnan
 
 import pytest
 
-from perfconsole.collectors.postgres.connection import Server
 from perfconsole.collectors.postgres.statement_rows import MOST
-from perfconsole.collectors.postgres.statements import Statements
 from perfconsole.core.ports import Slot
-from perfconsole.core.tables import StatementTable, View
+from perfconsole.core.tables import View
 
 COUNTED = "SELECT count(*) FROM generate_series(1, $1::int)"
 KNOWN_AS = "SELECT count(*) FROM generate_series($2, $1::int)"
-
-
-class Looker:
-    """Statements of a server, looked at by a clock of the test's own: every look is due."""
-
-    def __init__(self, cluster, user="monitor", database="postgres", **view):
-        self.server = Server(cluster.settings_of(database, user))
-        self.statements = Statements(self.server)
-        self.view = View("statement", "orders", "load", **{"window": "open", **view})
-        self.boot = 1000.0
-        self.measured = {}
-
-    async def look(self, step_s=6.0):
-        self.boot += step_s
-        result = await self.statements.run(Slot(self.boot, self.boot, self.boot + 5), [self.view])
-        self.measured = {measured.target: measured for measured in result.measured} or self.measured
-        return next((table for table in result.tables if isinstance(table, StatementTable)), None)
-
-    async def texts(self):
-        """A run between two looks, in which texts are read."""
-        self.statements._texts._next = 0.0
-        return await self.look(1.0)
-
-    def window(self, name):
-        self.view = View("statement", "orders", "load", window=name, keys=self.view.keys)
-        return self
-
-
-@pytest.fixture
-async def looker():
-    made = []
-
-    def make(*args, **kwargs):
-        made.append(Looker(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.server.close()
-    await asyncio.sleep(0)  # a transport that is dropped is closed by the loop
 
 
 async def version(cluster):

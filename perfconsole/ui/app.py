@@ -18,6 +18,7 @@ from perfconsole.config.actions import Action
 from perfconsole.config.themes import ThemeSpec
 from perfconsole.core.errors import PerfconsoleError, RequestError
 from perfconsole.core.ports import Source
+from perfconsole.core.tables import Key
 from perfconsole.ui.driver import BUSY, ConsoleDriver, Outlet
 from perfconsole.ui.emit import Changes, Pen
 from perfconsole.ui.keymap import Keymap
@@ -37,7 +38,11 @@ _REPLAY_HINTS: Final = (("time.back", "back"), ("time.forward", "on"), ("replay.
 
 
 class ConsoleApp(MomentsApp, inherit_bindings=False):
-    """The console over any source of ticks."""
+    """The console over any source of ticks.
+
+    Attributes:
+        plan_hashes: The shape of the plan that was looked at last, by server, statement and kind of plan.
+    """
 
     CSS_PATH = ["styles/base.tcss", "styles/operations.tcss"]
     TITLE = "perfconsole"
@@ -57,6 +62,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         self.per_core = settings.per_core
         self.look = Look(settings.theme, settings.abilities)
         self.keymap = Keymap(settings.keys)
+        self.plan_hashes: dict[tuple[str, Key, str], str] = {}
         self._pen = Pen(self.console._color_system or ColorSystem.TRUECOLOR)  # noqa: SLF001  what Textual's strips ask it for, too
         self._behind = False
         self._shown_at = nan

@@ -1,7 +1,7 @@
 """Building one line of the screen out of spans at fixed places, so that what did not change can be left alone."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from typing import Final
 
@@ -14,6 +14,9 @@ from perfconsole.core.text import safe
 from perfconsole.ui.look import Look
 
 Spans = list[tuple[int, int]]
+
+Parts = Sequence[tuple[str, int, str]]
+"""A line to be drawn: text, cells (0: as many as it needs) and role of its parts."""
 
 _NEAR: Final = 6
 """Unchanged cells between two changed spans that are painted along: a jump and a new style cost more bytes than they do."""

@@ -8,7 +8,7 @@ import pytest
 from harness import environment
 
 UI = {"textual", "rich"}
-CLIENTS = {"httpx", "asyncpg", "plotext", "sqlite3"}
+CLIENTS = {"httpx", "asyncpg", "plotext", "sqlite3", "sqlparse"}
 HEAVY = UI | CLIENTS | {"tomli_w", "msgspec", "psutil", "asyncio", "tomllib", "subprocess"}
 _DUMP = """
 import atexit, json, os, sys

@@ -252,8 +252,8 @@ class Postgres(Scripted):
     def _tables(self, target, at, views):
         mine = [view for view in views if view.target in {"", target}]
         step = self.steps[target]
-        for window in [view.window for view in mine if view.table == "statement"][:1]:
-            window_s = WINDOWS_S[window or "tick"]
+        for window in dict.fromkeys(view.window or "tick" for view in mine if view.table == "statement"):
+            window_s = WINDOWS_S[window]
             rows = self.statements(step, window_s)
             yield StatementTable(
                 target, at, window or "tick", window_s, len(rows), 0, 0.0, 8192, rows, self.notes, "PostgreSQL 16.4", "1.10"

@@ -96,8 +96,8 @@ class TrendsPane(MeasuresPane):
         line = self.line().gap().put(measure.label, "dim", 7)
         put_spark(line, self.look, values, top, () if self._subject.live else _DIMMED)
         line.put(self._now(measure, state), "foreground" if self._subject.live else "stale", 8, right=True)
-        known = not all(map(isnan, values))
-        line.gap().put(f"of {measure.text(top).removesuffix('/s')}" if known else "", "dim", 7)
+        scale = "" if all(map(isnan, values)) else f"of {measure.text(top).removesuffix('/s')}"
+        line.gap().put(scale, "dim", max(7, len(scale)))
         return line.gap().put(self._span(window_s, began), "dim") if first and aside > 9 else line
 
 

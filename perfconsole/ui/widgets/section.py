@@ -6,13 +6,13 @@ What a section shows may have been asked for; then it tells why there is nothing
 from collections.abc import Sequence
 from math import nan
 from textwrap import wrap
-from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from textual.events import Click, MouseScrollDown, MouseScrollUp
 
 from perfconsole.core.state import State
 from perfconsole.core.tables import Key
-from perfconsole.ui.line import Line
+from perfconsole.ui.line import Line, Parts
 from perfconsole.ui.widgets.header import clock
 from perfconsole.ui.widgets.pane import Pane
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from perfconsole.ui.screens.sectioned import SectionedScreen
 
 T = TypeVar("T")
-
-Spans = Sequence[tuple[str, int, str]]
-"""A line as text, cells (0: what is left) and role of its parts."""
 
 
 class Answer(Generic[T]):
@@ -54,18 +51,18 @@ class Section(Pane, can_focus=True):
     """A list that scrolls.
 
     Attributes:
-        NAME: Its name in the row of tabs, and in lower case its id.
+        NAME: Its name in the row of tabs, and in lower case its id; one that is named when it is made has none.
     """
 
-    NAME: ClassVar[str] = ""
+    NAME: str = ""
 
     def __init__(self) -> None:
-        super().__init__(id=self.NAME.lower())
+        super().__init__(id=self.NAME.lower() or None)
         self._first = 0
 
     # What subclasses say ----------------------------------------------------------------------------------------------------------
 
-    def rows(self, state: State, width: int) -> Sequence[Spans]:
+    def rows(self, state: State, width: int) -> Sequence[Parts]:
         """All its lines; only those that are visible are drawn."""
         raise NotImplementedError
 
@@ -80,11 +77,11 @@ class Section(Pane, can_focus=True):
 
     # What they use ----------------------------------------------------------------------------------------------------------------
 
-    def paragraph(self, text: str, width: int, role: str) -> list[Spans]:
+    def paragraph(self, text: str, width: int, role: str) -> list[Parts]:
         """Words over as many lines as they need."""
         return [((part, 0, role),) for part in wrap(text, max(1, width - 2))]
 
-    def unanswered(self, answer: Answer[T], width: int) -> list[Spans]:
+    def unanswered(self, answer: Answer[T], width: int) -> list[Parts]:
         """Why there is no answer (yet)."""
         if not answer.trouble:
             return self.paragraph(f"reading{self.look.glyphs.ellipsis}", width, "dim")
@@ -106,7 +103,7 @@ class Section(Pane, can_focus=True):
             note = f"{self._first + 1}-{min(self._first + room, len(rows))} of {len(rows)}  {note}".rstrip()
         return [self.title(note), *(self._drawn(row) for row in rows[self._first : self._first + room])]
 
-    def _drawn(self, row: Spans) -> Line:
+    def _drawn(self, row: Parts) -> Line:
         line = self.line().gap()
         for text, cells, role in row:
             line.put(text, "stale" if self.faded else role, cells or None)
@@ -190,7 +187,7 @@ class ChoiceSection(Section, Generic[K]):
         """The line of one of them, on the ground of a selection if it is chosen and the section has the keys."""
         raise NotImplementedError
 
-    def empty(self, width: int) -> list[Spans]:
+    def empty(self, width: int) -> list[Parts]:
         """What is said when there is none."""
         return self.paragraph("none", width, "dim")
 

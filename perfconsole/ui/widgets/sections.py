@@ -14,9 +14,9 @@ from perfconsole.core.state import State
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.ui.arrange import Item
 from perfconsole.ui.columns import command, cpu_text
-from perfconsole.ui.line import Line
+from perfconsole.ui.line import Line, Parts
 from perfconsole.ui.subject import Subject, family
-from perfconsole.ui.widgets.section import Answer, ChoiceSection, Section, Spans
+from perfconsole.ui.widgets.section import Answer, ChoiceSection, Section
 
 _OWN_WORDS: Final = (("open files", "files"), ("limits", "limits"), ("memory", "memory"), ("proportional memory", "memory"))
 """How a reason for something missing begins, and in which section it is told; all others under facts."""
@@ -32,7 +32,7 @@ class ReadSection(Section):
         self._subject = subject
         self._answer = answer
 
-    def entries(self, detail: ProcessDetail) -> Sequence[Spans]:
+    def entries(self, detail: ProcessDetail) -> Sequence[Parts]:
         """The lines of what was read."""
         raise NotImplementedError
 
@@ -41,7 +41,7 @@ class ReadSection(Section):
         """What was read of a process that is gone is no longer so."""
         return not self._subject.live
 
-    def rows(self, state: State, width: int) -> Sequence[Spans]:  # noqa: ARG002  what was read stays as it was
+    def rows(self, state: State, width: int) -> Sequence[Parts]:  # noqa: ARG002  what was read stays as it was
         """What was read; before it what could not be, and why."""
         detail = self._answer.result
         if detail is None:
@@ -63,7 +63,7 @@ class FilesSection(ReadSection):
 
     TITLE = NAME = "Files"
 
-    def entries(self, detail: ProcessDetail) -> Sequence[Spans]:
+    def entries(self, detail: ProcessDetail) -> Sequence[Parts]:
         """Number, kind, and what it is."""
         return [((str(file.fd), 6, "dim"), (file.kind, 7, "accent"), (file.text, 0, "foreground")) for file in detail.files]
 
@@ -73,7 +73,7 @@ class MemorySection(ReadSection):
 
     TITLE = NAME = "Memory"
 
-    def entries(self, detail: ProcessDetail) -> Sequence[Spans]:
+    def entries(self, detail: ProcessDetail) -> Sequence[Parts]:
         """Name and size, those that are nothing left out."""
         wide = max(len(name) for name, _ in detail.memory) + 2 if detail.memory else 0
         return [((name, wide, "dim"), (units.size(size), 0, "foreground")) for name, size in detail.memory if size]
@@ -84,7 +84,7 @@ class FactsSection(ReadSection):
 
     TITLE = NAME = "Facts"
 
-    def entries(self, detail: ProcessDetail) -> Sequence[Spans]:
+    def entries(self, detail: ProcessDetail) -> Sequence[Parts]:
         """Name and text."""
         wide = max(len(name) for name, _ in detail.facts) + 2 if detail.facts else 0
         room = max(_VALUE_LEAST, self.size.width - wide - 2)
@@ -100,7 +100,7 @@ class LimitsSection(ReadSection):
 
     TITLE = NAME = "Limits"
 
-    def entries(self, detail: ProcessDetail) -> Sequence[Spans]:
+    def entries(self, detail: ProcessDetail) -> Sequence[Parts]:
         """Name, soft and hard limit."""
         wide = max((len(name) for name, _, _ in detail.limits), default=0) - 3
         soft = max((len(limit) for _, limit, _ in detail.limits), default=0) + 2

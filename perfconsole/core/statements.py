@@ -108,10 +108,11 @@ class _Comparison:
         self._changes: dict[Key, Sums] = {}
         self._new: set[Key] = set()
         self._known = 0
-        self._same = _goes_on(before.identity, after.identity)
+        self._same = _goes_on(before, after)
         # Another count that began after the last look counts from nothing within this interval. One that began before it belongs to
         # another server (a failover), or the clock was set back: nothing says when its counts were counted.
-        self._whole = not self._same and after.identity.reset is not None and after.identity.reset >= before.began
+        begun = after.identity.started if after.identity.reset is None else after.identity.reset
+        self._whole = not self._same and begun >= before.began
 
     def take(self, chunk: Iterable[tuple[Key, Row]]) -> None:
         if not self._same:
@@ -128,7 +129,7 @@ class _Comparison:
             known += 1
             # Calls first: of 5,000 statements a few hundred moved. With the times it also catches one that was reset and has run as
             # often again.
-            if row[CALLS] == old[CALLS] and row[EXEC] == old[EXEC] and row[PLAN] == old[PLAN] and row[SINCE] == old[SINCE]:
+            if _still(old, row) and row[SINCE] == old[SINCE]:
                 continue
             grown = self._grown(key, old, row)
             if grown is not None:
@@ -139,7 +140,11 @@ class _Comparison:
     def _grown(self, key: Key, old: Row, row: Row) -> Sums | None:
         """The increment of an entry; all of it where it was reset or evicted and came back in between, for then it began at nothing."""
         grown = (*map(sub, row[:COUNTERS], old[:COUNTERS]),)
-        if row[SINCE] == old[SINCE] and min(grown) >= 0:  # an unknown (NaN) one is never the smallest: calls come first, and are known
+        told = row[SINCE] is not None and old[SINCE] is not None  # an update of the extension begins to tell it
+        if not told and _still(old, row):
+            return None
+        # An unknown (NaN) counter is never the smallest: calls come first, and are known.
+        if (not told or row[SINCE] == old[SINCE]) and min(grown) >= 0:
             return (*grown, max(squares(row) - squares(old), 0.0))
         if key in self._before.merged or key in self._after.merged:
             return None  # one of several entries went: what is left is no count of this interval
@@ -169,11 +174,25 @@ class _Comparison:
         return Interval(before.at, after.at, self._changes, frozenset(self._new), vanished, evicted, reset=not self._same)
 
 
-def _goes_on(before: Identity, after: Identity) -> bool:
-    """Whether it is the same count. A restart keeps it (pg_stat_statements.save), so that only without a reset time the start decides."""
-    if before.reset is None or after.reset is None:
-        return before.started == after.started
-    return before.reset == after.reset
+def _still(old: Row, row: Row) -> bool:
+    """Whether an entry did not move."""
+    return bool(row[CALLS] == old[CALLS] and row[EXEC] == old[EXEC] and row[PLAN] == old[PLAN])
+
+
+def _goes_on(before: Sample, after: Sample) -> bool:
+    """Whether it is the same count.
+
+    Before PostgreSQL 14 nothing says so across a start of the server: one after an orderly stop kept the count (pg_stat_statements.save),
+    and most entries are there, none smaller; one after a crash began anew, and hardly any is.
+    """
+    one, other = before.identity, after.identity
+    if one.reset is not None and other.reset is not None:
+        return one.reset == other.reset
+    if one.started == other.started:
+        return True
+    later = after.rows.get
+    kept = sum((row := later(key)) is not None and row[CALLS] >= old[CALLS] for key, old in before.rows.items())
+    return 2 * kept > len(before.rows)
 
 
 def _since(row: Row, moment: float) -> bool:

@@ -105,11 +105,21 @@ def test_a_restart_that_kept_the_counters_changes_nothing():
     assert counted(sample(200, {KEY: row(5, 10.0)}), sample(205, {KEY: row(6, 12.0)}, Identity(100.0, 203.0))) == {KEY: (1, 2.0)}
 
 
-def test_without_a_reset_time_a_restart_breaks_the_interval():
-    """Extension 1.8: nobody can say whether the counters were kept, or whether it is the same server."""
-    before = sample(200, {KEY: row(5, 10.0)}, Identity(None, 50.0), dealloc=nan)
-    assert counted(before, sample(205, {KEY: row(6, 12.0), OTHER: row(9, 9.0)}, Identity(None, 203.0), dealloc=nan)) == {}
+def test_without_a_reset_time_the_entries_tell_whether_a_restart_kept_the_counters():
+    """Extension 1.8."""
+    before = sample(200, {KEY: row(5, 10.0), OTHER: row(9, 9.0)}, Identity(None, 50.0), dealloc=nan)
+    restarted = Identity(None, 203.0)
+    kept = {KEY: row(6, 12.0), OTHER: row(9, 9.0)}
+    assert counted(before, sample(205, kept, restarted, dealloc=nan)) == {KEY: (1, 2.0)}
+    assert counted(before, sample(205, {KEY: row(3, 6.0)}, restarted, dealloc=nan)) == {KEY: (3, 6.0)}
+    assert counted(before, sample(205, {KEY: row(3, 6.0)}, Identity(None, 120.0), dealloc=nan)) == {}  # another server
     assert counted(before, sample(205, {KEY: row(1, 2.0)}, Identity(None, 50.0), dealloc=nan)) == {KEY: (1, 2.0)}
+
+
+def test_an_update_of_the_extension_that_tells_since_when_is_no_burst():
+    before = sample(200, {KEY: row(5, 10.0), OTHER: row(9, 9.0)}, Identity(None, 50.0), dealloc=nan)
+    after = sample(205, {KEY: row(6, 12.0, since=90.0), OTHER: row(9, 9.0, since=90.0)}, Identity(80.0, 50.0))
+    assert counted(before, after) == {KEY: (1, 2.0)}
 
 
 def test_an_evicted_entry_that_comes_back_is_counted_once():

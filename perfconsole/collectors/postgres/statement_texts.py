@@ -42,6 +42,7 @@ class Texts:
         self._texts: OrderedDict[Place, str] = OrderedDict()
         self._live: dict[Place, str] = {}
         self._missed: dict[Place, float] = {}
+        self._read: set[Place] = set()
         self._next = 0.0
         self._pause_s = EVERY_S
         self.problem = ""
@@ -66,11 +67,19 @@ class Texts:
                 self._live.clear()
             self._bound()
 
-    def wanted(self, keys: Iterable[Key], now: float) -> list[Place]:
-        """Those whose text is to be asked for now; none while the last question is too recent."""
+    def wanted(self, keys: Iterable[Key], now: float, suspects: Iterable[Key] = ()) -> list[Place]:
+        """Those whose text is to be asked for now; none while the last question is too recent.
+
+        Args:
+            keys: What is to be shown.
+            now: Seconds on any steady clock.
+            suspects: What may be our own. The server reads all texts for one, so that these come along; alone they are not worth it.
+        """
         if now < self._next:
             return []
         unknown = dict.fromkeys(key[:3] for key in keys if key[:3] not in self._texts and self._missed.get(key[:3], 0.0) <= now and key[2])
+        if unknown:
+            unknown |= dict.fromkeys(key[:3] for key in suspects if key[:3] not in self._read)
         return list(unknown)[:_BATCH]
 
     async def load(self, server: "Server", sql: str, places: Iterable[Place], now: float) -> None:
@@ -93,6 +102,7 @@ class Texts:
         self._pause_s, self.problem = EVERY_S, ""
         for userid, dbid, queryid, text in found:
             if text is not None:
+                self._read.add((userid, dbid, queryid))
                 if MARKER in text:
                     self.own.add((userid, dbid, queryid))
                 # Utility statements are kept as they were first sent, passwords and all.

@@ -214,7 +214,10 @@ class Statements:
     async def _read_texts(self, slot: Slot, views: Sequence[View]) -> Result:
         """Texts for the rows on a screen, in a run of their own: rates do not wait for them."""
         extension = self._extension
-        if extension is None or self._ledger.sample is None or not (keys := self._texts.wanted(self._visible(views), slot.boot)):
+        if extension is None or self._ledger.sample is None:
+            return Result()
+        keys = self._texts.wanted(self._visible(views), slot.boot, self._suspects())
+        if not keys:
             return Result()
         try:
             await self._texts.load(self._server, extension.texts_sql, keys, slot.boot)
@@ -223,15 +226,18 @@ class Statements:
         return Result(tables=await self._tables(self._at, views, extension))
 
     def _visible(self, views: Sequence[View]) -> Iterable[Key]:
-        """The rows on screens; while one is searched or has not said yet what it shows, the first ones; and what may be our own."""
+        """The rows on screens; and while one is searched by words or has not said yet what it shows, the first ones."""
         for view in views:
             yield from view.keys
             if view.match or not view.keys:
                 first = View(view.table, sort=view.sort, reverse=view.reverse, limit=SEARCHED if view.match else _UNSEEN)
                 yield from (row.key for row in select(self._rows.get(view.window or TICK, ()), first))
-        if self._ledger.last:  # by our role in our database: the file is read anyway, and so our own are known before they are sorted up
-            places = {place[:2] for place in self._own}
-            yield from (key for key in self._ledger.last.changes if key[:2] in places and key[:3] not in self._own)
+
+    def _suspects(self) -> Iterable[Key]:
+        """What was executed by our role in our database, and may be our own."""
+        places = {place[:2] for place in self._own}
+        sample = self._ledger.sample
+        return (key for key in (sample.rows if sample else ()) if key[:2] in places)
 
 
 def by_window(views: Iterable[View]) -> dict[str, list[View]]:

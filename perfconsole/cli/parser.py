@@ -125,6 +125,31 @@ def _queries(commands: Commands) -> None:
     parser.add_argument("--match", default="", metavar="WORDS", help="only statements with these words in query, user or database")
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many [20]")
     parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.queries/1")
+    verbs = parser.add_subparsers(metavar="explain", dest="verb")
+    _explain(verbs)
+
+
+def _explain(verbs: Commands) -> None:
+    text = "Print how the planner would run a statement; nothing is run but with --analyze, and that is rolled back"
+    parser = _command(verbs, "explain", text,
+                      ["queries explain 4711", "queries explain 4711 --live", "queries explain 4711 --values c42 2026-01-01 --analyze",
+                       "queries explain 4711 --index 'shop.orders (customer, placed)'",
+                       "queries explain 4711 --json | jq '.nodes[] | select(.findings != [])'"])  # fmt: skip
+    _servers(parser, argparse.SUPPRESS)
+    parser.add_argument("queryid", type=int, metavar="QUERYID", help="of pg_stat_statements; `perfconsole queries --json` lists them")
+    parser.add_argument("--server", metavar="NAME", default=argparse.SUPPRESS, help="which of several configured servers")
+    parser.add_argument("--database", metavar="NAME", help="of several databases that have it, this one [the one it took most time in]")
+    parser.add_argument("--user", metavar="NAME", help="likewise of several users")
+    parser.add_argument(
+        "--values", nargs="+", metavar="VALUE", help="with these values for $1 $2 ..., written without quotes; NULL is none"
+    )
+    parser.add_argument("--live", action="store_true", help="with the values of a session that runs it now, or ran it last")
+    parser.add_argument("--analyze", action="store_true",
+                        help="run it with those values (of a session, unless given) and measure: SELECT only, 20s at most")  # fmt: skip
+    parser.add_argument(
+        "--index", metavar="INDEX", help="as if there were this index too, where hypopg is installed: 'table (column, ...)'"
+    )
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as one JSON object, perfconsole.explain/1")
 
 
 def _record(commands: Commands) -> None:

@@ -3,6 +3,7 @@
 import shutil
 import threading
 from argparse import Namespace
+from collections.abc import Sequence
 from math import isnan
 from typing import Final
 
@@ -56,17 +57,26 @@ def _window_s(written: str) -> float:
     return seconds
 
 
+def chosen(names: Sequence[str], server: str | None) -> str:
+    """The server that is meant.
+
+    Raises:
+        ConfigError: When there is none, or it is not clear which.
+    """
+    if not names:
+        raise ConfigError("no PostgreSQL server is configured", "[[postgres]] in the configuration, or --dsn postgresql://host/database")
+    if (server is None and len(names) > 1) or (server is not None and server not in names):
+        raise ConfigError(f"--server: found {server!r}", f"accepted: {' '.join(names)}")
+    return server or names[0]
+
+
 def _measure(config: Config, server: str | None, window_s: float) -> tuple[State, str]:
     """The state after one server was watched for a window, and which server that is."""
     from perfconsole import assembly
     from perfconsole.engine.local import LocalSource
 
     engine, names = assembly.build_postgres_engine(config, interval_s=min(window_s, 1.0))
-    if not names:
-        raise ConfigError("no PostgreSQL server is configured", "[[postgres]] in the configuration, or --dsn postgresql://host/database")
-    if (server is None and len(names) > 1) or (server is not None and server not in names):
-        raise ConfigError(f"--server: found {server!r}", f"accepted: {' '.join(names)}")
-    target = server or names[0]
+    target = chosen(names, server)
     source, woken, state = LocalSource(engine), threading.Event(), State()
     engine.start()
     try:

@@ -111,7 +111,8 @@ class _Attempt:
         if not name or "." in name:
             return False
         spelt = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-        rows = [row for row in await self.transaction.fetch(_WHERE, spelt) if row["schema"] not in self.path]
+        looked = {part.strip() for part in self.path.split(",")}
+        rows = [row for row in await self.transaction.fetch(_WHERE, spelt) if row["schema"] not in looked]
         usable = [row["schema"] for row in rows if row["usable"]]
         if not usable:
             return False

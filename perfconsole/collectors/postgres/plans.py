@@ -33,6 +33,12 @@ _RUN_S: Final = 20
 """A statement that is measured may take so long; then the server cancels it."""
 
 _MOST_NODES: Final = 2000
+_SETTINGS: Final = """
+SELECT set_config('search_path', $1, true), set_config('plan_cache_mode', $2, true),
+       CASE WHEN current_setting('is_superuser') = 'on' THEN set_config('pg_stat_statements.track', 'none', true) END
+"""
+"""Where nested statements are tracked, one that is planned counts as one that ran: who may, has it not counted."""
+
 _ROWS: Final = """
 SELECT n.nspname::text, c.relname::text, c.reltuples::float8 FROM unnest($1::text[], $2::text[]) AS asked (schema, name)
 JOIN pg_namespace n ON n.nspname = asked.schema JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = asked.name
@@ -134,7 +140,7 @@ async def ask(subjects: Subjects, subject: Subject, question: Question) -> Answe
     limit_s = _RUN_S + 5.0 if question.analyze else _PLAN_S
     async with subjects.asides.use(subject.database) as server, server.transaction(limit_s) as transaction:
         mode = "force_custom_plan" if question.values else "force_generic_plan"
-        await transaction.fetch("SELECT set_config('search_path', $1, true), set_config('plan_cache_mode', $2, true)", subject.path, mode)
+        await transaction.fetch(_SETTINGS, subject.path, mode)
         try:
             return await _asked(transaction, subject, question)
         except RefusedError as refusal:
@@ -148,7 +154,8 @@ async def _asked(transaction: Transaction, subject: Subject, question: Question)
     if question.tried:
         async with trial.tried(transaction, where, question.tried) as index:
             after = await _planned(transaction, subject, question)
-            return after._replace(can_try=True, effect=trial.told(answer.picture, after.picture, index), ddl=index.ddl)
+            effect = trial.told(answer.picture, after.picture, index)
+            return after._replace(can_try=True, effect=effect, ddl=index.ddl, notes=answer.notes)
     return answer
 
 

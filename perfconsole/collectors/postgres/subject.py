@@ -26,8 +26,9 @@ SELECT {marker} {text} AS text, s.query IS NULL AS lost, u.rolname::text AS user
         WHERE c LIKE 'search\\_path=%' AND r.setrole IN (0, s.userid) AND r.setdatabase IN (0, s.dbid)
         ORDER BY r.setrole <> 0 DESC, r.setdatabase <> 0 DESC LIMIT 1) AS path
 FROM {schema}.pg_stat_statements(true) s LEFT JOIN pg_roles u ON u.oid = s.userid LEFT JOIN pg_database d ON d.oid = s.dbid
-WHERE s.queryid = $1 AND s.userid = $2 AND s.dbid = $3 LIMIT 1
+WHERE s.queryid = $1 AND s.userid = $2 AND s.dbid = $3 ORDER BY strpos(s.query, '{marker}') LIMIT 1
 """
+"""Where nested statements are tracked, one that was planned from here is there a second time, with the text of our PREPARE: last."""
 
 
 class Subject(NamedTuple):

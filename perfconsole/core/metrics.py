@@ -108,6 +108,8 @@ METRICS: Final[dict[str, Metric]] = dict(
         _entry("postgresql.replication.slot.retained", "By", "gauge", "Log kept for the replication slot that is furthest behind"),
         _entry("postgresql.xid.age", "{transaction}", "gauge", "Age of the oldest transaction id not yet frozen; wraparound is at 2e9"),
         _entry("postgresql.transaction.longest", "s", "gauge", "Age of the oldest open transaction of a client, our own left out"),
+        _entry("postgresql.pool.waiting", "{client}", "gauge", "Clients of a pooler that wait for a connection to a server"),
+        _entry("postgresql.pool.max_wait", "s", "gauge", "How long the client that is first in a pooler's queue has waited"),
         _entry("postgresql.statement.load", "1", "gauge", "Average active sessions: execution and planning time a second"),
         _entry("postgresql.statement.mean", "s", "gauge", "Mean execution time of a call over the last interval"),
         _entry("postgresql.statement.longest", "s", "gauge", "Age of the oldest statement that runs now"),

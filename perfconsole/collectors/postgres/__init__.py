@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from perfconsole.collectors.postgres import actions
@@ -11,13 +12,15 @@ from perfconsole.collectors.postgres.health import NAME, ServerHealth
 from perfconsole.collectors.postgres.sessions import Sessions
 from perfconsole.collectors.postgres.statements import Statements
 from perfconsole.config.servers import ServerSettings
-from perfconsole.core.errors import RequestError
+from perfconsole.core.errors import ConfigError, RequestError
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Measured, Operation, Result, Slot
 from perfconsole.core.requests import (
     POSTGRES_CANCEL,
+    POSTGRES_CONNECT,
     POSTGRES_DETAIL,
     POSTGRES_EXPLAIN,
+    POSTGRES_MARK,
     POSTGRES_STATEMENT,
     POSTGRES_TERMINATE,
     Done,
@@ -33,6 +36,7 @@ from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import Health
 
 if TYPE_CHECKING:
+    from perfconsole.collectors.postgres.pools import Pooler, Pools
     from perfconsole.collectors.postgres.subject import Subjects
 
 __all__ = ["NAME", "PostgresCollector", "Server", "ServerSettings"]
@@ -40,9 +44,15 @@ __all__ = ["NAME", "PostgresCollector", "Server", "ServerSettings"]
 _BEAT_S: Final = 1.0
 """Sessions that are looked at are asked for once a second; all else has an interval of its own."""
 
+_CONSOLE: Final = "pgbouncer"
+"""The database that is no database but the admin console of that pooler."""
 
 _PATIENCE_S: Final = 0.9
 """With the beat before it, within 2 s a server that hangs is named; one that answers 50,000 statements takes 0.6 s."""
+
+
+_STANDING_BY_S: Final = 4.0
+"""How often it is said again that a server was found: every time is a tick that has something in it."""
 
 
 class _Target:
@@ -50,8 +60,15 @@ class _Target:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
+        self.wanted = asyncio.Event()
+        """Set unless it was only found: then nothing is asked of it before somebody connects."""
+        self.offered = False
+        if not settings.offered:
+            self.wanted.set()
         self.server = Server(settings)
-        self.health = ServerHealth(self.server, Globs(settings.databases))
+        self.health: ServerHealth | Pools = ServerHealth(self.server, Globs(settings.databases))
+        self.pooler: Pooler | None = None
+        self.known = False
         self.sessions = Sessions(self.server, settings.exclude)
         self.statements = Statements(self.server, settings.interval_s)
         self.interval_s = settings.interval_s
@@ -77,6 +94,15 @@ class _Target:
         if self._subjects is not None:
             self._subjects.asides.close()
         self.server.close()
+
+    def find_out(self) -> None:
+        """Whether it is a server or the console of a pooler: with the first question, when references are looked up."""
+        if not self.known and _is_console(self.settings):
+            from perfconsole.collectors.postgres.pools import Pooler, Pools  # noqa: PLC0415  most have no pooler
+
+            self.server = self.pooler = Pooler(self.settings)
+            self.health = Pools(self.pooler)
+        self.known = True
 
     def wants_sessions(self, views: Sequence[View]) -> bool:
         """Whether anybody looks at its sessions."""
@@ -106,6 +132,8 @@ class PostgresCollector:
             Operation(POSTGRES_DETAIL, self._detail),
             Operation(POSTGRES_STATEMENT, self._statement),
             Operation(POSTGRES_EXPLAIN, self._explain),
+            Operation(POSTGRES_MARK, self._mark),
+            *([Operation(POSTGRES_CONNECT, self._connect)] if any(settings.offered for settings in servers) else []),
         )
 
     async def run(self, target: str, slot: Slot, views: Sequence[View]) -> Result:
@@ -115,6 +143,8 @@ class PostgresCollector:
         its time is up.
         """
         what = self._targets[target]
+        if not what.wanted.is_set():
+            return await self._stand_by(what, slot)
         if what.asking is None:
             what.asking, what.asked_at = asyncio.create_task(self._run(what, slot, views)), slot.boot
         done, _ = await asyncio.wait({what.asking}, timeout=_PATIENCE_S)
@@ -130,16 +160,30 @@ class PostgresCollector:
             health = Health(NAME, target, failure.state, slot.at, 0.0, 0.0, failure.message, failure.fix)
             return Result((what.health.unreachable(failure),), health=(health,))
 
+    @staticmethod
+    async def _stand_by(what: _Target, slot: Slot) -> Result:
+        """Say that it is there, at once and then every few seconds; ends when somebody wants it."""
+        if what.offered:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STANDING_BY_S):
+                    await what.wanted.wait()
+                return Result()
+        what.offered = True
+        return Result(health=(Health(NAME, what.server.name, "off", slot.at, 0.0, 0.0, what.settings.offered, "connect to it"),))
+
     async def _run(self, what: _Target, slot: Slot, views: Sequence[View]) -> Result:
         measured: list[Measured] = []
         tables: list[Table] = []
         health: list[Health] = []
+        what.find_out()
         if slot.boot >= what.due or not what.server.connected:
             numbers, found = await what.health.measure(slot.at)
             measured.append(numbers._replace(interval_s=what.interval_s))
             health += found
             # Aligned, so that several servers are asked in the same wake-up; the half beat is for a slot that came a little early.
             what.due = (int(slot.boot / what.interval_s + 1e-6) + 1) * what.interval_s - _BEAT_S / 2
+        if what.pooler:
+            return Result(measured, health=health)
         if what.wants_sessions(views):
             tables, said = await self._look_at_sessions(what, slot)
             health += said
@@ -176,14 +220,13 @@ class PostgresCollector:
             what.close()
 
     async def _detail(self, args: ServerArgs) -> ServerDetail:
-        from perfconsole.collectors.postgres import detail  # noqa: PLC0415  only when asked
+        from perfconsole.collectors.postgres import detail, pools  # noqa: PLC0415  only when asked
 
-        # A connection of its own: what takes seconds holds up neither the sessions nor the numbers.
-        aside = Server(self._named(args.server).settings)
-        try:
+        what = self._named(args.server)
+        if what.pooler:
+            return await pools.read(what.pooler)
+        async with what.subjects().asides.use() as aside:
             return await detail.read(aside)
-        finally:
-            aside.close()
 
     async def _statement(self, args: StatementArgs) -> StatementDetail:
         from perfconsole.collectors.postgres import statement_detail  # noqa: PLC0415  only when asked
@@ -195,7 +238,28 @@ class PostgresCollector:
 
         return await plans.explain(self._named(args.statement.server).subjects(), args)
 
+    async def _mark(self, args: ServerArgs) -> Done:
+        if not self._named(args.server).statements.mark():
+            raise RequestError(f"{args.server}: its statements were not read yet", "nothing was marked; they are while somebody looks")
+        return Done(f"{args.server}: marked; the window since mark counts from here")
+
+    async def _connect(self, args: ServerArgs) -> Done:
+        what = self._known(args.server)
+        if not what.wanted.is_set():
+            try:
+                await what.server.ready()
+            except ServerError as failure:
+                raise RequestError(failure.message, failure.fix) from None
+            what.wanted.set()
+        return Done(f"connected to {what.server.where} as {what.server.user}")
+
     def _named(self, server: str) -> _Target:
+        what = self._known(server)
+        if not what.wanted.is_set():  # asking would connect
+            raise RequestError(f"{server} was found on this machine, and is not connected to", "c on the Queries screen connects")
+        return what
+
+    def _known(self, server: str) -> _Target:
         what = self._targets.get(server)
         if what is None:
             raise RequestError(f"no server is called {server!r}", f"there are: {' '.join(self._targets)}")
@@ -206,3 +270,11 @@ class PostgresCollector:
             return await act(self._named(args.server).server, args)
 
         return run
+
+
+def _is_console(settings: ServerSettings) -> bool:
+    """By the database that its DSN, its service or the environment names."""
+    try:
+        return settings.keywords().get("dbname") == _CONSOLE
+    except ConfigError:
+        return False  # connecting says what is wrong

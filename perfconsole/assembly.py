@@ -25,12 +25,13 @@ from perfconsole.engine.dispatch import Audit
 from perfconsole.engine.engine import Engine
 
 
-def build_engine(config: Config, *, terminal_bytes: Callable[[], float] = lambda: nan) -> Engine:
+def build_engine(config: Config, *, terminal_bytes: Callable[[], float] = lambda: nan, offer: bool = False) -> Engine:
     """An engine for this machine, not yet started; it records nothing until it is told to (see `record`).
 
     Args:
         config: A checked configuration.
         terminal_bytes: Bytes written to the terminal so far.
+        offer: Where no PostgreSQL server is configured, have those of this machine stand by to be connected to.
     """
     interval_s = config.console.interval_s
     collectors: list[Collector] = [
@@ -38,21 +39,26 @@ def build_engine(config: Config, *, terminal_bytes: Callable[[], float] = lambda
             interval_s, disks=Globs(config.system.disks), networks=Globs(config.system.networks), mounts=Globs(config.system.mounts)
         ),
         ProcessCollector(interval_s),
-        *_postgres(config),
+        *_postgres(config, offer=offer),
         OwnCollector(interval_s, lambda: engine.lateness_s, terminal_bytes),
     ]
     engine = Engine(collectors, _stream(config), rules=rules(config), audit=_audit(config))
     return engine
 
 
-def _postgres(config: Config) -> list[Collector]:
+def _postgres(config: Config, *, offer: bool) -> list[Collector]:
     """The collector of the PostgreSQL servers, if there are any: the rest would not wait for what it imports."""
-    if not config.postgres:
+    found: list[tuple[str, str]] = []
+    if not config.postgres and offer:
+        from perfconsole.config.found import sockets
+
+        found = sockets()
+    if not config.postgres and not found:
         return []
     from perfconsole.collectors.postgres import PostgresCollector
-    from perfconsole.config.servers import servers
+    from perfconsole.config.servers import of_socket, servers
 
-    return [PostgresCollector(servers(config))]
+    return [PostgresCollector([*servers(config), *(of_socket(directory, port) for directory, port in found)])]
 
 
 def build_postgres_engine(config: Config, *, interval_s: float) -> tuple[Engine, list[str]]:

@@ -43,6 +43,7 @@ class ServerSettings(NamedTuple):
         exclude: Globs of applications whose sessions are left out.
         interval_s: Seconds between two looks.
         database: In place of the one that all these name; empty for that one.
+        offered: Where it was found, when nobody configured it: it is not connected to until somebody says so.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ServerSettings(NamedTuple):
     exclude: tuple[str, ...] = ()
     interval_s: float = 5.0
     database: str = ""
+    offered: str = ""
 
     def keywords(self, env: Mapping[str, str] = os.environ) -> dict[str, str]:
         """The keywords for this server, secrets looked up; the DSN wins over the service, and that over the environment.
@@ -140,6 +142,12 @@ def of_environment(env: Mapping[str, str]) -> ServerSettings:
     """The server that libpq's variables name (`schema.SERVER_VARIABLES`)."""
     return ServerSettings(_called({"service": env.get("PGSERVICE", ""), "host": env.get("PGHOSTADDR") or env.get("PGHOST", ""),
                                    "port": env.get("PGPORT", ""), "dbname": env.get("PGDATABASE", "")}))  # fmt: skip
+
+
+def of_socket(directory: str, port: str) -> ServerSettings:
+    """A server that was found on this machine: asked for by nobody yet; for the rest libpq's defaults hold."""
+    said = {"host": directory, "port": port}
+    return ServerSettings(_called(said), f"host='{directory}' port={port}", offered=f"{directory}:{port}")
 
 
 def servers(config: "Config") -> tuple[ServerSettings, ...]:

@@ -13,7 +13,6 @@ from perfconsole.core.statements import CALLS, COUNTERS, EXEC, NOTHING, Interval
 from perfconsole.core.tables import Key
 
 SPANS: Final = {"1m": 60.0, "5m": 300.0}
-WINDOWS: Final = ("tick", *SPANS, "open", "mark", "reset")
 
 OTHERS: Final[Key] = (0, 0, 0, 1)
 """Stands for all statements that left the table long ago."""
@@ -191,7 +190,7 @@ class Ledger:
             self._mark = self._past(self.sample.at)
 
     def window(self, name: str) -> Window:
-        """One of `WINDOWS`; without a mark, the one called ``mark`` is ``open``."""
+        """One of `tables.WINDOWS`; without a mark, the one called ``mark`` is ``open``."""
         steps = self.windowed(name)
         while True:
             try:

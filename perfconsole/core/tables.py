@@ -29,8 +29,7 @@ class View(Struct, frozen=True, array_like=True):
         limit: Rows kept.
         keys: Identities of the rows on the screen: kept whatever the limit, and the only ones whose expensive columns are read.
         columns: The expensive columns that are shown.
-        window: What rates are taken over: ``tick``, ``1m``, ``5m``, ``open``, ``mark`` or ``reset``; empty where a table has one only,
-            and for who takes what there is (a recorder): then of a table with several windows it is the last tick.
+        window: What rates are taken over, one of `WINDOWS`; empty where a table has one only, and for who takes what there is.
     """
 
     table: str
@@ -317,7 +316,8 @@ EXPENSIVE: frozenset[str] = frozenset({"read_bytes_s", "write_bytes_s", "pss_byt
 """Process columns that cost a file of their own per process: read for the rows on the screen only, unless sorted by."""
 
 TICK: Final = "tick"
-"""The window of a table that is told to whoever names none."""
+WINDOWS: Final = (TICK, "1m", "5m", "open", "mark", "reset")
+"""What a table may be over, narrowest first; the first is told to whoever names none."""
 
 _FEW_BLOCKS: Final = 100
 _TEXT_NAMES: Final = {"db": "database", "app": "application", "text": "query"}

@@ -14,7 +14,7 @@ class Column(NamedTuple):
 
     Attributes:
         id: As it is named in a configuration.
-        field: The field of the row that it shows and sorts by.
+        field: The field of the row that it shows and sorts by; empty where there is nothing to sort by.
         width: Cells; 0 takes what is left.
         rank: Dropped first where it is highest; see `fitting`.
         text: The cell of a row.
@@ -86,15 +86,16 @@ _LEAST_LAST: Final = 36
 """Cells the last column keeps before others are dropped for it: enough to tell a command by."""
 
 
-def fitting(wanted: Sequence[Column], width: int) -> list[Column]:
+def fitting(wanted: Sequence[Column], width: int, least_last: int = _LEAST_LAST) -> list[Column]:
     """The columns that fit, the least important ones dropped.
 
     Args:
         wanted: The columns wanted, in order; at least one.
         width: Cells of a row.
+        least_last: Cells that the last column keeps before others are dropped for it.
     """
     columns = list(wanted)
-    while len(columns) > 1 and sum((column.width or _LEAST_LAST) + 1 for column in columns) > width:
+    while len(columns) > 1 and sum((column.width or least_last) + 1 for column in columns) > width:
         worst = max(columns, key=lambda column: column.rank)
         if not worst.rank:
             break

@@ -107,6 +107,16 @@ def put_spark(line: Line, look: Look, values: Sequence[float], top: float, limit
             start = i
 
 
+def drawn(look: Look, values: Sequence[float], top: float) -> str:
+    """As `put_spark` draws them, without limits: one text in one style."""
+    bars = look.glyphs.bars
+    first = next((i for i, value in enumerate(values) if not isnan(value)), len(values))
+    cells = [
+        look.glyphs.gap if isnan(value) else bars[max(0, min(int(value / top * len(bars)), len(bars) - 1))] for value in values[first:]
+    ]
+    return " " * first + "".join(cells)
+
+
 def scale_top(values: Sequence[float], least: float) -> float:
     """The top of a scale for values without a natural one: the next of 1, 2, 5 x 10^n over the highest, so that it seldom moves."""
     highest = max((value for value in values if not isnan(value)), default=0.0)

@@ -103,14 +103,14 @@ def session(pid, state="active", step=0, **fields):
 
 def sessions(step):
     """A tree of three that block each other with an idle transaction on top, two that run ORDERS, one that runs REPORT, and idle ones."""
-    lock = {"wait_type": "Lock", "wait": "Lock transactionid"}
+    lock = {"wait_type": "Lock", "wait": "transactionid"}
     return [
         session(4100, "idle in transaction", step, state_age=312.0 + 2 * step, xact_age=340.0 + 2 * step, blocks=2, queryid=CART,
                 application="psql", client="local", user="deploy", query="UPDATE shop.carts SET note = 'x' WHERE id = 7"),
         session(4101, "active", step, query_age=84.0, xact_age=85.0, blocked_by=(4100,), depth=1, blocks=1, queryid=CART,
                 query=TEXTS[CART], **lock),
         session(4102, "active", step, query_age=31.0, xact_age=31.0, blocked_by=(4101,), depth=2, queryid=CART, **lock, query=TEXTS[CART]),
-        session(4110, "active", step, query_age=14.0, queryid=ORDERS, wait_type="IO", wait="IO DataFileRead", query=TEXTS[ORDERS]),
+        session(4110, "active", step, query_age=14.0, queryid=ORDERS, wait_type="IO", wait="DataFileRead", query=TEXTS[ORDERS]),
         session(4111, "active", step, query_age=3.0, queryid=ORDERS, query=TEXTS[ORDERS]),
         session(4120, "active", step, query_age=612.0 + 2 * step, xact_age=612.0 + 2 * step, queryid=REPORT, application="報告",
                 query=TEXTS[REPORT]),
@@ -194,7 +194,7 @@ class Postgres(Scripted):
 
     Attributes:
         statements: Rows of a step and a window's seconds; `sessions` those of a step.
-        notes: Of the table of statements.
+        notes: Of the table of statements; `load` of all statements, where that is more than the rows'.
         answers: Operation to its result, an exception, or a function of the arguments that gives either.
         asked: Operations and arguments, in order.
     """
@@ -204,6 +204,7 @@ class Postgres(Scripted):
         self.targets = servers or (SERVER,)
         self.statements, self.sessions, self.notes = statements, sessions, ()
         self.steps = dict.fromkeys(self.targets, -1)
+        self.load = None
         self.health = []
         self.asked = []
         self.answers = {
@@ -256,7 +257,20 @@ class Postgres(Scripted):
             window_s = WINDOWS_S[window]
             rows = self.statements(step, window_s)
             yield StatementTable(
-                target, at, window or "tick", window_s, len(rows), 0, 0.0, 8192, rows, self.notes, "PostgreSQL 16.4", "1.10"
+                target,
+                at,
+                window or "tick",
+                window_s,
+                len(rows),
+                0,
+                0.0,
+                8192,
+                rows,
+                self.notes,
+                "PostgreSQL 16.4",
+                "1.10",
+                load=self.load if self.load is not None else sum(row.load for row in rows),
+                since=at - window_s,
             )
         if any(view.table == "session" for view in mine):
             rows = self.sessions(step)
@@ -278,7 +292,8 @@ def _series(server, step):
     of = (("server", server),)
     values = {
         "up": 1.0, "connections": 12.0, "connections.utilization": 0.124, "sessions.blocked": 2.0,
-        "transactions": 400.0 * step * INTERVAL_S, "cache.hit_ratio": wave(step, 40, 0.97, 0.995), "transaction.longest": 612.0, "wal.bytes": 3e6 * step, "temp.bytes": 0.0,
+        "transactions": 400.0 * step * INTERVAL_S, "cache.hit_ratio": wave(step, 40, 0.97, 0.995),
+        "transaction.longest": 612.0, "wal.bytes": 3e6 * step, "temp.bytes": 0.0,
         "statement.load": 2.9, "statement.mean": 0.021, "statement.longest": 612.0,
     }  # fmt: skip
     for name, value in values.items():

@@ -1,38 +1,53 @@
-"""Queries: what loads the database, and the sessions behind it."""
+"""Queries: what loads the database, and the sessions behind it. Both where there is room, else one at a time."""
 
 from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.events import DescendantFocus
 
-from perfconsole.core.requests import POSTGRES_DETAIL
+from perfconsole.core.requests import (
+    POSTGRES_CANCEL,
+    POSTGRES_CONNECT,
+    POSTGRES_DETAIL,
+    POSTGRES_MARK,
+    POSTGRES_TERMINATE,
+    Done,
+    ServerArgs,
+)
 from perfconsole.core.state import State
-from perfconsole.core.tables import View
+from perfconsole.core.tables import SessionRow, SessionTable, View
 from perfconsole.ui.screens.base import ConsoleScreen
-from perfconsole.ui.widgets.places import servers
+from perfconsole.ui.widgets.pane import Pane
+from perfconsole.ui.widgets.places import offered, servers
 from perfconsole.ui.widgets.queries import QueriesPane
+from perfconsole.ui.widgets.server_line import ServerLine
 from perfconsole.ui.widgets.sessions import SessionsPane
 from perfconsole.ui.widgets.table import TablePane
 
 
 def names(state: State) -> list[str]:
-    """The PostgreSQL servers that are looked at."""
-    return [health.target for health in servers(state)]
+    """The PostgreSQL servers that are looked at, then those that were found."""
+    return [health.target for health in (*servers(state), *offered(state))]
 
 
 class QueriesScreen(ConsoleScreen):
-    """Statements above, sessions below; of one server at a time."""
+    """Statements above, sessions below; of one server at a time. On a low screen they share the room, Tab turns from one to the other."""
 
+    CSS_PATH = "../styles/queries.tcss"
     SCOPE = "queries"
     AUTO_FOCUS = "#statements"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (36, "-tall")]
     HINTS: ClassVar[Sequence[tuple[str, str]]] = (
-        ("screen.operations", "Operations"), ("filter", "filter"), ("sort", "sort"), ("open", "open"), ("time.wider", "window"),
-        ("pane.next", "sessions"), ("postgres.server", "server"), ("freeze", "freeze"), ("help", "help"), ("quit", "quit"),
+        ("postgres.connect", "connect"), ("pane.next", "pane"), ("open", "open"), ("postgres.end", "cancel"), ("time.wider", "window"),
+        ("mark", "mark"), ("sort", "sort"), ("filter", "filter"), ("postgres.server", "server"), ("freeze", "freeze"), ("help", "help"),
+        ("screen.operations", "Operations"), ("quit", "quit"),
     )  # fmt: skip
 
     def body(self) -> ComposeResult:
-        """The two tables."""
-        yield QueriesPane(id="statements")
+        """The server, and the two tables."""
+        yield ServerLine(self)
+        yield QueriesPane(id="statements").add_class("-front")
         yield SessionsPane(id="sessions")
 
     @property
@@ -43,30 +58,52 @@ class QueriesScreen(ConsoleScreen):
     def show(self, state: State) -> None:
         """Look at the first server that there is, until another is chosen."""
         known = names(state)
-        if known and self.tables and self.tables[0].target not in known:
+        if known and self.tables and self.server not in known:
             self._turn_to(known[0])
         super().show(state)
 
     def _turn_to(self, server: str) -> None:
         for table in self.tables:
-            table.target = server
+            table.turn_to(server)
         self.console_app.look_at()
+
+    @property
+    def server(self) -> str:
+        """The server that is looked at; empty while there is none."""
+        return self.query_one(QueriesPane).target
+
+    def tabs(self) -> Sequence[tuple[str, bool]]:
+        """Titles of the tables, and which is in front; nothing where both can be seen."""
+        if all(table.display for table in self.tables):
+            return ()
+        return [(table.TITLE.upper() if table.has_class("-front") else table.TITLE, table.has_class("-front")) for table in self.tables]
 
     def views(self) -> list[View]:
         """What both show; nothing while there is no server."""
         return [table.view() for table in self.tables if table.target]
 
     def can(self, action_id: str) -> bool:
-        """Another server only where there is one; what is read of one where the source reads it."""
+        """Another server only where there is one; what is asked of one where the source asks it."""
+        app = self.console_app
         if action_id == "postgres.detail":
-            return bool(self.tables[0].target) and (self.console_app.offers(POSTGRES_DETAIL.name) or self.console_app.replaying)
-        return action_id != "postgres.server" or len(names(self.console_app.state)) > 1
+            return bool(self.server) and (app.offers(POSTGRES_DETAIL.name) or app.replaying)
+        if action_id == "postgres.server":
+            return len(names(app.state)) > 1
+        if action_id == "postgres.connect":
+            return app.offers(POSTGRES_CONNECT.name) and self.server in {health.target for health in offered(app.state)}
+        if action_id == "postgres.end":
+            return app.offers(POSTGRES_CANCEL.name) or app.offers(POSTGRES_TERMINATE.name)
+        if action_id == "mark":
+            return bool(self.server) and app.offers(POSTGRES_MARK.name)
+        return action_id != "expand" or not self.has_class("-short")
 
     async def back(self) -> None:
-        """Esc takes the filter away, then goes back to Operations."""
+        """Esc takes the filter away, gives an expanded table's room back, then goes back to Operations."""
         table = self._table
         if table.match:
             table.filter("")
+        elif self.has_class("-expanded"):
+            self.do_expand()
         else:
             await self.console_app.do_screen_operations()
 
@@ -76,14 +113,38 @@ class QueriesScreen(ConsoleScreen):
 
     def do_postgres_server(self) -> None:
         known = names(self.console_app.state)
-        at = known.index(self.tables[0].target) if self.tables[0].target in known else -1
+        at = known.index(self.server) if self.server in known else -1
         self._turn_to(known[(at + 1) % len(known)])
         self.show(self.console_app.state)
 
     async def do_postgres_detail(self) -> None:
         from perfconsole.ui.screens.server import ServerScreen  # noqa: PLC0415  only when asked
 
-        await self.app.push_screen(ServerScreen(self.tables[0].target))
+        await self.app.push_screen(ServerScreen(self.server))
+
+    async def do_open(self) -> None:
+        await self._open_statement()
+
+    async def do_query_plan(self) -> None:
+        await self._open_statement("query.plan")
+
+    async def do_query_live_plan(self) -> None:
+        await self._open_statement("query.live_plan")
+
+    async def do_query_analyze(self) -> None:
+        await self._open_statement("query.analyze")
+
+    async def _open_statement(self, first: str = "") -> None:
+        from perfconsole.ui.screens.statement import StatementScreen  # noqa: PLC0415  only when opened
+
+        pane = self.pane
+        if isinstance(pane, QueriesPane) and pane.row:
+            await self.app.push_screen(StatementScreen(pane.row, pane.target, pane.window, first))
+
+    async def on_pane_opened(self, event: Pane.Opened) -> None:
+        """A click on the selected row."""
+        event.stop()
+        await self.do_open()
 
     def do_time_narrower(self) -> None:
         self.query_one(QueriesPane).turn_window(-1)
@@ -101,7 +162,73 @@ class QueriesScreen(ConsoleScreen):
         def take(found: str | None) -> None:
             table.filter(before if found is None else found)
 
-        await self.app.push_screen(Prompt("filter: words in query, user or database", before, changed=table.filter), take)
+        await self.app.push_screen(Prompt("filter: words  user:app  db:shop", before, changed=table.filter), take)
+
+    # Tables -----------------------------------------------------------------------------------------------------------------------
+
+    def do_pane_next(self) -> None:
+        """The other table."""
+        first, second = self.tables
+        self._bring(second if first.has_class("-front") else first)
+
+    def _bring(self, front: TablePane) -> None:
+        for table in self.tables:
+            table.set_class(table is front, "-front")
+        front.focus()
+        self.call_after_refresh(self.show, self.console_app.state)
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """A click brings a table to the front, too."""
+        if isinstance(event.widget, TablePane) and not event.widget.has_class("-front"):
+            self._bring(event.widget)
+
+    def do_expand(self) -> None:
+        """Give all the room to the table in front, or back."""
+        self.toggle_class("-expanded")
+        self.call_after_refresh(self.show, self.console_app.state)
+
+    # Acting -----------------------------------------------------------------------------------------------------------------------
+
+    async def do_postgres_end(self) -> None:
+        """Cancel or terminate the selected session, or the one that has been running the selected statement for longest."""
+        from perfconsole.ui.screens.session_dialog import end_session  # noqa: PLC0415  only when asked
+
+        table = self._table
+        row = self._runner(table) if isinstance(table, QueriesPane) else table.row
+        if isinstance(row, SessionRow):
+            await end_session(self.console_app, self.server, row)
+        elif table.row is None:
+            self.console_app.tell("nothing is selected: j and k choose", "warning")
+        else:
+            self.console_app.tell("no session that can be seen runs it now", "warning")
+
+    def _runner(self, table: QueriesPane) -> SessionRow | None:
+        sessions = self.console_app.state.table(SessionTable, self.server)
+        if sessions is None or table.row is None:
+            return None
+        busy = [row for row in sessions.rows if row.queryid == table.row.queryid and row.state == "active"]
+        return min(busy, key=lambda row: row.query_start, default=None)
+
+    async def do_mark(self) -> None:
+        """Count from here on."""
+        server = self.server
+        done = await self.console_app.ask(POSTGRES_MARK.name, ServerArgs(server))
+        if isinstance(done, Done):
+            self.console_app.tell(done.text)
+            if self.server == server:
+                self.query_one(QueriesPane).use_window("mark")
+
+    async def do_postgres_connect(self) -> None:
+        """Connect to the server that was found."""
+        server = self.server
+        self.console_app.tell(f"connecting to {server}")
+
+        async def connect() -> None:
+            done = await self.console_app.ask(POSTGRES_CONNECT.name, ServerArgs(server))
+            if isinstance(done, Done):
+                self.console_app.tell(done.text)
+
+        self.console_app.run_worker(connect())
 
     def do_sort(self) -> None:
         self._table.next_sort()

@@ -24,6 +24,9 @@ _HELPS_WITHIN_S: Final = 2.0
 """A cancelled statement looks up within milliseconds; one that has not after this long sits where it cannot, or does not want to."""
 
 _QUERY_LINES: Final = 3
+_CONTENT: Final = 3
+_WIDTH: Final = 76
+"""As it stands in the style sheet."""
 
 
 class Way(NamedTuple):
@@ -60,7 +63,6 @@ class SessionDialog(Dialog[None]):
     """Cancel or terminate one session; dismissed when that helped, was refused, or nobody wants it any more."""
 
     TITLE_TEXT = "Cancel or terminate"
-    wanted_height = 15
 
     def __init__(self, app: "ConsoleApp", server: str, row: SessionRow) -> None:
         super().__init__()
@@ -75,6 +77,7 @@ class SessionDialog(Dialog[None]):
         self._cancelled: tuple[float, float] | None = None
         """When, by the stream's clock, and since when the statement ran that was cancelled."""
         self._note = ""
+        self.wanted_height = 6 + _CONTENT + len(_wrapped(_flat(row.query), _WIDTH - 4, _QUERY_LINES))
 
     # What is known ----------------------------------------------------------------------------------------------------------------
 
@@ -141,10 +144,11 @@ class SessionDialog(Dialog[None]):
         line.put(" for ", "dim").put(units.duration(now - since))
         if not isnan(row.xact_start) and not row.prepared:
             line.put("  transaction ", "dim").put(units.duration(now - row.xact_start))
-        if row.wait_type and row.state == "active":
-            line.put("  waits for ", "dim").put(f"{row.wait_type} {row.wait}")
         waiting = "nobody waits for it" if not row.blocks else f"{row.blocks} wait{'s' if row.blocks == 1 else ''} for it"
-        return line.gap(2).put(waiting, "critical" if row.blocks else "dim")
+        line.gap(2).put(waiting, "critical" if row.blocks else "dim")
+        if row.wait and row.state == "active":
+            line.put("  waits for ", "dim").put(row.wait)
+        return line
 
     def content(self, height: int) -> list[Line]:
         """What helps, and what does not."""
@@ -157,7 +161,8 @@ class SessionDialog(Dialog[None]):
             ]
             return lines[:height]
         lines = [self._line(way) for way in self._ways()]
-        return [*lines, *(inner().put(text, "warning_bar") for text in [self._said()] if text)][:height]
+        lines.append(inner().put(self._said(), "warning_bar"))
+        return [*lines, *(inner() for _ in range(_CONTENT - len(lines)))][:height]
 
     def _line(self, way: Way) -> Line:
         chosen = way.name == self._way

@@ -15,13 +15,24 @@ _MOST: Final = 6
 """Servers that get a line; the others are on the Queries screen."""
 
 _NAME: Final = 12
-_BAD: Final = {"error": "critical", "denied": "warning", "stale": "stale"}
+SEVERITIES: Final = {"error": "critical", "denied": "warning", "stale": "stale", "off": "unknown"}
+"""Of the states of a server that is not well."""
 
 
 def servers(state: State) -> list[Health]:
     """How the PostgreSQL servers do that are looked at, in the order of the configuration; parts of them are left out."""
     names = {series.labels.get("server") for series in state.every("postgresql.up")}
     return [health for (collector, target), health in state.health.items() if collector == "postgres" and target in names]
+
+
+def offered(state: State) -> list[Health]:
+    """Servers that were found on this machine, and are not asked until somebody says so."""
+    return [health for (collector, _), health in state.health.items() if collector == "postgres" and health.state == "off"]
+
+
+def offer(health: Health, how: str) -> str:
+    """``a PostgreSQL server was found at /var/run/postgresql:5432: press c to connect``."""
+    return f"a PostgreSQL server was found at {health.error}: {how}"
 
 
 class PlacesPane(Pane):
@@ -33,6 +44,11 @@ class PlacesPane(Pane):
         if self.size.height != 1 + max(1, len(known)):
             self.styles.height = 1 + max(1, len(known))
         http = self._place("HTTP", "no endpoints yet: [[http]] in config.toml, with a later version")
+        found = offered(state)
+        if not known and found:
+            more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
+            keys = self.console_app.keymap.sign("screen.queries"), self.console_app.keymap.sign("postgres.connect")
+            return [http, self._place("POSTGRESQL", offer(found[0], f"press {keys[0]}, then {keys[1]} to connect{more}"))]
         if not known:
             return [http, self._place("POSTGRESQL", "no servers: [[postgres]] in config.toml, or --dsn postgresql://host/database")]
         return [http, *(self._server(state, health) for health in known)]
@@ -42,7 +58,7 @@ class PlacesPane(Pane):
 
     def _server(self, state: State, health: Health) -> Line:
         line = self.line("panel").gap().put(health.target, "title", _NAME)
-        severity = _BAD.get(health.state, "ok")
+        severity = SEVERITIES.get(health.state, "ok")
         line.put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(2)
         if severity != "ok":
             return line.put(health.error).put(f"  {health.fix}" if health.fix else "", "dim")

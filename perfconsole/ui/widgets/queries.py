@@ -1,39 +1,50 @@
 """The statements of a PostgreSQL server, by what they load it with."""
 
+from collections.abc import Sequence
 from math import isnan, nan
-from typing import ClassVar, Final
+from time import localtime, strftime
+from typing import Any, ClassVar, Final
+
+from msgspec import structs
 
 from perfconsole.core import units
 from perfconsole.core.state import State
-from perfconsole.core.tables import StatementRow, StatementTable, Table, View
+from perfconsole.core.tables import WINDOWS, Key, StatementRow, StatementTable, Table, View, select
 from perfconsole.ui.arrange import Item
-from perfconsole.ui.columns import Column, by_pane
-from perfconsole.ui.spark import bar
+from perfconsole.ui.columns import Column, by_pane, fitting
+from perfconsole.ui.line import Line
+from perfconsole.ui.spark import Track, bar, drawn, fitting_window, scale_top
+from perfconsole.ui.widgets.header import clock
+from perfconsole.ui.widgets.places import offer
 from perfconsole.ui.widgets.table import TablePane
 
-WINDOWS: Final = ("tick", "1m", "5m", "open", "reset")
-"""What rates are taken over, narrowest first."""
+__all__ = ["WINDOWS", "QueriesPane", "change_text", "one_line"]
 
 _REGRESSED: Final = 2.0
 _ENOUGH_CALLS: Final = 20
 """A mean is only held against its own past when it is twice that, over at least this many calls."""
 
 _BAR: Final = 8
-_QUIET: Final = frozenset({"database", "user", "max", "hit", "io", "temp", "wal"})
+_TREND: Final = 12
+_TREND_S: Final = 900.0
+_TRACKS: Final = 200
+"""Rows whose trends are kept made; more are on no screen."""
 
+_LEAST_LOAD: Final = 0.01
+"""The top of a trend's scale at the least: below it a statement that does next to nothing would draw mountains."""
 
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole > 0 else nan
+_DAY_S: Final = 86_400.0
+_LEAST_REST: Final = 0.0005
+_QUIET: Final = frozenset({"database", "user", "max", "since", "read", "hit", "io", "temp", "wal"})
+_SPOKEN: Final = {"tick": "last tick", "open": "since opened", "mark": "since mark", "reset": "since reset"}
 
 
 def _average(value: float) -> str:
     return units.UNKNOWN if isnan(value) else f"{value:.2f}"
 
 
-def hit_ratio(row: StatementRow) -> float:
-    """Share of blocks found in the buffer; of too few (a hundred) it says nothing."""
-    blocks = row.shared_hit + row.shared_read
-    return _ratio(row.shared_hit, blocks) if blocks > 100 else nan
+def _rate(amount: float, window_s: float) -> float:
+    return amount / window_s if window_s > 0 else nan
 
 
 def one_line(row: StatementRow) -> str:
@@ -42,28 +53,51 @@ def one_line(row: StatementRow) -> str:
 
 
 def change_text(row: StatementRow) -> str:
-    """How many times its own past mean."""
-    change = _ratio(row.mean_s, row.baseline_s)
-    return units.UNKNOWN if isnan(change) else f"{change:.1f}x"
+    """How many times its own past mean; nothing while it has no past, or is new."""
+    return f"{row.change:.1f}x" if not isnan(row.change) else "new" if row.new else ""
+
+
+def flight_text(row: StatementRow) -> str:
+    """How many run now, and for how long the longest."""
+    if not row.in_flight:
+        return ""
+    age = "" if isnan(row.longest_s) else units.duration(row.longest_s)
+    return age or str(row.in_flight) if row.in_flight == 1 else f"{row.in_flight}x{age}"
+
+
+def moment(at: float, now: float) -> str:
+    """``14:02:10``; of another day ``24 Oct 14:02``."""
+    return clock(at) if now - at < _DAY_S else strftime("%d %b %H:%M", localtime(at))
+
+
+def window_text(table: StatementTable) -> str:
+    """``since mark 14:02:10 (2m05s)``."""
+    name = _SPOKEN.get(table.window, f"last {table.window}")
+    if table.window in {"open", "mark", "reset"} and not isnan(table.since):
+        name += f" {moment(table.since, table.at)}"
+    return name if isnan(table.window_s) else f"{name} ({units.duration(table.window_s)})"
 
 
 COLUMNS: Final = (
     Column("load", "LOAD", "load", 6, 0, lambda row: _average(row.load)),
     Column("share", "SHARE", "share", 5, 1, lambda row: units.percent(row.share)),
-    Column("bar", "", "share", _BAR, 9, by_pane),
-    Column("calls", "CALLS/s", "calls", 8, 1, by_pane),
+    Column("bar", "", "", _BAR, 9, by_pane, right=False),
+    Column("trend", "TREND", "", _TREND, 5, by_pane, right=False),
+    Column("calls", "CALLS/s", "calls", 7, 1, by_pane),
     Column("mean", "MEAN", "mean_s", 6, 0, lambda row: units.latency(row.mean_s)),
-    Column("change", "xBASE", "baseline_s", 6, 6, change_text),
+    Column("change", "xBASE", "change", 6, 3, change_text),
     Column("max", "MAX", "max_s", 6, 8, lambda row: units.latency(row.max_s)),
-    Column("rows", "ROWS/c", "rows", 6, 7, lambda row: units.count(_ratio(row.rows, row.calls))),
-    Column("hit", "HIT", "shared_hit", 5, 10, lambda row: units.percent(hit_ratio(row))),
-    Column("io", "I/O", "io_s", 5, 11, lambda row: units.percent(_ratio(row.io_s, row.exec_s))),
-    Column("temp", "TEMP/s", "temp_written", 7, 13, by_pane),
-    Column("wal", "WAL/s", "wal_bytes", 7, 12, by_pane),
-    Column("flight", "NOW", "in_flight", 4, 5, lambda row: str(row.in_flight) if row.in_flight else ""),
+    Column("since", "MAX SINCE", "max_since", 12, 13, by_pane),
+    Column("rows", "ROWS/c", "rows_per_call", 6, 7, lambda row: units.count(row.rows_per_call)),
+    Column("read", "READ/s", "shared_read", 6, 10, by_pane),
+    Column("hit", "HIT", "hit_ratio", 4, 10, lambda row: units.percent(row.hit_ratio)),
+    Column("io", "I/O", "io_ratio", 4, 11, lambda row: units.percent(row.io_ratio)),
+    Column("temp", "TEMP/s", "temp_written", 6, 12, by_pane),
+    Column("wal", "WAL/s", "wal_bytes", 6, 12, by_pane),
+    Column("flight", "NOW", "in_flight", 7, 2, flight_text),
     Column("database", "DATABASE", "database", 12, 4, lambda row: row.database, right=False),
     Column("user", "USER", "user", 10, 14, lambda row: row.user, right=False),
-    Column("query", "QUERY", "query", 0, 0, one_line, right=False),
+    Column("query", "QUERY", "query", 0, 0, by_pane, right=False),
 )
 
 
@@ -84,58 +118,133 @@ class QueriesPane(TablePane):
         super().__init__("QUERIES", COLUMNS, "load", detailed=True, id=id)
         self.target = target
         self.window = "1m"
+        self._kept: StatementRow | None = None
+        self._tracks: dict[Key, Track] = {}
+
+    def turn_to(self, server: str) -> None:
+        """Show another server's."""
+        self.target, self.selected, self._kept = server, None, None
+        self._order, self._tracks, self._watched = [], {}, frozenset()
 
     def table(self, state: State) -> StatementTable | None:
-        """The statements of the server, if they are of the window asked for."""
-        return state.table(StatementTable, self.target)
+        """The statements of the server over the window asked for; until that is there, and in a recording, over the one there is."""
+        return state.table(StatementTable, self.target, self.window) or state.table(StatementTable, self.target)
 
     def waiting(self, state: State) -> str:
         """Why there are none yet."""
         health = state.health.get(("postgres", self.target))
         if health is None:
             return "no server is configured: [[postgres]] in config.toml, or --dsn"
+        if health.state == "off":
+            return offer(health, "press c to connect")
         return f"{health.error}  {health.fix}".strip() or f"collecting{self.look.glyphs.ellipsis}: a rate needs two samples"
 
     def view(self) -> View:
         """Of this server, over this window."""
-        view = super().view()
-        return View(view.table, self.target, view.sort, view.reverse, view.match, view.limit, view.keys, view.columns, self.window)
+        return structs.replace(super().view(), target=self.target, window=self.window)
+
+    def columns(self) -> list[Column]:
+        """Those that fit; what is sorted by is among them."""
+        wanted = [column._replace(rank=0) if column.field == self.sort else column for column in self._wanted]
+        return fitting(wanted, max(self.size.width - 2, 1))
+
+    def sorts(self) -> list[str]:
+        """All there are: what is sorted by is shown."""
+        return [column.field for column in self._wanted if column.field]
 
     def turn_window(self, step: int) -> None:
         """A narrower or wider window."""
         at = WINDOWS.index(self.window) + step
         if 0 <= at < len(WINDOWS):
-            self.window, self._order = WINDOWS[at], []
-            self.repaint_rows()
+            self.use_window(WINDOWS[at])
+
+    def use_window(self, window: str) -> None:
+        """Take rates over another window."""
+        self.window, self._order = window, []
+        self.repaint_rows()
+
+    # Rows -------------------------------------------------------------------------------------------------------------------------
+
+    def arranged(self, rows: Sequence[Any], room: int) -> list[Item]:
+        """In their order; the selected one also where it was not executed in this window."""
+        items = super().arranged(rows, room)
+        found = next((item.row for item in items if item.row.key == self.selected), None)
+        if found is not None or self.selected is None:
+            self._kept = found
+        elif self._kept is not None and select([self._kept], self.order()):
+            items.append(Item(_idle(self._kept)))
+        return items
 
     def notes(self, state: State, table: Table) -> list[str]:  # noqa: ARG002  what is said stands in the table
-        """The window, the load of the whole, and what limits what can be seen."""
-        if not isinstance(table, StatementTable):
-            return []
-        total = sum(row.load for row in table.rows if not isnan(row.load))
-        window = f"{table.window} ({units.duration(table.window_s)})" if not isnan(table.window_s) else table.window
-        return [*table.notes[:1], f"load {total:.2f}", f"window {window}", self.target]
+        """The load of the whole, and the window."""
+        return [f"load {_average(table.load)}", window_text(table)] if isinstance(table, StatementTable) else []
+
+    def remarks(self, state: State, table: Table) -> Sequence[str]:  # noqa: ARG002  what is said stands in the table
+        """What limits what can be seen."""
+        return table.notes if isinstance(table, StatementTable) else ()
+
+    def foot(self, state: State, table: Table) -> list[Line]:
+        """All that is not listed, so that the shares add up; and what limits what can be seen."""
+        below = super().foot(state, table)
+        whole = table.load if isinstance(table, StatementTable) else nan
+        rest = whole - sum(item.row.load for item in self._items if not isnan(item.row.load))
+        if not whole > 0 or rest / whole < _LEAST_REST:
+            return below
+        texts = {"load": _average(rest), "share": units.percent(rest / whole), "bar": bar(self.look, rest / whole, _BAR)}
+        texts["query"] = "others: statements that do not match" if self.match else "others: statements that are not listed"
+        line = self.line().gap()
+        for column in self.columns():
+            line.put(texts.get(column.id, ""), "dim", column.width or line.left, right=column.right).gap()
+        return [line, *below]
 
     def cell(self, item: Item, column: Column, state: State) -> tuple[str, str]:
         """Rates by the window's length; what is twice its own past stands out."""
         row: StatementRow = item.row
         if column.id == "bar":
             return bar(self.look, row.share, _BAR), "chart"
-        if column.id == "change" and row.calls >= _ENOUGH_CALLS and _ratio(row.mean_s, row.baseline_s) >= _REGRESSED:
+        if column.id == "trend":
+            return self._trend(row, state), "chart"
+        if column.id == "change" and row.calls >= _ENOUGH_CALLS and row.change >= _REGRESSED:
             return f"{self.look.glyph('warning')}{change_text(row)}", "warning"
-        text = self._rate(row, column.id, self.table(state)) if column.text is by_pane else column.text(row)
-        if column.id == "query" and not row.toplevel:
-            text = self.look.glyphs.last_branch + text
+        if column.id == "query":
+            return ("" if row.toplevel else self.look.glyphs.last_branch) + one_line(row), "foreground" if row.query else "dim"
+        text = self._by_window(row, column.id, state) if column.text is by_pane else column.text(row)
         return text, "accent" if column.id == "flight" else "dim" if column.id in _QUIET else "foreground"
 
-    def _rate(self, row: StatementRow, column: str, table: StatementTable | None) -> str:
-        window_s = table.window_s if table else nan
-        block = table.block_bytes if table else nan
-        amount = {"calls": row.calls, "temp": row.temp_written * block, "wal": row.wal_bytes}[column]
-        rate = _ratio(amount, window_s)
-        return units.count(rate) if column == "calls" else units.size(rate)
+    def _by_window(self, row: StatementRow, column: str, state: State) -> str:
+        table = self.table(state)
+        window_s, block, now = (table.window_s, table.block_bytes, table.at) if table else (nan, nan, nan)
+        if column == "since":
+            return "" if isnan(row.max_since) else moment(row.max_since, now)
+        if column == "calls":
+            return units.count(_rate(row.calls, window_s))
+        amounts = {"read": row.shared_read * block, "temp": row.temp_written * block, "wal": row.wal_bytes}
+        return units.size(_rate(amounts[column], window_s))
+
+    def _trend(self, row: StatementRow, state: State) -> str:
+        """Its load over the last minutes, where it was ever among the heaviest: those have a history."""
+        labels = {"server": self.target, "database": row.database, "user": row.user, "queryid": str(row.queryid)}
+        found = state.find("postgresql.statement.load", **labels, **({} if row.toplevel else {"toplevel": "false"}))
+        if found is None or not len(found.ring):
+            return ""
+        window_s = fitting_window(state.held_s, _TREND_S)
+        track = self._tracks.get(row.key)
+        if track is None or track.width_s != window_s / _TREND:
+            if len(self._tracks) >= _TRACKS:
+                self._tracks.clear()
+            track = self._tracks[row.key] = Track(_TREND, window_s)
+        values = track.values(found, state.at)
+        return drawn(self.look, values, scale_top(values, _LEAST_LOAD))
 
     def copied(self) -> str:
         """The whole text of the selected statement."""
         row: StatementRow | None = self.row
         return row.query or str(row.queryid) if row else ""
+
+
+def _idle(row: StatementRow) -> StatementRow:
+    """A statement in a window in which it was not executed."""
+    return structs.replace(
+        row, calls=0.0, exec_s=0.0, load=0.0, share=0.0, mean_s=nan, plan_s=nan, rows=nan, shared_hit=nan, shared_read=nan, io_s=nan,
+        temp_written=nan, wal_bytes=nan, in_flight=0, longest_s=nan, new=False, stddev_s=nan,
+    )  # fmt: skip

@@ -8,7 +8,7 @@ from perfconsole.core import units
 from perfconsole.core.state import State
 from perfconsole.core.tables import SessionRow, SessionTable, Table, View
 from perfconsole.ui.arrange import Item
-from perfconsole.ui.columns import Column, by_pane
+from perfconsole.ui.columns import Column, by_pane, fitting
 from perfconsole.ui.look import Glyphs
 from perfconsole.ui.widgets.table import TablePane
 
@@ -18,13 +18,21 @@ _LONG_S: Final = 60.0
 _HELD: Final = 300
 """Sessions kept where not all are sent: with 1,000 of them every second would be 300 kB."""
 
+_LEAST_QUERY: Final = 30
+
+
+def state_text(row: SessionRow) -> str:
+    """Its state in twelve cells; one that waits for another session does not look as busy as it says."""
+    return "blocked" if row.blocked_by else row.state.replace("idle in transaction", "idle in xact")
+
+
 COLUMNS: Final = (
     Column("pid", "PID", "pid", 7, 0, lambda row: "2PC" if row.prepared else str(row.pid)),
-    Column("state", "STATE", "state", 12, 0, lambda row: row.state.replace("idle in transaction", "idle in xact"), right=False),
+    Column("state", "STATE", "state", 12, 0, state_text, right=False),
     Column("for", "FOR", "state_change", 6, 0, by_pane),
-    Column("xact", "XACT", "xact_start", 7, 3, by_pane),
+    Column("xact", "XACT", "xact_start", 7, 1, by_pane),
     Column("wait", "WAITS FOR", "wait", 16, 2, lambda row: row.wait, right=False),
-    Column("blocks", "BLOCKS", "blocks", 6, 4, by_pane),
+    Column("blocks", "BLOCKS", "blocks", 6, 1, by_pane),
     Column("application", "APPLICATION", "application", 14, 5, lambda row: row.application, right=False),
     Column("user", "USER", "user", 10, 7, lambda row: row.user, right=False),
     Column("database", "DATABASE", "database", 12, 8, lambda row: row.database, right=False),
@@ -97,6 +105,10 @@ class SessionsPane(TablePane):
         self.target = target
         self._oldest: SessionRow | None = None
 
+    def turn_to(self, server: str) -> None:
+        """Show another server's."""
+        self.target, self.selected = server, None
+
     def table(self, state: State) -> SessionTable | None:
         """The sessions of the server."""
         return state.table(SessionTable, self.target)
@@ -110,6 +122,10 @@ class SessionsPane(TablePane):
         """Of this server; where not all are sent, a blocking tree as a whole."""
         return View(self.KIND, self.target, self.sort or "urgency", self.reverse, self.match, _HELD)
 
+    def columns(self) -> list[Column]:
+        """The columns that fit: who blocks matters more than the end of a statement."""
+        return fitting(self._wanted, max(self.size.width - 2, 1), _LEAST_QUERY)
+
     def sorts(self) -> list[str]:
         """As a tree, or by a column."""
         return ["", *super().sorts()]
@@ -122,16 +138,12 @@ class SessionsPane(TablePane):
         return items if self.sort else arranged([item.row for item in items], self.look.glyphs)
 
     def notes(self, state: State, table: Table) -> list[str]:  # noqa: ARG002  what is said stands in the table
-        """How many wait, how many hold a transaction open, what the active ones did, and whose sessions they are."""
+        """How many wait, and how many hold a transaction open while they do nothing."""
         if not isinstance(table, SessionTable):
             return []
         blocked = sum(bool(row.blocked_by) for row in table.rows)
         idle = sum(row.state.startswith("idle in transaction") for row in table.rows)
-        waits = waits_text(table)
-        return [
-            *([f"{blocked} blocked"] if blocked else []), *([f"{idle} idle in xact"] if idle else []),
-            *([f"1 min: {waits}"] if waits else []), self.target,
-        ]  # fmt: skip
+        return [*([f"{blocked} blocked"] if blocked else []), *([f"{idle} idle in transaction"] if idle else [])]
 
     def remarks(self, state: State, table: Table) -> Sequence[str]:  # noqa: ARG002  what is said stands in the table
         """What limits what can be seen."""

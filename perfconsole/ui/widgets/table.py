@@ -69,6 +69,7 @@ class TablePane(Pane, can_focus=True):
         self._items: list[Item] = []
         self._order: list[Key] = []
         self._watched: frozenset[Key] = frozenset()
+        self._shown = 0
 
     # What subclasses say ----------------------------------------------------------------------------------------------------------
 
@@ -98,7 +99,7 @@ class TablePane(Pane, can_focus=True):
 
     def sorts(self) -> list[str]:
         """The fields that `next_sort` goes through: those of the columns that are shown."""
-        return list(dict.fromkeys(column.field for column in self.columns()))
+        return [column.field for column in self.columns() if column.field]
 
     def arranged(self, rows: Sequence[Any], room: int) -> list[Item]:
         """Rows in the order in which they are shown."""
@@ -196,6 +197,7 @@ class TablePane(Pane, can_focus=True):
         self._follow_selection(room)
         self._watch_rows(room)
         shown = self._items[self._first : self._first + room]
+        self._shown = len(shown)
         if not shown:
             empty = f"nothing matches {self.match!r}" if self.match else "" if foot else self.EMPTY
             return [title, self._head(columns), *([self.line().gap().put(empty, "dim")] if empty else []), *foot]
@@ -256,11 +258,12 @@ class TablePane(Pane, can_focus=True):
             for column in self.columns():
                 width = column.width or self.size.width
                 if x <= event.x < x + width + 1:
-                    self.order_by(column.field)
+                    if column.field:
+                        self.order_by(column.field)
                     return
                 x += width + 1
         at = self._first + event.y - 2
-        if event.y >= 2 and at < len(self._items):
+        if 2 <= event.y < 2 + self._shown:
             again = self._items[at].row.key == self.selected
             self._select(at)
             self.repaint_rows()

@@ -1,0 +1,69 @@
+"""The line on top of the Queries screen: which server, how it does, and which of the two tables is in front."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from perfconsole.core import units
+from perfconsole.core.state import State
+from perfconsole.core.tables import SessionTable
+from perfconsole.ui.line import Line
+from perfconsole.ui.look import WORDS
+from perfconsole.ui.widgets.pane import Pane
+from perfconsole.ui.widgets.places import SEVERITIES
+from perfconsole.ui.widgets.sessions import waits_text
+
+
+class Tabbed(Protocol):
+    """The screen it stands on."""
+
+    def tabs(self) -> Sequence[tuple[str, bool]]:
+        """Titles of what is in front and what is not; nothing where all can be seen."""
+
+    @property
+    def server(self) -> str:
+        """The server that is looked at."""
+
+
+class ServerLine(Pane):
+    """One line; never focused."""
+
+    def __init__(self, screen: Tabbed) -> None:
+        super().__init__()
+        self._on = screen
+
+    def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  always one
+        """Name and state; the tabs; then the facts, the most telling first, as many as fit."""
+        server = self._on.server
+        line = self.line("panel").gap()
+        health = state.health.get(("postgres", server))
+        if health is None:
+            return [line.put("PostgreSQL", "title")]
+        severity = SEVERITIES.get(health.state, "ok")
+        line.put(server, "title").gap().put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(2)
+        for title, front in self._on.tabs():
+            line.put(self.look.glyphs.marker if front else " ", "accent").put(title, "title" if front else "dim").gap()
+        line.gap()
+        if severity != "ok":
+            return [line.put(health.error if health.state != "off" else "not connected", "dim")]
+        for title, text, role in self._facts(state, server):
+            if line.left > len(title) + len(text) + 2:
+                line.put(f"{title} " if title else "", "dim").put(text, role).gap(2)
+        return [line]
+
+    def _facts(self, state: State, server: str) -> Iterator[tuple[str, str, str]]:
+        blocked = state.value("postgresql.sessions.blocked", server=server)
+        if blocked > 0:
+            yield "", f"{self.look.glyph('critical')} {blocked:.0f} blocked", "critical"
+        table = state.table(SessionTable, server)
+        if table and table.waits:
+            yield "1 min:", waits_text(table), "foreground"
+        used = state.value("postgresql.connections.utilization", server=server)
+        for title, text in (
+            ("active", units.count(state.value("postgresql.sessions", server=server, state="active"))),
+            ("connections", units.percent(used)),
+            ("tps", units.count(state.value("postgresql.transactions", server=server))),
+            ("cache", units.percent(state.value("postgresql.cache.hit_ratio", server=server))),
+            ("", table.notes[0] if table and table.notes else ""),
+        ):
+            if text and text != units.UNKNOWN:
+                yield title, text, "foreground"

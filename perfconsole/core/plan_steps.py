@@ -37,6 +37,7 @@ def steps(root: Node) -> Iterator[Step]:
     A node's cost holds that of all below it, but of what runs once a row (the inner side of a nested loop, a correlated subquery) the cost
     of one run. So the cost is shared out from the root: each node keeps what those below it, times their expected loops, leave over.
     """
+    queries = _queries(root)
     waiting = [(root, 0, number(root, "Total Cost", 0.0), 1.0, False)]
     while waiting:
         node, depth, budget, workers, stopped = waiting.pop()
@@ -46,10 +47,28 @@ def steps(root: Node) -> Iterator[Step]:
         if "Workers Planned" in node:
             beneath = number(node, "Workers Launched", number(node, "Workers Planned", 0.0)) + 1.0
         seconds = _seconds(node, workers)
-        own_s = max(0.0, seconds - sum(0.0 if isnan(kid) else kid for kid in (_seconds(one, beneath) for one in below)))
+        spent = [_seconds(one, beneath) for one in below if _common(one) is None] + [queries.get(node.get("CTE Name"), 0.0)]
+        own_s = max(0.0, seconds - sum(0.0 if isnan(kid) else kid for kid in spent))
         yield Step(node, depth, max(0.0, budget - sum(parts)), seconds, nan if isnan(seconds) else own_s, workers, stopped)
         for one, part in reversed(list(zip(below, parts, strict=True))):
             waiting.append((one, depth + 1, part, beneath, stopped or _stops(node, one)))
+
+
+def _queries(root: Node) -> dict[str | None, float]:
+    """Seconds of each WITH query: it hangs below one node, and runs within those that scan it."""
+    found: dict[str | None, float] = {}
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if (name := _common(node)) is not None:
+            found[name] = _seconds(node, 1.0)
+        waiting += node.get("Plans", ())
+    return found
+
+
+def _common(node: Node) -> str | None:
+    called = str(node.get("Subplan Name", ""))
+    return called.removeprefix("CTE ") if called.startswith("CTE ") else None
 
 
 # Sharing out -----------------------------------------------------------------------------------------------------------------------

@@ -204,6 +204,7 @@ class Postgres(Scripted):
         self.targets = servers or (SERVER,)
         self.statements, self.sessions, self.notes = statements, sessions, ()
         self.steps = dict.fromkeys(self.targets, -1)
+        self.at = START
         self.load = None
         self.health = []
         self.asked = []
@@ -234,6 +235,7 @@ class Postgres(Scripted):
 
     async def run(self, target, slot, views):
         self.steps[target] += 1
+        self.at = slot.at
         if self.fault:
             raise self.fault
         step = self.steps[target]
@@ -278,9 +280,7 @@ class Postgres(Scripted):
             yield SessionTable(target, at, START + step * INTERVAL_S, len(rows), rows, waits=waits)
 
     async def look(self, views):
-        return [
-            table for target, step in self.steps.items() if step >= 0 for table in self._tables(target, START + step * INTERVAL_S, views)
-        ]
+        return [table for target, step in self.steps.items() if step >= 0 for table in self._tables(target, self.at, views)]
 
 
 def _labels(server, queryid):

@@ -47,7 +47,7 @@ class MeasureDialog(Dialog[bool]):
         if self._values:
             lines.append(box.inner().put("with ", "dim").put(", ".join(self._values), "foreground", width - 5))
         elif "$1" in self._text:
-            lines.append(box.inner().put("with the values of a session that runs it, or ran it last", "dim"))
+            lines.append(box.inner().put("with the values of a session that runs it, or ran it", "dim"))
         return lines if brief else [*lines, box.inner()]
 
     def content(self, height: int) -> list[Line]:

@@ -8,7 +8,6 @@ from perfconsole.core import units
 from perfconsole.core.state import State
 from perfconsole.ui.line import Line
 from perfconsole.ui.statement import CALLS, LOAD, MEAN, Statement
-from perfconsole.ui.widgets.detail import day_and_time
 from perfconsole.ui.widgets.facts import FactsGrid, Told
 from perfconsole.ui.widgets.measures import Measure
 
@@ -55,7 +54,7 @@ class StatementFacts(FactsGrid):
         wanted = 1 + bool(limit) + (self.deep(12, width) if self.screen.size.height >= _SHORT else _SHORT_LINES)
         if self.size.height != wanted:
             self.styles.height = wanted
-        numbers = self.grid(list(self._facts()), width, height - 1 - bool(limit))
+        numbers = self.grid(list(self._facts(state)), width, height - 1 - bool(limit))
         return [self._title(), *numbers, *([self.line().gap().put(*limit, width - 2)] if limit else ())]
 
     def _title(self) -> Line:
@@ -86,7 +85,7 @@ class StatementFacts(FactsGrid):
             return f"what is known here is over {table.window}, not over {subject.window}", "dim"
         return None
 
-    def _facts(self) -> Iterator[Told]:
+    def _facts(self, state: State) -> Iterator[Told]:
         """Label, value and role of each, the most telling ones first."""
         subject, row = self._subject, self._subject.row
         table = subject.table
@@ -104,8 +103,8 @@ class StatementFacts(FactsGrid):
         yield "hit", units.percent(row.hit_ratio), "foreground"
         yield "I/O", f"{units.percent(row.io_ratio)} of time", "foreground"
         yield "rows", f"{units.count(row.rows_per_call)} a call", "foreground"
-        since = "" if isnan(row.max_since) else f" {day_and_time(row.max_since)[:6]} on"
-        yield "max", f"{units.latency(row.max_s)}{since}", "foreground"
+        over = units.duration(state.at - row.max_since) if row.max_since < state.at else ""
+        yield "longest", f"{units.latency(row.max_s)}{f' in {over}' if over else ''}", "foreground"
         yield "spread", units.latency(row.stddev_s), "foreground"
         yield "temp", units.rate(_a_second(row.temp_written * block, window_s)), "foreground"
         yield "WAL", units.rate(_a_second(row.wal_bytes, window_s)), "foreground"

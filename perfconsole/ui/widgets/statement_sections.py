@@ -84,6 +84,10 @@ class PlanSection(Section):
         self._lines: list[Parts] = []
         self._of: tuple[object, ...] = ()
 
+    def on_show(self) -> None:
+        """A plan is asked for as soon as it can be seen, not with the next tick."""
+        self.sectioned.show(self.console_app.state)
+
     def rows(self, state: State, width: int) -> Sequence[Parts]:  # noqa: ARG002  a plan stays what it was
         """A refusal, what can be tried, and the plan."""
         answer = self._answer
@@ -157,10 +161,12 @@ class NowSection(ChoiceSection[SessionRow]):
         line = self.line("selection" if chosen else "background")
         line.put(self.look.glyphs.marker if chosen else " ", "accent").put(str(row.pid), "foreground", 8)
         line.put(units.duration(now - row.query_start), "foreground", 7, right=True).gap(2)
-        by = ", ".join(str(pid) if pid else "a prepared transaction" for pid in row.blocked_by)
-        wait = f"{row.wait or row.wait_type or 'on CPU'}{f' held by {by}' if by else ''}"
-        line.put(wait, "critical_bar" if by else "dim" if row.wait else "ok_bar", max(16, min(40, width // 3))).gap(2)
-        line.put(row.application or units.UNKNOWN, "foreground", max(10, width // 6)).gap(2)
+        wide = width >= 70
+        held = f"held by {', '.join(map(_holder, row.blocked_by))}" if row.blocked_by else ""
+        waits = f"{row.wait_type} {row.wait}".strip() or "on CPU"
+        role = "critical_bar" if held else "dim" if row.wait_type else "ok_bar"
+        line.put(f"{held}  {waits if wide else ''}" if held else waits, role, max(16, line.left - (44 if wide else 14))).gap(2)
+        line.put(row.application or units.UNKNOWN, "foreground", 20 if wide else line.left).gap(2)
         return line.put(f"{row.user} {row.client}".strip(), "dim", max(0, line.left))
 
     def note(self, state: State) -> str:  # noqa: ARG002  they were just made of it
@@ -216,6 +222,11 @@ class TablesSection(Section):
         """The definitions of all their indexes."""
         relations = self._answer.result.relations if self._answer.result else []
         return "\n".join(f"{index};" for relation in relations for index in relation.indexes)
+
+
+def _holder(pid: int) -> str:
+    """Who holds what is waited for; a prepared transaction has no pid."""
+    return str(pid) if pid > 0 else "a prepared transaction"
 
 
 def _ago(seconds: float) -> str:

@@ -223,6 +223,7 @@ class PostgresCollector:
         from perfconsole.collectors.postgres import detail, pools  # noqa: PLC0415  only when asked
 
         what = self._named(args.server)
+        what.find_out()
         if what.pooler:
             return await pools.read(what.pooler)
         async with what.subjects().asides.use() as aside:

@@ -128,14 +128,14 @@ def _put_progress(page: Page, row: Row) -> None:
 
 
 def _put_workers(page: Page, row: Row) -> None:
+    if page.server.standby:
+        page.put("autovacuum", "runs on the primary only")
+        return
     if row["enabled"] != "on":
         page.put("autovacuum", "off: dead rows stay, and planner statistics grow old", setting("autovacuum", "on"), "critical")
         return
     if row["counts"] != "on":
         page.put("autovacuum", "blind: track_counts is off", setting("track_counts", "on"), "critical")
-        return
-    if page.server.standby:
-        page.put("autovacuum", "runs on the primary only")
         return
     if row["hidden"]:
         page.denied("autovacuum workers", "cannot be seen")

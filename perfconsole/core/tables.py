@@ -114,7 +114,7 @@ class StatementRow(Struct, frozen=True, array_like=True, gc=False):
         queryid: Signed 64-bit, as SQL shows it.
         toplevel: False for one run inside a function.
         calls, exec_s, plan_s, rows, ...: Increments within the window.
-        load: Average active sessions: execution and planning time a second; of calls that began before the window at most one each.
+        load: Average active sessions: execution and planning time a second, calls that run now included; of none more than the window.
         share: Of the load of all statements, hidden ones left out.
         mean_s: Execution time a call within the window; `baseline_s` what it used to be, NaN until that is known.
         max_s: The longest call since `max_since` (epoch seconds): never of the window.

@@ -53,7 +53,7 @@ def rows(known: Known, window: Window, views: Sequence[View]) -> Generator[None,
     """
     sums, running = known.others(window.sums), known.others(known.flights.running)
     seconds = window.seconds
-    whole = yield from _total(sums, seconds)
+    whole = (yield from _total(sums, seconds)) + sum(at_work(known.flights, key, seconds, ended=key in sums) for key in running)
     ordered = sorted(_chosen(sums, running, views))
     shown = Shown(known, window, running, seconds, whole)
     made: list[StatementRow] = []
@@ -61,6 +61,18 @@ def rows(known: Known, window: Window, views: Sequence[View]) -> Generator[None,
         made += [_row(shown, key, sums.get(key)) for key in ordered[first : first + _SLICE]]
         yield
     return made, whole
+
+
+def at_work(flights: Flights, key: Key, seconds: float, *, ended: bool) -> float:
+    """What calls that have not ended add to a load: a statement that is stuck, or always times out, loads a server like any other.
+
+    Of a statement that ended within the window (`ended`) only calls that were running all through it: what had begun before it is in the
+    time of those that ended, and would on average be counted twice.
+    """
+    ages_s = flights.ages_s.get(key, ())
+    if ended:
+        return float(sum(age_s >= seconds for age_s in ages_s))
+    return sum(min(age_s, seconds) for age_s in ages_s) / seconds
 
 
 class Shown(NamedTuple):
@@ -110,7 +122,7 @@ def _row(shown: Shown, key: Key, sums: Sums | None) -> StatementRow:
     if sums is None:
         return _in_flight(shown, key)
     calls, exec_ms = sums[CALLS], sums[EXEC]
-    active = load(sums, shown.seconds)
+    active = load(sums, shown.seconds) + (at_work(known.flights, key, shown.seconds, ended=True) if running else 0.0)
     max_s, max_since, deviation = _kept(known, window, key, sums)
     return StatementRow(
         key[0], key[1], key[2], bool(key[3]),
@@ -148,8 +160,10 @@ def _in_flight(shown: Shown, key: Key) -> StatementRow:
     known = shown.known
     count, longest_s, _ = shown.running[key]
     max_s, max_since, _ = _kept(known, Window("", nan, nan, {}), key, (0,) * 10)
+    active = at_work(known.flights, key, shown.seconds, ended=False)
     return StatementRow(
-        key[0], key[1], key[2], bool(key[3]), known.names.user(key[0]), known.names.database(key[1]), 0, 0.0, 0.0, 0.0, nan,
+        key[0], key[1], key[2], bool(key[3]), known.names.user(key[0]), known.names.database(key[1]), 0, 0.0, active,
+        active / shown.whole if shown.whole > 0 else nan, nan,
         baseline_s=known.ledger.baseline_s(key), max_s=max_s, max_since=max_since, in_flight=count, longest_s=longest_s,
         query=known.texts.get(key),
     )  # fmt: skip

@@ -58,7 +58,7 @@ class Histories:
         spent = yield from self._spent(changes, flights, seconds)
         heaviest = self._of_heaviest(changes, seconds, interval.until)
         return [
-            Measured(self._server, self._of_databases(), spent, interval_s=interval_s),
+            Measured(f"load:{self._server}", self._of_databases(), spent, interval_s=interval_s),
             Measured(f"statements:{self._server}", self._series, heaviest, interval_s=interval_s),
         ]
 

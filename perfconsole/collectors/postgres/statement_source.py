@@ -187,11 +187,13 @@ class Flights(NamedTuple):
     Attributes:
         own: This project's own statements.
         known: The server tells query_id.
+        ages_s: For how long each of them has been running.
     """
 
     running: dict[tuple[int, ...], tuple[int, float, str]]
     own: frozenset[Place]
     known: bool
+    ages_s: dict[tuple[int, ...], list[float]] = {}
 
 
 async def flights(server: "Server") -> Flights:
@@ -200,11 +202,13 @@ async def flights(server: "Server") -> Flights:
         return Flights({}, frozenset(), known=False)
     running: dict[tuple[int, ...], tuple[int, float, str]] = {}
     own: set[Place] = set()
+    ages_s: dict[tuple[int, ...], list[float]] = {}
     for userid, dbid, queryid, age_s, text, ours in await server.fetch(_FLIGHTS):
         if ours:
             own.add((userid, dbid, queryid))
             continue
         key = (userid, dbid, queryid, True)
         count, longest_s, _ = running.get(key, (0, 0.0, ""))
+        ages_s.setdefault(key, []).append(age_s or 0.0)
         running[key] = (count + 1, max(longest_s, age_s or 0.0), (text or b"").decode("utf-8", "replace"))
-    return Flights(running, frozenset(own), known=True)
+    return Flights(running, frozenset(own), known=True, ages_s=ages_s)

@@ -175,6 +175,9 @@ class QueriesPane(TablePane):
             items.append(Item(_idle(self._kept)))
         return items
 
+    def _count(self, table: Table) -> str:
+        return f"{len(self._items)} of {table.total}" + (f"  filter {self.match!r}" if self.match else "")
+
     def notes(self, state: State, table: Table) -> list[str]:  # noqa: ARG002  what is said stands in the table
         """The load of the whole, and the window."""
         return [f"load {_average(table.load)}", window_text(table)] if isinstance(table, StatementTable) else []

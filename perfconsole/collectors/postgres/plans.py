@@ -85,8 +85,7 @@ async def explain(subjects: Subjects, args: ExplainArgs) -> Plan:
     _check(args)
     try:
         subject = await subjects.get(args.statement)
-        check_text(subject.text)
-        question, notes = await _question(subjects, subject, args)
+        question, notes = await _question(subjects, plannable(subject.text), args)
         answer = await ask(subjects, subject, question)
     except ServerError as error:
         raise refused(error) from None
@@ -102,32 +101,33 @@ def _check(args: ExplainArgs) -> None:
         raise RequestError("a NUL is in no value of PostgreSQL")
 
 
-def check_text(text: str) -> None:
-    """See that a text is one that can be planned.
+def plannable(text: str) -> str:
+    """The part of a text that can be planned.
 
     Raises:
-        RequestError: When it is not; says why.
+        RequestError: When there is none; says why.
     """
-    word = sqltext.first_word(text)
+    query = sqltext.body(text)
+    word = sqltext.first_word(query)
     if word not in PLANNABLE:
         raise RequestError(f"no plan: {word or 'it'} is a utility statement", "only SELECT, INSERT, UPDATE, DELETE and MERGE are planned")
     if len(text) > LONGEST:
         raise RequestError("no plan: its text is longer than 1 MB")
+    return query
 
 
-async def _question(subjects: Subjects, subject: Subject, args: ExplainArgs) -> tuple[Question, tuple[str, ...]]:
+async def _question(subjects: Subjects, query: str, args: ExplainArgs) -> tuple[Question, tuple[str, ...]]:
     """What to ask, and what to know of its values."""
-    count = max((number for _, number in sqltext.parameters(subject.text)), default=0)
+    count = max((number for _, number in sqltext.parameters(query)), default=0)
     analyze = args.how == ANALYZE
     if args.how == GENERIC and not args.values:
-        return Question(subject.text, tried=args.index), ()
+        return Question(query, tried=args.index), ()
     if args.values or not count:
         if len(args.values) != count:
             raise RequestError(f"the statement has {count} parameters, given were {len(args.values)} values")
-        return Question(subject.text, args.values, analyze, args.index), ()
+        return Question(query, args.values, analyze, args.index), ()
     text, note = await values_of_a_session(subjects.asides, args.statement)
-    check_text(text)
-    return Question(text, (), analyze, args.index), (note,)
+    return Question(plannable(text), (), analyze, args.index), (note,)
 
 
 async def ask(subjects: Subjects, subject: Subject, question: Question) -> Answer:

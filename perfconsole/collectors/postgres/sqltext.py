@@ -13,6 +13,11 @@ _ESCAPED: Final = re.compile(r"(?:[^'\\]|\\.|'')*+(?:'|$)", re.DOTALL)
 _COMMENT: Final = re.compile(r"/\*|\*/")
 _PARAMETER: Final = re.compile(r"(?<![\w$])\$(\d{1,5})(?!\w)")
 _FIRST: Final = re.compile(r"[\s(;]*([A-Za-z]+)")
+_BODY: Final = re.compile(
+    r"""[\s;]*(?:PREPARE\s+[\w$]*\s*(?:\([^)]*\)\s*)?AS
+    |DECLARE\s+[\w$]*\s*(?:(?:BINARY|ASENSITIVE|INSENSITIVE|NO|SCROLL)\s+)*CURSOR\s+(?:WITH(?:OUT)?\s+HOLD\s+)?FOR)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _WORD: Final = re.compile(r'"((?:[^"]|"")+)"|([^\W\d][\w$]*)')
 _CALL: Final = re.compile(r'(?:"((?:[^"]|"")+)"|([^\W\d][\w$]*))(?:\s|--[^\n]*\n|/\*.*?\*/)*\(', re.DOTALL)
 _INNERMOST: Final = re.compile(r"/\*(?:(?!/\*|\*/).)*+\*/", re.DOTALL)
@@ -59,6 +64,12 @@ def first_word(text: str) -> str:
     """The command, in capitals; empty where there is none."""
     found = _FIRST.match(blanked(text))
     return found[1].upper() if found else ""
+
+
+def body(text: str) -> str:
+    """The query in a text: of one that prepares it, or declares a cursor for it, what follows."""
+    found = _BODY.match(blanked(text))
+    return text[found.end() :] if found else text
 
 
 def literal(value: str) -> str:

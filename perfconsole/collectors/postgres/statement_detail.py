@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from perfconsole.collectors.postgres.aside import RefusedError
 from perfconsole.collectors.postgres.faults import ServerError
-from perfconsole.collectors.postgres.plans import Question, ask, check_text
+from perfconsole.collectors.postgres.plans import Question, ask, plannable
 from perfconsole.collectors.postgres.subject import LONGEST, Subject, Subjects, refused, shown
 from perfconsole.core import plans
 from perfconsole.core.errors import RequestError
@@ -51,8 +51,7 @@ async def read(subjects: Subjects, args: StatementArgs) -> StatementDetail:
     notes = [f"its text is longer than {LONGEST} characters: cut"] if len(subject.text) > LONGEST else []
     relations: list[Relation] = []
     try:
-        check_text(subject.text)
-        answer = await ask(subjects, subject, Question(subject.text))
+        answer = await ask(subjects, subject, Question(plannable(subject.text)))
         relations, said = await _relations(subjects, subject, plans.tables(answer.document))
         notes += said
     except RequestError as error:

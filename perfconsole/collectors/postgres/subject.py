@@ -30,6 +30,8 @@ WHERE s.queryid = $1 AND s.userid = $2 AND s.dbid = $3 ORDER BY strpos(s.query, 
 """
 """Where nested statements are tracked, one that was planned from here is there a second time, with the text of our PREPARE: last."""
 
+_HIDDEN: Final = "SELECT EXISTS (SELECT FROM {schema}.pg_stat_statements(false) WHERE queryid IS NULL)"
+
 
 class Subject(NamedTuple):
     """A statement.
@@ -87,6 +89,9 @@ async def _read(server: Any, args: StatementArgs) -> Subject:
     async with server.transaction(_READ_S) as transaction:
         await transaction.say("SET LOCAL work_mem = '32MB'")  # its tuplestore would go to a temporary file with the usual 4 MB
         rows = await transaction.fetch(sql, args.queryid, args.userid, args.dbid)
+        hidden = not rows and (await transaction.fetch(_HIDDEN.format(schema=extension.schema)))[0][0]
+    if hidden:
+        raise RequestError("the statements of other roles may not be read", f'GRANT pg_read_all_stats TO "{server.user}"')
     if not rows:
         raise RequestError("the statement is not in pg_stat_statements any more", "evicted or reset; it comes back when it runs again")
     return _subject(rows[0], server)

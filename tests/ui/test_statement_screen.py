@@ -218,7 +218,17 @@ async def test_a_hostile_text_is_shown_and_obeyed_by_nobody(postgres_world, kind
         assert "\x1b" not in console.text
 
 
-@pytest.mark.parametrize("text", ["x" * 1_000_000, "在庫 " * 300_000, "(" * 9000, "/*" * 4000, "'" * 5000, "SELECT 1;\n" * 20_000])
+SHAPES = {
+    "megabyte": "x" * 1_000_000,
+    "wide": "在庫 " * 300_000,
+    "nested": "(" * 9000,
+    "comments": "/*" * 4000,
+    "quotes": "'" * 5000,
+    "lines": "SELECT 1;\n" * 20_000,
+}
+
+
+@pytest.mark.parametrize("text", SHAPES.values(), ids=SHAPES)
 async def test_a_text_of_any_size_and_shape_is_scrolled_to_its_end(postgres_world, text):
     postgres_world.postgres.answers["postgres.statement"] = structs.replace(DETAIL, query=text)
     async with queries_screen(postgres_world, size=(80, 24)) as console:

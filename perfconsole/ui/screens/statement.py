@@ -22,7 +22,7 @@ from perfconsole.ui.screens.sectioned import SectionedScreen
 from perfconsole.ui.statement import Statement, reads
 from perfconsole.ui.widgets.measures import MeasureChart, TrendsPane
 from perfconsole.ui.widgets.queries import WINDOWS
-from perfconsole.ui.widgets.section import Answer
+from perfconsole.ui.widgets.section import Answer, Section
 from perfconsole.ui.widgets.statement_facts import StatementFacts, measures
 from perfconsole.ui.widgets.statement_sections import NowSection, PlanSection, TablesSection, TextSection
 
@@ -108,6 +108,11 @@ class StatementScreen(SectionedScreen):
         if not self.plan.asked and self.plan_section.display and self.plan_section.size:
             self._explain("generic")
         super().show(state)
+
+    def bring(self, section: Section) -> None:
+        """Bring a section to the front; the footer tells what can be done there."""
+        super().bring(section)
+        self.call_after_refresh(self.show, self.console_app.state)
 
     def do_time_narrower(self) -> None:
         self._turn_window(-1)

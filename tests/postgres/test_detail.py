@@ -195,7 +195,7 @@ async def test_a_table_that_somebody_holds_is_estimated_and_waits_for_nobody(clu
         await holder.execute("BEGIN; LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
         begun = time.monotonic()
         section = await read_tables(server)
-        assert named(section, "public.held").text.startswith("~ 1.7M  without its indexes")
+        assert named(section, "public.held").text.startswith(("~ 1.7M  without its indexes", "~ 1.8M  without its indexes"))
         assert named(section, "public.free").text.startswith("   0B  table")
         assert "~ is an estimate" in section.note
         found = await read(advice, server)
@@ -516,7 +516,7 @@ async def test_two_thousand_tables_take_well_under_a_second(cluster, server):
     found = await detail.read(server)
     took = time.monotonic() - begun
     assert unread(found.sections) == []
-    assert took < 5.0, took
+    assert took < 2.5, took  # 0.4 s here; one lookup that is made again for each index takes seconds
 
 
 async def test_nothing_is_written(victim, serve):

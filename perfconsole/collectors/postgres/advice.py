@@ -21,7 +21,9 @@ _SHORT_S: Final = 7 * 86400.0
 _INDEXES: Final = 20_000
 _CANDIDATES: Final = 100
 _PAGES: Final = "c.relpages * current_setting('block_size')::float8"
-_NEEDED: Final = "(i.indisprimary OR i.indisreplident OR EXISTS (SELECT FROM pg_constraint x WHERE x.conindid = i.indexrelid))"
+_NEEDED: Final = "(i.indisprimary OR i.indisreplident OR i.indexrelid IN (SELECT conindid FROM pg_constraint))"
+"""As IN, of which the server makes a hash: EXISTS in an OR it looks up again for each index, 1.4 s for 4,000 of them."""
+
 _OURS: Final = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
 
 _SINCE: Final = """

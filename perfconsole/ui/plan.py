@@ -18,7 +18,7 @@ _MOST_LINES: Final = 3
 
 _KINDS: Final = {
     "generic": ("generic plan", "as for any values"),
-    "live": ("plan with live values", "those of a call, which may hide what others meet"),
+    "live": ("plan for one call", "other values may have another"),
     "analyze": ("measured plan", "it was run, and rolled back"),
 }
 
@@ -56,10 +56,23 @@ def _followed(depths: Sequence[int]) -> list[bool]:
     return out[::-1]
 
 
-def plan_lines(plan: Plan, look: Look, width: int) -> list[Parts]:
-    """The whole plan as spans, in lines of a width."""
+def plan_lines(plan: Plan, look: Look, width: int, given: Sequence[str] = ()) -> list[Parts]:
+    """The whole plan as lines of a width.
+
+    Args:
+        plan: The plan.
+        look: Styles and glyphs.
+        width: Cells.
+        given: Values that were given by hand for it.
+    """
     tree = _Tree(plan, look, width)
-    lines = [_head(plan, look, width), *_wrapped(plan.index, width, "accent"), *tree.verdicts(), tree.titles()]
+    lines = [
+        _head(plan, look, width),
+        *_wrapped(f"with {', '.join(given)}" if given else "", width, "dim"),
+        *_wrapped(plan.index, width, "accent"),
+        *tree.verdicts(),
+        tree.titles(),
+    ]
     for node, branch in zip(plan.nodes, branches([node.depth for node in plan.nodes], look), strict=True):
         lines += tree.node(node, branch)
     types = ", ".join(f"${number} {name}" for number, name in enumerate(plan.types, 1))

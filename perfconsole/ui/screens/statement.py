@@ -142,7 +142,8 @@ class StatementScreen(SectionedScreen):
         if self.plan.waiting:
             self.console_app.tell("the server is still asked for a plan", "warning")
             return
-        before = self.console_app.plan_hashes.get((self.subject.server, self.subject.row.key, how), "")
+        # A plan with an index that is not there is no other plan of the server's, and none to remember.
+        before = "" if index else self.console_app.plan_hashes.get((self.subject.server, self.subject.row.key, how), "")
         args = ExplainArgs(self._identity, how, values, index, before)
         if self.ask_for(self.plan, POSTGRES_EXPLAIN.name, args):
             self._explained = args
@@ -157,7 +158,10 @@ class StatementScreen(SectionedScreen):
             self.run_worker(self._ask_values(then))
         elif answer.trouble and args.how != "generic" and _BY_HAND in answer.fix:
             self.run_worker(self._ask_values(args.how))
-        if plan is not None and not answer.trouble and not args.index:
+        if plan is None or answer.trouble:
+            return
+        self.plan_section.given = args.values
+        if not args.index:
             self.console_app.plan_hashes[self.subject.server, self.subject.row.key, args.how] = plan.hash
 
     def do_query_plan(self) -> None:
@@ -214,8 +218,7 @@ class StatementScreen(SectionedScreen):
         def taken(text: str | None) -> None:
             if text and text.strip():
                 before = self._explained
-                live = before.how == "live"
-                self._explain(before.how if live else "generic", before.values if live else (), text.strip())
+                self._explain("live" if before.how == "live" or before.values else "generic", before.values, text.strip())
 
         await self.app.push_screen(Prompt("an index to try: schema.table (column, ...)", self._explained.index), taken)
 

@@ -74,13 +74,18 @@ def _parts(lines: Sequence[Sequence[tuple[str, str]]]) -> list[Parts]:
 
 
 class PlanSection(Section):
-    """How the planner would run it, or did."""
+    """How the planner would run it, or did.
+
+    Attributes:
+        given: The values that were given by hand for the plan that is shown.
+    """
 
     TITLE = NAME = "Plan"
 
     def __init__(self, answer: Answer[Plan]) -> None:
         super().__init__()
         self._answer = answer
+        self.given: Sequence[str] = ()
         self._lines: list[Parts] = []
         self._of: tuple[object, ...] = ()
 
@@ -97,8 +102,9 @@ class PlanSection(Section):
         rows = self._refusal(width)
         if plan is None:
             return rows
-        if self._of != (plan, width, self.look):
-            self._lines, self._of = plan_lines(plan, self.look, width), (plan, width, self.look)
+        of = (plan, self.given, width, self.look)
+        if self._of != of:
+            self._lines, self._of = plan_lines(plan, self.look, width, self.given), of
         return [*rows, *self._lines, *self._index(width, plan)]
 
     def _refusal(self, width: int) -> list[Parts]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 UNMEASURED: Final = 3
 USAGE: Final = 64
 """Exit code for usage and configuration, as sysexits(3) has it."""
-_ELSEWHERE: Final = {"replay": ("console", "replay")}
+_ELSEWHERE: Final = {"replay": ("console", "replay"), "queries explain": ("explain", "run")}
 """Commands whose function is not `run` of the module of their name."""
 
 

@@ -135,6 +135,7 @@ def _explain(verbs: Commands) -> None:
                       ["queries explain 4711", "queries explain 4711 --live", "queries explain 4711 --values c42 2026-01-01 --analyze",
                        "queries explain 4711 --index 'shop.orders (customer, placed)'",
                        "queries explain 4711 --json | jq '.nodes[] | select(.findings != [])'"])  # fmt: skip
+    parser.set_defaults(command="queries explain")
     _servers(parser, argparse.SUPPRESS)
     parser.add_argument("queryid", type=int, metavar="QUERYID", help="of pg_stat_statements; `perfconsole queries --json` lists them")
     parser.add_argument("--server", metavar="NAME", default=argparse.SUPPRESS, help="which of several configured servers")

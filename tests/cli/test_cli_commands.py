@@ -13,7 +13,7 @@ from perfconsole import __version__
 from perfconsole.cli.parser import build
 
 COMMANDS = ["snapshot", "record", "replay", "init", "config", "config check", "config show", "config schema", "doctor", "themes",
-            "themes list", "themes show", "keys"]  # fmt: skip
+            "themes list", "themes show", "keys", "queries", "queries explain"]  # fmt: skip
 
 
 def test_version(perfconsole):
@@ -33,7 +33,9 @@ def test_help_has_examples(command, capsys):
     "args",
     [["--nonsense"], ["nonsense"], ["snapshot", "--fail-on", "info"], ["config"], ["themes", "show"], ["--record", "f", "--no-record"],
      ["snapshot", "--js"], ["record"], ["--record", "f", "snapshot"], ["--interval", "5s", "config", "show"], ["--no-record", "keys"],
-     ["--theme", "paper", "record", "f"], ["--read-only", "replay"], ["--config", "", "config", "show"], ["config", "check", ""]],
+     ["--theme", "paper", "record", "f"], ["--read-only", "replay"], ["--config", "", "config", "show"], ["config", "check", ""],
+     ["queries", "explain"], ["queries", "explain", "abc"], ["queries", "explain", "5"],
+     ["queries", "explain", "5", "--live", "--values", "a"], ["--theme", "paper", "queries", "explain", "5"]],
 )  # fmt: skip
 def test_wrong_usage_is_64_and_one_line(perfconsole, args):
     ran = perfconsole(*args)

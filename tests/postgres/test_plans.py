@@ -466,6 +466,8 @@ async def test_behind_a_pooler_nothing_stays_in_the_session_it_shares(desk, pool
     with pytest.raises(RequestError):
         await explain(subjects, ExplainArgs(bad, values=("x", "five")))
     client = await asyncpg.connect(dsn, statement_cache_size=0)
+    await client.execute("PREPARE perfconsole_plan AS SELECT 1")  # as if one like this had been killed in the middle
+    assert (await explain(subjects, ExplainArgs(good))).types == ("text",)
     rows = await client.fetchrow(
         "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'perfconsole%'), current_setting('plan_cache_mode'), "
         "current_setting('search_path'), current_setting('transaction_read_only')"

@@ -4,7 +4,6 @@ PREPARE and not EXPLAIN (GENERIC_PLAN): that wants its parameters bound, and wit
 is refused is tried again with what the refusal says: the type of a parameter, a cast for a typed literal, a schema for a table.
 """
 
-import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +13,10 @@ from perfconsole.collectors.postgres import sqltext
 from perfconsole.collectors.postgres.aside import RefusedError, Transaction
 from perfconsole.collectors.postgres.connection import MARKER
 
+_NAME: Final = "perfconsole_plan"
+"""One for all: pg_stat_statements keeps an entry for every EXPLAIN of another name (before 17)."""
+
+_UNDO: Final = f"DEALLOCATE {_NAME}"
 _TRIES: Final = 16
 _MOST: Final = 2000
 """Parameters beyond which types are not spelt out: a list of values that long has its types from its column."""
@@ -57,14 +60,13 @@ class _Attempt:
         self.path = path
         self.types: dict[int, str] = {}
         self.notes: list[str] = []
-        self.name = f"perfconsole_{os.urandom(4).hex()}"
         self.prefix = ""
 
     async def prepare(self) -> None:
         """Try once."""
         count = max((number for _, number in sqltext.parameters(self.text)), default=0)
         declared = f" ({', '.join(self.types.get(i + 1, 'unknown') for i in range(count))})" if self.types else ""
-        self.prefix = f"PREPARE {MARKER} {self.name}{declared} AS "
+        self.prefix = f"PREPARE {MARKER} {_NAME}{declared} AS "
         await self.transaction.attempt(self.prefix + self.text)
 
     async def mend(self, refusal: RefusedError) -> bool:
@@ -79,6 +81,9 @@ class _Attempt:
             return self._typed(self._nearest(at, signed=False), "integer")
         if refusal.code == "42601":
             return self._cast()
+        if refusal.code == "42P05":  # left in a session that a pooler shares, by one that was killed in the middle
+            await self.transaction.say(_UNDO)
+            return True
         return refusal.code == "42P01" and at >= 0 and await self._found(sqltext.name_at(self.text, at))
 
     def _typed(self, number: int, kind: str) -> bool:
@@ -143,6 +148,6 @@ async def prepared(transaction: Transaction, text: str, path: str) -> AsyncItera
         except RefusedError as refusal:
             if not left or not await attempt.mend(refusal):
                 raise
-    async with transaction.undoing(f"DEALLOCATE {attempt.name}"):
-        types = await transaction.fetch("SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = $1", attempt.name)
-        yield Prepared(attempt.name, tuple(types[0][0]), tuple(attempt.notes))
+    async with transaction.undoing(_UNDO):
+        types = await transaction.fetch("SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = $1", _NAME)
+        yield Prepared(_NAME, tuple(types[0][0]), tuple(attempt.notes))

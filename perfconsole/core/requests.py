@@ -213,12 +213,19 @@ class Plan(Struct, frozen=True, array_like=True):
 
 
 class Fact(Struct, frozen=True, array_like=True):
-    """One line of a section: a name, what is told of it, a hint to mend it (copyable), and a severity (empty for none)."""
+    """One line of a section.
+
+    Attributes:
+        fix: What would mend it, ready to be copied; never executed.
+        severity: ``critical``, ``warning``, ``unknown`` (it could not be read) or ``ok``; empty for a fact that is none of these.
+        note: What to know before that is done.
+    """
 
     name: str
     text: str
     fix: str = ""
     severity: str = ""
+    note: str = ""
 
 
 class FactSection(Struct, frozen=True, array_like=True):

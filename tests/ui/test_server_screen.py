@@ -28,7 +28,7 @@ FOUND = ServerDetail(
         FactSection("Replication", [Fact("standby b", "its lag cannot be seen", GRANT, "unknown")]),
         FactSection(
             "Advice",
-            [Fact("redundant index shop.orders_note_again", "the same as shop.orders_note  ~40M", DROP, "warning"),
+            [Fact("redundant index shop.orders_note_again", "the same as shop.orders_note  ~40M", DROP, "warning", "read the plans first"),
              Fact("unused index shop.orders_old", "not used in 41d  on orders", "DROP INDEX CONCURRENTLY shop.orders_old")],
             "look at the standbys before dropping",
         ),
@@ -99,6 +99,7 @@ async def test_what_is_selected_is_told_whole_below_with_its_fix_and_the_caveat(
         below = "\n".join(console.lines[-8:])
         assert "Advice: redundant index" in below
         assert DROP in below
+        assert "read the plans first" in below
         assert "look at the standbys before dropping" in below
         await turned_to(console, "Maintenance")
         assert "none" in console.text

@@ -105,17 +105,12 @@ async def _put_redundant(page: Page) -> set[int]:
     for one in found[:_MOST]:
         by = name_of(one.by.name)
         says = f"the same as {by}" if one.exact else f"{by} begins with its columns"
+        text = joined(says, f"~{size(sizes[one.which.oid])}")
         fix = statement("DROP INDEX CONCURRENTLY {}", one.which.name)
-        page.put(
-            f"redundant index {name_of(one.which.name)}",
-            joined(says, f"~{size(sizes[one.which.oid])}"),
-            fix,
-            "warning" if one.exact else "",
-        )
+        note = "" if one.exact else "it is the smaller one to read: where a hot query needs no more than it, it may stay"
+        page.put(f"redundant index {name_of(one.which.name)}", text, fix, "warning" if one.exact else "", note)
     if len(found) > _MOST:
         page.note(f"{len(found) - _MOST} further redundant indexes are smaller")
-    if any(not one.exact for one in found):
-        page.note("an index that another one begins with is the smaller to read: one that serves a hot query alone may stay")
     return {oid for one in found for oid in (one.which.oid, one.by.oid)}
 
 
@@ -138,36 +133,30 @@ async def _put_unused(page: Page, told: set[int]) -> None:
         return
     age = since[0]["since"] if since else None
     when = f"in {duration(age)}" if age is not None else "since its counters began"
+    standbys = f"its standbys ({since[0]['standbys']})" if since and since[0]["standbys"] else "standbys, if there are any,"
+    note = f"counted on this server only: {standbys} count for themselves, look there before dropping"
+    if age is not None and age < _SHORT_S:
+        note += f"; the counters were reset {ago(age)}, too short to judge by"
     for row in rows[:_MOST]:
         text = joined(f"not used {when}", f"on {name_of(row['table'])}", f"~{size(row['size'])}")
-        page.put(f"unused index {name_of(row['name'])}", text, statement("DROP INDEX CONCURRENTLY {}", row["name"]))
+        page.put(f"unused index {name_of(row['name'])}", text, statement("DROP INDEX CONCURRENTLY {}", row["name"]), note=note)
     if len(rows) > _MOST:
         page.note(f"the {_MOST} largest unused indexes are shown")
-    standbys = f" (there are {since[0]['standbys']})" if since and since[0]["standbys"] else ""
-    page.note(f"unused means on this server: standbys{standbys} count their own scans, look there before dropping")
-    if age is not None and age < _SHORT_S:
-        page.note(f"the counters were reset {ago(age)}: too short to judge by")
 
 
 async def _put_missing(page: Page) -> None:
     for row in await page.ask("foreign keys", _FOREIGN):
+        target = name_of(row["target"])
         fix = statement("CREATE INDEX CONCURRENTLY ON {} ({})", row["name"], row["columns"])
-        text = joined(
-            f"({name_of(row['columns'])}) refers to {name_of(row['target'])}",
-            f"{count(row['rows'])} rows are read for each row deleted there",
-        )
-        page.put(f"foreign key without an index {name_of(row['name'])}", text, fix, "warning")
-    scanned = await page.ask("sequential scans", _SCANNED)
-    for row in scanned:
-        text = joined(
-            f"read whole {count(row['scans'])} times, {count(row['read'] / row['scans'])} rows each",
-            f"{count(row['by_index'])} times by index",
-        )
-        page.put(
-            f"missing index {name_of(row['name'])}", text, statement("CREATE INDEX CONCURRENTLY ON {} (COLUMN)", row["name"]), "warning"
-        )
-    if scanned:
-        page.note("which COLUMN: the plan (p) of the statements on that table marks the filter; reports that need every row need no index")
+        text = joined(f"({name_of(row['columns'])}) refers to {target}", f"{count(row['rows'])} rows are read for each row deleted there")
+        note = f"worth it where rows of {target} are deleted or joined to; where they never are it only costs writes"
+        page.put(f"foreign key without an index {name_of(row['name'])}", text, fix, "warning", note)
+    for row in await page.ask("sequential scans", _SCANNED):
+        often = f"read whole {count(row['scans'])} times, {count(row['read'] / row['scans'])} rows each"
+        text = joined(often, f"{count(row['by_index'])} times by index")
+        fix = statement("CREATE INDEX CONCURRENTLY ON {} (COLUMN)", row["name"])
+        note = "COLUMN is to be filled in: the plan (p) of the statements on it marks their filter; what needs every row needs no index"
+        page.put(f"missing index {name_of(row['name'])}", text, fix, "warning", note)
 
 
 async def _put_unanalyzed(page: Page) -> Sequence[Row]:

@@ -60,9 +60,8 @@ def _put_whole(page: Page, total: int, room: Row) -> None:
     used = total / left if left > 0 else 1.0
     severity = _severity(used)
     fix = setting("max_connections", str(room["most"] * 2), restart=True) if severity else ""
-    page.put("in use", f"{total} of {left} ({percent(used)}): max_connections {room['most']} less {kept} reserved", fix, severity)
-    if severity:
-        page.note("before more connections are allowed: a pooler, or fewer idle ones; each costs the server a process")
+    note = "before more are allowed: a pooler, or fewer idle ones; each connection costs the server a process" if severity else ""
+    page.put("in use", f"{total} of {left} ({percent(used)}): max_connections {room['most']} less {kept} reserved", fix, severity, note)
 
 
 def _severity(used: float) -> str:

@@ -97,9 +97,9 @@ class Page:
         """A line for what this role may not see."""
         self.put(about, text, grant(self.server.user), "unknown")
 
-    def put(self, name: str, text: str, fix: str = "", severity: str = "") -> None:
-        """A line. What comes from the server is safe already; what would mend it stands in `fix`, ready to be copied."""
-        self._facts.append(Fact(name, text, fix, severity))
+    def put(self, name: str, text: str, fix: str = "", severity: str = "", note: str = "") -> None:
+        """A line, in words that are safe already; what would mend it stands in `fix`, what to know before that in `note`."""
+        self._facts.append(Fact(name, text, fix, severity, note))
 
     def note(self, text: str) -> None:
         """A sentence on how the section is to be read."""

@@ -144,10 +144,9 @@ def _put_workers(page: Page, row: Row) -> None:
     all_busy = row["busy"] >= most
     # From 18 on the number may grow while the server runs, as far as there are slots.
     fix = setting("autovacuum_max_workers", str(most * 2), restart=(row["slots"] or 0) < most * 2) if all_busy else ""
+    note = "more workers share one budget: autovacuum_vacuum_cost_limit should grow with their number" if all_busy else ""
     says = f"{row['busy']} of {most} busy"
-    page.put("autovacuum workers", f"all {says}: tables wait for a vacuum" if all_busy else says, fix, "warning" if all_busy else "")
-    if all_busy:
-        page.note("more workers share one budget of input and output: autovacuum_vacuum_cost_limit should grow with them")
+    page.put("autovacuum workers", f"all {says}: tables wait for a vacuum" if all_busy else says, fix, "warning" if all_busy else "", note)
 
 
 async def _put_ages(page: Page) -> None:

@@ -108,9 +108,8 @@ def _put_slot(page: Page, row: Row) -> None:
     left = f"{size(row['left'])} until it is lost" if row["left"] is not None and row["left"] > 0 else ""
     fix = f"SELECT pg_drop_replication_slot({literal(name)})" if not row["active"] else ""
     text = joined(row["slot_type"], state, f"retains {size(retained)}", f"log {status}" if status else "", left, safe(row["reason"] or ""))
-    page.put(f"slot {name}", text, fix, severity)
-    if fix:
-        page.note("a slot is dropped only when its consumer is gone for good: it would have to be built anew")
+    note = "only when its consumer is gone for good: without its slot it would have to be built anew" if fix else ""
+    page.put(f"slot {name}", text, fix, severity, note)
 
 
 def _put_archive(page: Page, row: Row) -> None:

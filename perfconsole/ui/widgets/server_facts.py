@@ -170,7 +170,7 @@ class FactsSection(ChoiceSection[Item]):
         item = self.chosen
         if item is None:
             return ""
-        return item.fact.fix or f"{item.fact.name}: {item.fact.text}"
+        return item.fact.fix or f"{item.fact.name}: {item.fact.text.strip()}"
 
     def on_click(self, event: Click) -> None:
         """A tab, or a fact."""
@@ -187,7 +187,7 @@ class FactsSection(ChoiceSection[Item]):
 
 
 class ChosenPane(Pane):
-    """The whole of the selected fact: its text, what mends it, and how its section is to be read."""
+    """The whole of the selected fact: its text, what mends it, what to know before that, and how its section is to be read."""
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  what was read stays as it was
         """Name, text, fix and note, as far as there is room: the fix before the rest of a long text."""
@@ -198,9 +198,10 @@ class ChosenPane(Pane):
         line = self.title_line(title, screen.read_when, item.fact.severity if item and item.fact.severity in WORDS else "")
         part = next((one for one in screen.detail_sections if item and one.title == item.section), section.part if section else None)
         fix = self._wrapped(item.fact.fix, "accent", width) if item else []
-        note = self._wrapped(part.note, "dim", width) if part else []
+        note = self._wrapped(item.fact.note, "dim", width) if item else []
+        note += self._wrapped(part.note, "dim", width) if part else []
         room = max(0, height - 1 - len(fix))
-        text = self._wrapped(item.fact.text, "foreground", width)[: max(1, room)] if item else []
+        text = self._wrapped(item.fact.text.strip(), "foreground", width)[: max(1, room)] if item else []
         return [line, *text, *fix, *note]
 
     def _wrapped(self, text: str, role: str, width: int) -> list[Line]:

@@ -3,7 +3,7 @@
 import shutil
 import threading
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isnan
 from typing import Final
 
@@ -16,10 +16,16 @@ from perfconsole.core import units
 from perfconsole.core.errors import ConfigError
 from perfconsole.core.ports import Watch
 from perfconsole.core.state import State
-from perfconsole.core.tables import StatementTable, View, select
+from perfconsole.core.tables import Key, StatementTable, View, select
 
 _PATIENCE_S: Final = 10.0
 """What a server may take beyond the window."""
+
+_TEXTS_S: Final = 3.0
+"""How long texts are waited for after it: they are read once, after the numbers."""
+
+_SEARCHED: Final = 500
+"""Statements whose texts are looked into for words."""
 
 
 def run(args: Namespace) -> int:
@@ -28,13 +34,13 @@ def run(args: Namespace) -> int:
     for line in loaded.notices:
         notice(line)
     window_s = _window_s(args.window)
-    state, target = _measure(loaded.config, args.server, window_s)
-    table = state.table(StatementTable, target)
+    shown = View("statement", sort=args.sort, match=args.match, limit=args.limit)
+    state, target, table = _measure(loaded.config, args.server, window_s, shown)
     if table is None or isnan(table.window_s):
         health = state.health.get(("postgres", target))
         notice(f"{target}: {(health and (health.error or health.fix)) or 'no statements could be measured'}")
         return UNMEASURED
-    table = replace(table, rows=select(table.rows, View("statement", sort=args.sort, match=args.match, limit=args.limit)))
+    table = replace(table, rows=select(table.rows, shown))
     if args.json:
         from perfconsole.outputs.queries import queries
         from perfconsole.outputs.snapshot import encode
@@ -70,8 +76,8 @@ def chosen(names: Sequence[str], server: str | None) -> str:
     return server or names[0]
 
 
-def _measure(config: Config, server: str | None, window_s: float) -> tuple[State, str]:
-    """The state after one server was watched for a window, and which server that is."""
+def _measure(config: Config, server: str | None, window_s: float, shown: View) -> tuple[State, str, StatementTable | None]:
+    """The state after one server was watched for a window, which server that is, and its statements."""
     from perfconsole import assembly
     from perfconsole.engine.local import LocalSource
 
@@ -79,20 +85,37 @@ def _measure(config: Config, server: str | None, window_s: float) -> tuple[State
     target = chosen(names, server)
     source, woken, state = LocalSource(engine), threading.Event(), State()
     engine.start()
-    try:
-        source.subscribe(woken.set)
-        source.watch(Watch((View("statement", target, sort="load", limit=1 << 20, window="open"),)))
+
+    def until(condition: Callable[[], bool], within_s: float) -> None:
         began = None
-        while woken.wait(_PATIENCE_S):
+        while not condition() and (began is None or state.boot - began < within_s) and woken.wait(_PATIENCE_S):
             woken.clear()
             for tick in source.drain():
                 state.apply(tick)
                 began = tick.boot if began is None else began
-            table = state.table(StatementTable, target)
-            # A hair less than the window: the server's clock and ours do not tick together.
-            if (table and table.window_s >= window_s - 0.2) or state.boot - (began or state.boot) > window_s + _PATIENCE_S:
-                break
+
+    def told() -> StatementTable | None:
+        return state.table(StatementTable, target)
+
+    try:
+        source.subscribe(woken.set)
+        view = View("statement", target, sort=shown.sort, limit=1 << 20, window="open")
+        source.watch(Watch((view,)))
+        # A hair less than the window: the server's clock and ours do not tick together.
+        until(lambda: (table := told()) is not None and table.window_s >= window_s - 0.2, window_s + _PATIENCE_S)
+        table = told()
+        if table and table.rows:
+            limit = _SEARCHED if shown.match else min(shown.limit, _SEARCHED)
+            keys = {row.key for row in select(table.rows, replace(shown, match="", limit=limit))}
+            source.watch(Watch((replace(view, keys=tuple(keys)),)))
+            until(lambda: all(text for key, text in _texts(told()).items() if key in keys), _TEXTS_S)
+            texts = _texts(told())  # what is gone from there is, by its text, our own
+            table = replace(table, rows=[replace(row, query=texts[row.key]) for row in table.rows if row.key in texts])
     finally:
         source.close()
         engine.stop()
-    return state, target
+    return state, target, table
+
+
+def _texts(table: StatementTable | None) -> dict[Key, str]:
+    return {row.key: row.query for row in table.rows} if table else {}

@@ -191,8 +191,8 @@ def _goes_on(before: Sample, after: Sample) -> bool:
     if one.started == other.started:
         return True
     later = after.rows.get
-    kept = sum((row := later(key)) is not None and row[CALLS] >= old[CALLS] for key, old in before.rows.items())
-    return 2 * kept > len(before.rows)
+    kept = [key for key, old in before.rows.items() if (row := later(key)) is not None and row[CALLS] >= old[CALLS]]
+    return 2 * len(kept) > len(before.rows)
 
 
 def _since(row: Row, moment: float) -> bool:

@@ -38,7 +38,7 @@ async def test_a_text_is_asked_for_once_and_one_that_is_gone_not_again_soon():
     assert texts.wanted([(10, 5, 99, True)], 100.0 + EVERY_S - 1) == []
     assert texts.wanted([KEY, other], 100.0 + EVERY_S) == []
     assert texts.wanted([KEY, other], 200.0) == [other[:3]]
-    assert server.asked == [([77, 88],)]
+    assert server.asked == [("77 88",)]
 
 
 async def test_a_password_that_was_set_is_not_shown():

@@ -24,10 +24,11 @@ UNREADABLE: Final = frozenset({"42P01", "42883", "42703", "3F000", "55000", "0A0
 _QUERY_ID: Final = 140000
 """From here on pg_stat_activity tells query_id."""
 
+# No arrays here or in parameters: of each connection the driver would first ask what type that is, in a statement of 30 lines.
 _FIND: Final = """
 SELECT e.extversion AS version, quote_ident(n.nspname) AS schema,
-       ARRAY(SELECT a.attname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-             WHERE c.relnamespace = n.oid AND c.relname = 'pg_stat_statements' AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+       (SELECT string_agg(a.attname::text, ' ') FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = n.oid AND c.relname = 'pg_stat_statements' AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
        EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relname = 'pg_stat_statements_info') AS info,
        current_setting('pg_stat_statements.max', true) AS entries,
        current_setting('pg_stat_statements.track_planning', true) AS planning,
@@ -77,7 +78,7 @@ class Extension(NamedTuple):
         """Texts of statements by queryid. Reads the whole file of texts on the server, however few are asked for."""
         return (
             f"SELECT NULL::oid, NULL::oid, {_MEMORY}, NULL::text UNION ALL SELECT userid, dbid, queryid, left(query, 16384) "  # noqa: S608  quoted by the server
-            f"FROM {self.schema}.pg_stat_statements(true) WHERE queryid = ANY($1::int8[])"
+            f"FROM {self.schema}.pg_stat_statements(true) WHERE queryid = ANY(string_to_array($1, ' ')::int8[])"
         )
 
 
@@ -87,7 +88,7 @@ async def find(server: "Server") -> Extension | str:
     problem = _problem(found, server)
     if problem:
         return problem
-    columns: list[str] = found["columns"]
+    columns: list[str] = found["columns"].split()
     sql = _reading(found["schema"], columns, info=found["info"], query_id=server.version >= _QUERY_ID)
     return Extension(
         found["version"], found["schema"], sql, found["block"], int(found["entries"]), found["planning"] == "on", found["io"] == "on"
@@ -104,7 +105,7 @@ def _problem(found: Any, server: "Server") -> str:
         return f'{name} is not in database "{server.database}": CREATE EXTENSION {name} there, or name a database that has it in the dsn'
     if found["entries"] is None:
         return f"{name} is created but not preloaded: {_preload(found)}"
-    if "total_exec_time" not in found["columns"]:
+    if "total_exec_time" not in (found["columns"] or "").split():
         update = f"ALTER EXTENSION {name} UPDATE" if server.version >= 130000 else "PostgreSQL 13 is needed"
         return f"{name} {safe(found['version'], 20)} is too old: {update}"
     return ""

@@ -87,7 +87,7 @@ class Texts:
         self._next = now + self._pause_s
         asked = {place[:3] for place in places}
         try:
-            found = await server.fetch(sql, sorted({key[2] for key in asked}))
+            found = await server.fetch(sql, _joined(key[2] for key in asked))
         except ServerError as error:
             if error.cause != QUERY:
                 raise
@@ -123,9 +123,13 @@ def lines(text: str) -> str:
     return "\n".join(line for line in kept if line)
 
 
+def _joined(numbers: Iterable[int]) -> str:
+    return " ".join(map(str, sorted(set(numbers))))
+
+
 _NAMES: Final = """
-SELECT true AS database, oid, datname::text FROM pg_database WHERE oid = ANY($1::oid[])
-UNION ALL SELECT false, oid, rolname::text FROM pg_roles WHERE oid = ANY($2::oid[])
+SELECT true AS database, oid, datname::text FROM pg_database WHERE oid = ANY(string_to_array($1, ' ')::oid[])
+UNION ALL SELECT false, oid, rolname::text FROM pg_roles WHERE oid = ANY(string_to_array($2, ' ')::oid[])
 """
 
 
@@ -157,7 +161,7 @@ class Names:
         if now < (self._anew if known else self._next):
             return
         self._next, self._anew = now + EVERY_S, now + _ANEW_S
-        for database, oid, name in await server.fetch(_NAMES, sorted(databases), sorted(users)):
+        for database, oid, name in await server.fetch(_NAMES, _joined(databases), _joined(users)):
             (self._databases if database else self._users)[oid] = safe(name, 80)
         self._databases |= dict.fromkeys(databases - self._databases.keys(), "")
         self._users |= dict.fromkeys(users - self._users.keys(), "")

@@ -29,6 +29,9 @@ _FIND_S: Final = 60.0
 
 _LEARN_S: Final = 600.0
 _EARLY_S: Final = 0.25
+_OFTEN_S: Final = 1.5
+"""An interval within which there may be no second run."""
+
 NO_MARK: Final = "no mark is set (m sets one): counted since it was first looked at"
 
 _UNSEEN: Final = 50
@@ -80,7 +83,8 @@ class Statements:
         if not views:
             return Result()
         interval_s = self._interval_s(views)
-        if slot.boot + _EARLY_S < min(self._due, self._looked + interval_s):
+        early = slot.boot + _EARLY_S < min(self._due, self._looked + interval_s)
+        if early or self._texts_first(slot, views):
             return await self._read_texts(slot, views)
         first = self._ledger.sample is None
         self._looked = slot.boot
@@ -92,6 +96,10 @@ class Statements:
             return result
         self._due = slot.boot + (_WARM_UP_S if first and self._ledger.sample else interval_s)
         return result
+
+    def _texts_first(self, slot: Slot, views: Sequence[View]) -> bool:
+        """Whether texts take the place of a look, once in a while: with as many looks as runs there would be no run between two of them."""
+        return self._usual_s <= _OFTEN_S and self._ledger.last is not None and bool(self._texts.wanted(self._visible(views), slot.boot))
 
     async def look(self, views: Sequence[View]) -> Sequence[Table]:
         """The tables over the windows that are looked at now, from the last sample."""
@@ -214,7 +222,8 @@ class Statements:
     async def _read_texts(self, slot: Slot, views: Sequence[View]) -> Result:
         """Texts for the rows on a screen, in a run of their own: rates do not wait for them."""
         extension = self._extension
-        if extension is None or self._ledger.sample is None:
+        # Not before there is an interval, and with it rows: after one question there is none for ten seconds.
+        if extension is None or not (self._ledger.last or any(view.window == "reset" for view in views)):
             return Result()
         keys = self._texts.wanted(self._visible(views), slot.boot, self._suspects())
         if not keys:

@@ -2,9 +2,12 @@
 
 import pytest
 from postgres_world import SERVER, make_postgres_world, postgres_world, queries_screen
+from world import Scripted
 
 from perfconsole.core.errors import RequestError
+from perfconsole.core.ports import Measured, Result
 from perfconsole.core.requests import POSTGRES_DETAIL, Fact, FactSection, ServerDetail
+from perfconsole.core.tick import Health, SeriesDef
 from perfconsole.ui.screens.queries import QueriesScreen
 from perfconsole.ui.screens.server import ServerScreen
 
@@ -210,3 +213,35 @@ async def test_ascii_without_colours_shows_the_same(shop):
         await read(console)
         assert console.text.isascii()
         assert "X in use" in console.text
+
+
+class Waiting(Scripted):
+    """A pooler of which so many clients wait, the first for so long."""
+
+    targets = ("pool",)
+
+    def __init__(self, waiting, longest_s):
+        super().__init__("postgres")
+        self.waiting, self.longest_s = waiting, longest_s
+
+    def measure(self, target, slot):
+        of = (("server", "pool"),)
+        values = {
+            "up": 1.0,
+            "pool.waiting": self.waiting,
+            "pool.max_wait": self.longest_s,
+            "connections": 40.0,
+            "transactions": 100.0 * self.step,
+        }
+        series = tuple(SeriesDef(f"postgresql.{name}", of) for name in values)
+        return Result([Measured(target, series, list(values.values()))], health=[Health("postgres", "pool", "ok", slot.at, slot.at)])
+
+
+@pytest.mark.parametrize(("waiting", "longest_s", "said"), [(0.0, 0.0, "clients waiting 0  "), (3.0, 4.2, "clients waiting 3 (4.2s)  ")])
+async def test_a_pooler_says_who_waits_on_operations_and_queries(open_console, make_world, waiting, longest_s, said):
+    world = make_world(more=(Waiting(waiting, longest_s),))
+    async with open_console(world, size=(120, 36)) as console:
+        assert said + "connections 40  tps 50" in console.text
+        await console.press("4")
+        await console.step()
+        assert said in console.text

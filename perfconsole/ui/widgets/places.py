@@ -15,6 +15,9 @@ _MOST: Final = 6
 """Servers that get a line; the others are on the Queries screen."""
 
 _NAME: Final = 12
+LONG_S: Final = 1.0
+"""A client that waits longer for a pooler's connection has met a pool that is too small, or connections that are held."""
+
 SEVERITIES: Final = {"error": "critical", "denied": "warning", "stale": "stale", "off": "unknown"}
 """Of the states of a server that is not well."""
 
@@ -74,10 +77,12 @@ class PlacesPane(Pane):
             return state.value(f"postgresql.{name}", server=server)
 
         blocked = value("sessions.blocked")
-        used = value("connections.utilization")
+        waiting, longest = value("pool.waiting"), value("pool.max_wait")
+        used = "" if isnan(value("connections.utilization")) else f" ({units.percent(value('connections.utilization'))})"
         active = state.value("postgresql.sessions", server=server, state="active")
         facts = [
-            ("connections", f"{units.count(value('connections'))} ({units.percent(used)})", "foreground"),
+            ("clients waiting", waiting_text(waiting, longest), "critical" if longest >= LONG_S else "foreground"),
+            ("connections", units.count(value("connections")) + used, "foreground"),
             ("active", units.count(active), "foreground"),
             ("blocked", units.count(blocked) if blocked > 0 else "", "critical"),
             ("tps", units.count(value("transactions")), "foreground"),
@@ -88,6 +93,11 @@ class PlacesPane(Pane):
             ("temp", units.rate(value("temp.bytes")) if value("temp.bytes") > 0 else "", "foreground"),
         ]
         return [(title, "" if text.startswith(units.UNKNOWN) else text, role) for title, text, role in facts]
+
+
+def waiting_text(clients: float, longest_s: float) -> str:
+    """How many clients of a pooler wait for a connection, and for how long the first of them has: ``3 (2.1s)``."""
+    return units.count(clients) + (f" ({units.latency(longest_s)})" if clients > 0 else "")
 
 
 def _age(seconds: float) -> str:

@@ -9,7 +9,7 @@ from perfconsole.core.tables import SessionTable
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
 from perfconsole.ui.widgets.pane import Pane
-from perfconsole.ui.widgets.places import SEVERITIES
+from perfconsole.ui.widgets.places import LONG_S, SEVERITIES, waiting_text
 from perfconsole.ui.widgets.sessions import waits_text
 
 
@@ -54,6 +54,9 @@ class ServerLine(Pane):
         blocked = state.value("postgresql.sessions.blocked", server=server)
         if blocked > 0:
             yield "", f"{self.look.glyph('critical')} {blocked:.0f} blocked", "critical"
+        waiting, longest = (state.value(f"postgresql.pool.{name}", server=server) for name in ("waiting", "max_wait"))
+        if waiting >= 0:
+            yield "clients waiting", waiting_text(waiting, longest), "critical" if longest >= LONG_S else "foreground"
         table = state.table(SessionTable, server)
         if table and table.waits:
             yield "1 min:", waits_text(table), "foreground"

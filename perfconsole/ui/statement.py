@@ -23,10 +23,6 @@ CALLS: Final = "postgresql.statement.calls"
 _SEEN: Final = (LOAD, MEAN, CALLS)
 _LEAST_INTERVAL_S: Final = 2.0
 
-_REGRESSED: Final = 2.0
-_ENOUGH_CALLS: Final = 20
-"""A mean is only held against its own past when it is twice that, over at least this many calls."""
-
 HIDDEN: Final = "<insufficient privilege>"
 """What pg_stat_statements shows in place of a text that may not be seen."""
 
@@ -64,11 +60,6 @@ class Statement(Followed[StatementRow]):
     def text(self) -> str:
         """What is known of its text without asking; empty where that is nothing."""
         return self.row.query
-
-    @property
-    def regressed(self) -> bool:
-        """Whether it is slower than it used to be."""
-        return self.row.calls >= _ENOUGH_CALLS and self.row.change >= _REGRESSED
 
     def turn(self, window: str) -> None:
         """Take its numbers over another window; averages over two windows are no one history."""

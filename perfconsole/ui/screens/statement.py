@@ -17,11 +17,10 @@ from perfconsole.core.requests import (
     StatementDetail,
 )
 from perfconsole.core.state import State
-from perfconsole.core.tables import StatementRow, View
+from perfconsole.core.tables import WINDOWS, StatementRow, View
 from perfconsole.ui.screens.sectioned import SectionedScreen
 from perfconsole.ui.statement import Statement, reads
 from perfconsole.ui.widgets.measures import MeasureChart, TrendsPane
-from perfconsole.ui.widgets.queries import WINDOWS
 from perfconsole.ui.widgets.section import Answer, Section
 from perfconsole.ui.widgets.statement_facts import StatementFacts, measures
 from perfconsole.ui.widgets.statement_sections import NowSection, PlanSection, TablesSection, TextSection

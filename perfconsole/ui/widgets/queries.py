@@ -18,7 +18,7 @@ from perfconsole.ui.widgets.header import clock
 from perfconsole.ui.widgets.places import offer
 from perfconsole.ui.widgets.table import TablePane
 
-__all__ = ["WINDOWS", "QueriesPane", "change_text", "one_line"]
+__all__ = ["WINDOWS", "QueriesPane", "change_text", "one_line", "regressed"]
 
 _REGRESSED: Final = 2.0
 _ENOUGH_CALLS: Final = 20
@@ -50,6 +50,11 @@ def _rate(amount: float, window_s: float) -> float:
 def one_line(row: StatementRow) -> str:
     """The text on one line, or why there is none."""
     return " ".join(row.query.split()) or f"queryid {row.queryid}"
+
+
+def regressed(row: StatementRow) -> bool:
+    """Whether it is much slower than it used to be."""
+    return row.calls >= _ENOUGH_CALLS and row.change >= _REGRESSED
 
 
 def change_text(row: StatementRow) -> str:
@@ -207,7 +212,7 @@ class QueriesPane(TablePane):
             return bar(self.look, row.share, _BAR), "chart"
         if column.id == "trend":
             return self._trend(row, state), "chart"
-        if column.id == "change" and row.calls >= _ENOUGH_CALLS and row.change >= _REGRESSED:
+        if column.id == "change" and regressed(row):
             return f"{self.look.glyph('warning')}{change_text(row)}", "warning"
         if column.id == "query":
             return ("" if row.toplevel else self.look.glyphs.last_branch) + one_line(row), "foreground" if row.query else "dim"

@@ -10,6 +10,7 @@ from perfconsole.ui.line import Line
 from perfconsole.ui.statement import CALLS, LOAD, MEAN, Statement
 from perfconsole.ui.widgets.facts import FactsGrid, Told
 from perfconsole.ui.widgets.measures import Measure
+from perfconsole.ui.widgets.queries import regressed
 
 _LEAST_LOAD, _LEAST_MEAN_S, _LEAST_CALLS = 0.01, 0.001, 1.0
 
@@ -65,12 +66,11 @@ class StatementFacts(FactsGrid):
             line.put(" inside of a function", "dim")
         if row.new:
             line.gap(2).put("new", "warning")
-        window = f"{subject.server}  over {subject.window}"
         if not subject.live:
-            line.gap(2).put(f"{self.look.glyph('stale')} not executed within {subject.window}", "stale")
-        elif line.left > len(window) + 2:
-            line.to(line.width - len(window) - 1).put(window, "dim")
-        return line
+            return line.gap(2).put(f"{self.look.glyph('stale')} not executed within {subject.window}", "stale")
+        over = f"over {subject.window}"
+        told = next((text for text in (f"{subject.server}  {over}", over) if line.left > len(text) + 2), "")
+        return line.to(line.width - len(told) - 1).put(told, "dim")
 
     def _limit(self, state: State) -> tuple[str, str] | None:
         """What is the matter with the numbers, in words, and its role."""
@@ -91,7 +91,7 @@ class StatementFacts(FactsGrid):
         table = subject.table
         window_s = table.window_s if table else nan
         block = float(table.block_bytes) if table else nan
-        worse = subject.regressed
+        worse = regressed(row)
         yield "load", f"{load_text(row.load)} ({units.percent(row.share)})", "foreground"
         yield "mean", units.latency(row.mean_s), "warning" if worse else "foreground"
         sign = self.look.glyph("warning") if worse else ""

@@ -446,6 +446,17 @@ async def test_an_idle_connection_that_the_server_ended_is_made_anew(desk):
     assert (await explain(subjects, ExplainArgs(statement))).nodes
 
 
+async def test_what_cannot_be_undone_ends_the_session(desk, monkeypatch):
+    statement = await desk.statement("SELECT * FROM orders WHERE id = 5")
+    subjects = desk.subjects()
+    with monkeypatch.context() as patched:
+        patched.setattr(planning.acting, "_VOLATILE", "SELECT 1 / (0 * cardinality($1::text[])), $2::text[]")
+        with pytest.raises(RequestError, match="division by zero"):
+            await explain(subjects, ExplainArgs(statement, "analyze", ("5",)))
+    assert subjects.asides.open == 0
+    assert (await explain(subjects, ExplainArgs(statement))).nodes
+
+
 async def test_several_at_once_use_two_connections(desk):
     statement = await desk.statement("SELECT * FROM orders WHERE id = 5")
     subjects = desk.subjects()

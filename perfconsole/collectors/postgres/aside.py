@@ -91,17 +91,22 @@ class Transaction:
 
     @asynccontextmanager
     async def undoing(self, sql: str) -> AsyncIterator[None]:
-        """Run words of our own at the end, whatever was refused: what they undo outlives a rollback.
+        """Run a statement at the end, whatever was refused: what it undoes outlives a rollback.
 
-        Where no time is left, or the connection broke, the session ends, and with it what was to be undone.
+        Where it cannot be run (no time is left, the transaction is broken) the session is ended, and with it what was to be undone.
         """
         try:
             yield
         except PerfconsoleError:
-            if not self._connection.is_closed():
-                await self.say(sql)
+            await self._undo(sql)
             raise
-        await self.say(sql)
+        await self._undo(sql)
+
+    async def _undo(self, sql: str) -> None:
+        try:
+            await self.fetch(sql)
+        except ServerError:
+            self._connection.terminate()
 
     async def roll_back(self) -> None:
         """End the transaction; of one that broke nothing is left to end."""

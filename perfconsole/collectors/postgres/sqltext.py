@@ -18,6 +18,9 @@ _BODY: Final = re.compile(
     |DECLARE\s+[\w$]*\s*(?:(?:BINARY|ASENSITIVE|INSENSITIVE|NO|SCROLL)\s+)*CURSOR\s+(?:WITH(?:OUT)?\s+HOLD\s+)?FOR)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+_HEAD: Final = 16384
+"""Characters in which a command is looked for: what stands before it is a comment."""
+
 _WORD: Final = re.compile(r'"((?:[^"]|"")+)"|([^\W\d][\w$]*)')
 _CALL: Final = re.compile(r'(?:"((?:[^"]|"")+)"|([^\W\d][\w$]*))(?:\s|--[^\n]*\n|/\*.*?\*/)*\(', re.DOTALL)
 _INNERMOST: Final = re.compile(r"/\*(?:(?!/\*|\*/).)*+\*/", re.DOTALL)
@@ -62,13 +65,13 @@ def parameters(text: str) -> list[tuple[int, int]]:
 
 def first_word(text: str) -> str:
     """The command, in capitals; empty where there is none."""
-    found = _FIRST.match(blanked(text))
+    found = _FIRST.match(blanked(text[:_HEAD]))
     return found[1].upper() if found else ""
 
 
 def body(text: str) -> str:
     """The query in a text: of one that prepares it, or declares a cursor for it, what follows."""
-    found = _BODY.match(blanked(text))
+    found = _BODY.match(blanked(text[:_HEAD]))
     return text[found.end() :] if found else text
 
 

@@ -40,7 +40,7 @@ class QueriesScreen(ConsoleScreen):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (36, "-tall")]
     HINTS: ClassVar[Sequence[tuple[str, str]]] = (
         ("postgres.connect", "connect"), ("pane.next", "pane"), ("open", "open"), ("postgres.end", "cancel"), ("time.wider", "window"),
-        ("mark", "mark"), ("sort", "sort"), ("filter", "filter"), ("postgres.server", "server"), ("freeze", "freeze"), ("help", "help"),
+        ("mark", "mark"), ("help", "help"), ("sort", "sort"), ("filter", "filter"), ("postgres.server", "server"), ("freeze", "freeze"),
         ("screen.operations", "Operations"), ("quit", "quit"),
     )  # fmt: skip
 

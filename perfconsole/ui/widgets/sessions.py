@@ -10,6 +10,7 @@ from perfconsole.core.tables import SessionRow, SessionTable, Table, View
 from perfconsole.ui.arrange import Item
 from perfconsole.ui.columns import Column, by_pane, fitting
 from perfconsole.ui.look import Glyphs
+from perfconsole.ui.widgets.places import pooler
 from perfconsole.ui.widgets.table import TablePane
 
 _LONG_S: Final = 60.0
@@ -78,7 +79,7 @@ def _trees(rows: Sequence[SessionRow], glyphs: Glyphs) -> Iterator[Item]:
                 continue
             seen.add(row.pid)
             yield Item(row, prefix)
-            waiting = sorted(below.get(row.pid, ()), key=lambda row: (row.blocks, -row.query_start, row.pid))
+            waiting = sorted(below.get(row.pid, ()), key=lambda row: (row.blocks, -row.query_start, -row.pid))
             for i, each in enumerate(waiting):
                 branch, on = (glyphs.last_branch, "  ") if i == 0 else (glyphs.branch, glyphs.trunk)
                 stack.append((each, trunk + branch, trunk + on))
@@ -116,6 +117,8 @@ class SessionsPane(TablePane):
     def waiting(self, state: State) -> str:
         """Why there are none yet."""
         health = state.health.get(("postgres.sessions", self.target)) or state.health.get(("postgres", self.target))
+        if pooler(state, self.target):
+            return "a pooler: its pools are read in detail; the server behind it has the sessions"
         return f"{health.error}  {health.fix}".strip() if health and health.error else f"collecting{self.look.glyphs.ellipsis}"
 
     def view(self) -> View:
@@ -161,7 +164,7 @@ class SessionsPane(TablePane):
         if column.id == "xact":
             return self._transaction(row, now)
         if column.id == "blocks":
-            return (str(row.blocks), "critical") if row.blocks else ("", "dim")
+            return (str(row.blocks), "critical_bar") if row.blocks else ("", "dim")
         if column.id == "query":
             text = " ".join(row.query.split())
             return (f"ended by {text}", "warning") if row.prepared else (text, "foreground")

@@ -245,3 +245,4 @@ async def test_a_pooler_says_who_waits_on_operations_and_queries(open_console, m
         await console.press("4")
         await console.step()
         assert said in console.text
+        assert "a pooler: it has no statements of its own" in console.text

@@ -95,6 +95,11 @@ class PlacesPane(Pane):
         return [(title, "" if text.startswith(units.UNKNOWN) else text, role) for title, text, role in facts]
 
 
+def pooler(state: State, server: str) -> bool:
+    """Whether it is the console of a pooler, and well."""
+    return not isnan(state.value("postgresql.pool.waiting", server=server))
+
+
 def waiting_text(clients: float, longest_s: float) -> str:
     """How many clients of a pooler wait for a connection, and for how long the first of them has: ``3 (2.1s)``."""
     return units.count(clients) + (f" ({units.latency(longest_s)})" if clients > 0 else "")

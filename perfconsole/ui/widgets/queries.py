@@ -15,7 +15,7 @@ from perfconsole.ui.columns import Column, by_pane, fitting
 from perfconsole.ui.line import Line
 from perfconsole.ui.spark import Track, bar, drawn, fitting_window, scale_top
 from perfconsole.ui.widgets.header import clock
-from perfconsole.ui.widgets.places import offer
+from perfconsole.ui.widgets.places import offer, pooler
 from perfconsole.ui.widgets.table import TablePane
 
 __all__ = ["WINDOWS", "QueriesPane", "change_text", "one_line", "regressed"]
@@ -142,6 +142,8 @@ class QueriesPane(TablePane):
             return "no server is configured: [[postgres]] in config.toml, or --dsn"
         if health.state == "off":
             return offer(health, "press c to connect")
+        if pooler(state, self.target):
+            return "a pooler: it has no statements of its own; its pools are read in detail"
         return f"{health.error}  {health.fix}".strip() or f"collecting{self.look.glyphs.ellipsis}: a rate needs two samples"
 
     def view(self) -> View:

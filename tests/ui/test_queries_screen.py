@@ -122,6 +122,19 @@ async def test_the_line_on_top_says_how_the_server_does(postgres_world):
         assert "SELECT o.id" in console.text  # what was known stays
 
 
+async def test_what_is_no_longer_so_says_so_in_full_on_a_low_screen(postgres_world, kind):
+    down = "/var/run/postgresql:5432: down: connection refused"
+    async with queries_screen(postgres_world, kind, size=LOW) as console:
+        fix = "start it, or see that host and port are right"
+        postgres_world.postgres.health = [("postgres", SERVER, "error", START, 0.0, 0.0, down, fix)]
+        postgres_world.postgres._tables = lambda target, at, views: ()
+        await console.step(3)
+        for _ in range(2):
+            told = " ".join(" ".join(console.lines[-4:]).split())
+            assert f"{down}: {fix}: shown is what was known 6.0s ago" in told
+            await console.press("tab")
+
+
 @pytest.mark.parametrize("size", [(60, 16), LOW, (120, 36), TALL, (200, 60)])
 @pytest.mark.parametrize("ascii_only", [False, True])
 async def test_it_fits_every_size_and_every_terminal(postgres_world, size, ascii_only):

@@ -20,6 +20,7 @@ LONG_S: Final = 1.0
 
 SEVERITIES: Final = {"error": "critical", "denied": "warning", "stale": "stale", "off": "unknown"}
 """Of the states of a server that is not well."""
+_NOT_WELL: Final = frozenset({"error", "denied", "stale"})
 
 
 def servers(state: State) -> list[Health]:
@@ -36,6 +37,15 @@ def offered(state: State) -> list[Health]:
 def offer(health: Health, how: str) -> str:
     """``a PostgreSQL server was found at /var/run/postgresql:5432: press c to connect``."""
     return f"a PostgreSQL server was found at {health.error}: {how}"
+
+
+def trouble(state: State, server: str, at: float) -> list[str]:
+    """Why what is shown of a server, which is of the moment `at`, is not what is; in words, with the fix."""
+    health = state.health.get(("postgres", server))
+    if health is None or health.state not in _NOT_WELL:
+        return []
+    age = f"shown is what was known {units.duration(state.at - at)} ago" if state.at - at > 1 else ""
+    return [": ".join(filter(None, (health.error, health.fix, age)))]
 
 
 class PlacesPane(Pane):

@@ -15,7 +15,7 @@ from perfconsole.ui.columns import Column, by_pane, fitting
 from perfconsole.ui.line import Line
 from perfconsole.ui.spark import Track, bar, drawn, fitting_window, scale_top
 from perfconsole.ui.widgets.header import clock
-from perfconsole.ui.widgets.places import offer, pooler
+from perfconsole.ui.widgets.places import offer, pooler, trouble
 from perfconsole.ui.widgets.table import TablePane
 
 __all__ = ["WINDOWS", "QueriesPane", "change_text", "one_line", "regressed"]
@@ -189,9 +189,9 @@ class QueriesPane(TablePane):
         """The load of the whole, and the window."""
         return [f"load {_average(table.load)}", window_text(table)] if isinstance(table, StatementTable) else []
 
-    def remarks(self, state: State, table: Table) -> Sequence[str]:  # noqa: ARG002  what is said stands in the table
+    def remarks(self, state: State, table: Table) -> Sequence[str]:
         """What limits what can be seen."""
-        return table.notes if isinstance(table, StatementTable) else ()
+        return [*trouble(state, self.target, table.at), *(table.notes if isinstance(table, StatementTable) else ())]
 
     def foot(self, state: State, table: Table) -> list[Line]:
         """All that is not listed, so that the shares add up; and what limits what can be seen."""

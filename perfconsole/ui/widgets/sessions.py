@@ -10,7 +10,7 @@ from perfconsole.core.tables import SessionRow, SessionTable, Table, View
 from perfconsole.ui.arrange import Item
 from perfconsole.ui.columns import Column, by_pane, fitting
 from perfconsole.ui.look import Glyphs
-from perfconsole.ui.widgets.places import pooler
+from perfconsole.ui.widgets.places import pooler, trouble
 from perfconsole.ui.widgets.table import TablePane
 
 _LONG_S: Final = 60.0
@@ -148,9 +148,9 @@ class SessionsPane(TablePane):
         idle = sum(row.state.startswith("idle in transaction") for row in table.rows)
         return [*([f"{blocked} blocked"] if blocked else []), *([f"{idle} idle in transaction"] if idle else [])]
 
-    def remarks(self, state: State, table: Table) -> Sequence[str]:  # noqa: ARG002  what is said stands in the table
+    def remarks(self, state: State, table: Table) -> Sequence[str]:
         """What limits what can be seen."""
-        return table.notes if isinstance(table, SessionTable) else ()
+        return [*trouble(state, self.target, table.at), *(table.notes if isinstance(table, SessionTable) else ())]
 
     def cell(self, item: Item, column: Column, state: State) -> tuple[str, str]:
         """Ages by the server's clock; what blocks, and what idles in a transaction, stands out."""
@@ -166,7 +166,7 @@ class SessionsPane(TablePane):
         if column.id == "blocks":
             return (str(row.blocks), "critical_bar") if row.blocks else ("", "dim")
         if column.id == "query":
-            text = " ".join(row.query.split())
+            text = " ".join(self.console_app.said(row.query).split())
             return (f"ended by {text}", "warning") if row.prepared else (text, "foreground")
         if column.id == "state":
             return column.text(row), "warning" if idle or row.blocked_by or row.prepared else "ok_bar" if row.state == "active" else "dim"

@@ -17,6 +17,7 @@ from textual.screen import Screen
 from perfconsole.config.actions import Action
 from perfconsole.config.themes import ThemeSpec
 from perfconsole.core.errors import PerfconsoleError, RequestError
+from perfconsole.core.literals import hide
 from perfconsole.core.ports import Source
 from perfconsole.core.tables import Key
 from perfconsole.ui.driver import BUSY, ConsoleDriver, Outlet
@@ -34,6 +35,9 @@ from perfconsole.ui.widgets.pane import Pane
 
 _WATCHDOG_S: Final = 2.0
 _STARTED_S: Final = 1.0
+_TOLD: Final = 500
+"""Characters of what was copied that are told: measuring the cells of a megabyte takes a second."""
+
 _REPLAY_HINTS: Final = (("time.back", "back"), ("time.forward", "on"), ("replay.play", "play"), ("time.go", "go to"))
 
 
@@ -64,6 +68,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         self.keymap = Keymap(settings.keys)
         self.plan_hashes: dict[tuple[str, Key, str], str] = {}
         self._pen = Pen(self.console._color_system or ColorSystem.TRUECOLOR)  # noqa: SLF001  what Textual's strips ask it for, too
+        self.discreet = False
         self._behind = False
         self._shown_at = nan
         self._subscribed = False
@@ -253,7 +258,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         text = pane.copied() if isinstance(pane, Pane) else ""
         if text:
             self.copy_to_clipboard(text)
-            self.tell(f"copied: {text}")
+            self.tell(f"copied: {text[:_TOLD]}")
 
     def do_reload(self) -> None:
         """Read the configuration again: theme, keys and columns change at once."""
@@ -303,10 +308,21 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         if self.front:
             self.front.repaint()
 
+    def said(self, text: str) -> str:
+        """SQL as it may be shown now: its literals are the users' data, which no picture takes along."""
+        return hide(text) if self.discreet else text
+
     def do_screenshot(self) -> None:
-        """Write the screen to an SVG file in the current directory."""
+        """Write the screen to an SVG file in the current directory, without what sessions say in their statements."""
         name = f"perfconsole-{time.strftime('%Y%m%d-%H%M%S')}.svg"
+        assert self.front
+        self.tell("")  # what was copied may still be told
+        self.discreet = True
         try:
-            self.tell(f"screenshot: {self.save_screenshot(name, path='.')}")
+            self.front.repaint()
+            told, role = f"screenshot: {self.save_screenshot(name, path='.')}", "foreground"
         except OSError as error:
-            self.tell(f"no screenshot: {error.strerror}: {error.filename}", "critical")
+            told, role = f"no screenshot: {error.strerror}: {error.filename}", "critical"
+        self.discreet = False
+        self.front.repaint()
+        self.tell(told, role)

@@ -155,7 +155,7 @@ class _Tree:
     def _below(self, branch: Branch, text: str, role: str) -> Iterator[Parts]:
         stem = self._bounded(branch.below)
         room = max(10, self._width - self._aside - len(stem) - 2)
-        parts = wrap(text[: room * (_MOST_LINES + 1)], room) or [""]
+        parts = [text] if len(text) <= room else wrap(text[: room * (_MOST_LINES + 1)], room) or [""]
         if len(parts) > _MOST_LINES:
             parts = [*parts[: _MOST_LINES - 1], parts[_MOST_LINES - 1][: room - 1] + self._look.glyphs.ellipsis]
         for part in parts:

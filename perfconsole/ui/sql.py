@@ -4,12 +4,15 @@ sqlparse takes 0.25 s for 10 kB and gives up at 10,000 tokens; it recurses with 
 chooses. So what is longer than `_MOST` is not given to it, and whatever it makes of the rest that is not a text leaves the text as it was.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from itertools import accumulate
+from typing import Any, Final, overload
 
 from rich.cells import cell_len
 
 from perfconsole.core.text import safe
+from perfconsole.ui.line import Parts
 
 Run = tuple[str, str]
 """Text and its role."""
@@ -26,13 +29,49 @@ _ROLES: Final = (
 """Kinds of tokens and their roles; the first that a kind begins with."""
 
 
+class Uncut(Sequence[Parts]):
+    """A text too long to be laid out, cut into lines only where it is looked at: a megabyte would be 13,000 of them, made for nothing.
+
+    Args:
+        text: Lines of safe text.
+        width: Cells.
+    """
+
+    def __init__(self, text: str, width: int) -> None:
+        self._lines = text.split("\n")
+        # A character takes two cells at most: half as many always fit, and need not be measured one by one.
+        self._step = max(1, width if text.isascii() else width // 2)
+        self._starts = [0, *accumulate(max(1, -(-len(line) // self._step)) for line in self._lines)]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    @overload
+    def __getitem__(self, at: int) -> Parts: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Parts]: ...
+    def __getitem__(self, at: int | slice) -> Parts | list[Parts]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        if not 0 <= at < len(self):
+            raise IndexError(at)
+        line = bisect_right(self._starts, at) - 1
+        start = (at - self._starts[line]) * self._step
+        return [(self._lines[line][start : start + self._step], 0, _PLAIN)]
+
+
+def long(text: str) -> bool:
+    """Whether a text is too long to be laid out."""
+    return len(text) > _MOST
+
+
 def laid_out(text: str) -> list[list[Run]]:
     """A statement as lines of coloured runs, safe; one that is too long or too odd to be understood as its own lines, in one colour.
 
     Args:
         text: Lines of safe text.
     """
-    if len(text) > _MOST:
+    if long(text):
         return plain(text)
     import sqlparse  # noqa: PLC0415  30 ms, and only when a statement is opened
 
@@ -91,8 +130,7 @@ def _cut(line: Sequence[Run], width: int) -> Iterator[list[Run]]:
     used = 0
     for text, role in line:
         shown = text if text.isprintable() else safe(text, len(text))
-        # A character takes two cells at most: half as many always fit, and a megabyte need not be measured one by one.
-        step = width - 2 if shown.isascii() else (width - 2) // 2
+        step = max(1, width - 2 if shown.isascii() else (width - 2) // 2)
         for start in range(0, len(shown), step):
             for part in _parts(shown[start : start + step], width - used):
                 if used + cell_len(part) > width:

@@ -15,7 +15,7 @@ from perfconsole.core.tables import SessionTable, StatementTable
 from perfconsole.core.tick import Tick
 from perfconsole.ui.look import Look
 from perfconsole.ui.plan import branches, plan_lines
-from perfconsole.ui.sql import laid_out, plain, wrapped
+from perfconsole.ui.sql import Uncut, laid_out, plain, wrapped
 from perfconsole.ui.statement import LOAD, Statement, reads
 from perfconsole.ui.subject import LIVE, UNSEEN
 
@@ -57,6 +57,17 @@ def test_lines_are_never_wider_than_there_is_room(text, width):
     assert max(cell_len("".join(part for part, _ in line)) for line in lines) <= width
     shown = "".join(char for char in said(lines) if char.isalnum())
     assert shown == "".join(char for char in text if char.isalnum() and char.isprintable())
+
+
+@given(st.lists(st.text("ab 在庫", max_size=90), min_size=1, max_size=9), st.integers(4, 60))
+def test_a_long_text_is_cut_where_it_is_looked_at(lines, width):
+    text = "\n".join(lines)
+    cut = Uncut(text, width)
+    rows = [said([row]) for row in cut]
+    assert len(rows) == len(cut)
+    assert "".join(rows) == text.replace("\n", "")
+    assert all(cell_len(row) <= width for row in rows)
+    assert [said([row]) for row in cut[1:3]] == rows[1:3]
 
 
 @pytest.mark.parametrize(

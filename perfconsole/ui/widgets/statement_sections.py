@@ -5,18 +5,27 @@ from collections.abc import Iterator, Sequence
 from math import isnan, nan
 from typing import Final
 
+from msgspec import structs
+
 from perfconsole.core import units
+from perfconsole.core.literals import hide
 from perfconsole.core.requests import Plan, Relation, StatementDetail
 from perfconsole.core.state import State
 from perfconsole.core.tables import SessionRow, SessionTable
 from perfconsole.ui.line import Line, Parts
 from perfconsole.ui.plan import plan_lines
-from perfconsole.ui.sql import laid_out, plain, wrapped
+from perfconsole.ui.sql import Uncut, laid_out, long, plain, wrapped
 from perfconsole.ui.statement import HIDDEN, Statement
 from perfconsole.ui.widgets.section import Answer, ChoiceSection, Section
 
 _AT_ONCE: Final = 2000
 """Characters of a text that are shown as they are while it is laid out."""
+
+_FEW: Final = 200
+"""Nodes of a plan that are drawn at once; 2,000, a plan over as many partitions, take 0.2 s, and a thread."""
+
+_PICTURED: Final = 200
+"""Nodes of a plan that are in a picture: more than any terminal shows."""
 
 _DEAD: Final = 0.2
 _DEAD_ROWS: Final = 1000.0
@@ -26,7 +35,7 @@ _DEAD_ROWS: Final = 1000.0
 class TextSection(Section):
     """The statement's text, laid out for reading; copied as it is.
 
-    Laying it out takes up to a second for a hostile one, and wrapping a megabyte a third of one: both are done in a thread.
+    Laying it out takes up to a second for a hostile one, and is done in a thread; a long one is shown as it is.
     """
 
     TITLE = NAME = "Text"
@@ -35,7 +44,7 @@ class TextSection(Section):
         super().__init__()
         self._subject = subject
         self._answer = answer
-        self._lines: list[Parts] = []
+        self._lines: Sequence[Parts] = []
         self._of = ("", 0)
         self._wanted = ("", 0)
 
@@ -51,6 +60,10 @@ class TextSection(Section):
             return self.unanswered(answer, width)
         if text == HIDDEN:
             return self.paragraph("its text may not be seen: GRANT pg_read_all_stats (or pg_monitor) to the role that asks", width, "dim")
+        if long(text):
+            if self._of != (text, width):
+                self._lines, self._of = Uncut(text, width - 2), (text, width)
+            return self._lines
         below = self.paragraph(answer.text, width, "dim") if answer.trouble else []
         if self._of == (text, width):
             return [*self._lines, *below]
@@ -88,6 +101,7 @@ class PlanSection(Section):
         self.given: Sequence[str] = ()
         self._lines: list[Parts] = []
         self._of: tuple[object, ...] = ()
+        self._wanted: tuple[object, ...] = ()
 
     def on_show(self) -> None:
         """A plan is asked for as soon as it can be seen, not with the next tick."""
@@ -102,10 +116,21 @@ class PlanSection(Section):
         rows = self._refusal(width)
         if plan is None:
             return rows
+        if self.console_app.discreet:
+            return [*rows, *plan_lines(_without_values(plan), self.look, width)]
         of = (plan, self.given, width, self.look)
-        if self._of != of:
+        if self._of != of and len(plan.nodes) <= _FEW:
             self._lines, self._of = plan_lines(plan, self.look, width, self.given), of
+        elif self._of != of:
+            if self._wanted != of:
+                self._wanted = of
+                self.run_worker(self._lay_out(plan, of), group="plan", exclusive=True)
+            return [*rows, *self.paragraph(f"{len(plan.nodes)} nodes{self.look.glyphs.ellipsis}", width, "dim")]
         return [*rows, *self._lines, *self._index(width, plan)]
+
+    async def _lay_out(self, plan: Plan, of: tuple[object, ...]) -> None:
+        self._lines, self._of = await asyncio.to_thread(plan_lines, plan, self.look, self.size.width, self.given), of
+        self.show(self.console_app.state)
 
     def _refusal(self, width: int) -> list[Parts]:
         """Why there is no plan, or none of the kind that was asked for last: then the one before is still below."""
@@ -130,6 +155,11 @@ class PlanSection(Section):
         """What would make the tried index; else the plan as text."""
         plan = self._answer.result
         return (plan.ddl or "\n".join("  " * node.depth + node.name for node in plan.nodes)) if plan else ""
+
+
+def _without_values(plan: Plan) -> Plan:
+    nodes = [structs.replace(node, details=tuple((title, hide(text)) for title, text in node.details)) for node in plan.nodes[:_PICTURED]]
+    return structs.replace(plan, nodes=nodes)
 
 
 class NowSection(ChoiceSection[SessionRow]):

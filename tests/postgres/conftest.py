@@ -72,6 +72,9 @@ def pytest_terminal_summary(terminalreporter, config):
             "apt-get install postgresql, or set PERFCONSOLE_TEST_PG_BIN to the directory of initdb and postgres"
         )  # fmt: skip
         terminalreporter.write_line(f"NO POSTGRESQL: {count} tests skipped; {fix}", red=True, bold=True)
+    poolers = sum("NO PGBOUNCER" in str(report.longrepr) for report in terminalreporter.getreports("skipped"))
+    if poolers:
+        terminalreporter.write_line(f"NO PGBOUNCER: {poolers} tests skipped; apt-get install pgbouncer", red=True, bold=True)
 
 
 def free_port():

@@ -10,7 +10,7 @@ from perfconsole.collectors.postgres.facts import Inquiry, ago, literal, quoted,
 from perfconsole.collectors.postgres.redundancy import Index, redundant
 from perfconsole.core.errors import RequestError
 
-TITLES = ["Connections", "Databases", "Tables", "Maintenance", "Replication", "Advice", "Settings"]
+TITLES = ["Connections", "Databases", "Tables", "Upkeep", "Replication", "Advice", "Settings"]
 
 
 async def read(what, server):
@@ -84,7 +84,7 @@ async def test_a_standby_reads_every_section_too(victim, standby, serve):
     assert unread(found.values()) == []
     assert named(found["Replication"], "role").text.startswith("standby")
     assert named(found["Replication"], "receiver").text.startswith("streaming")
-    assert named(found["Maintenance"], "autovacuum").text == "runs on the primary only"
+    assert named(found["Upkeep"], "autovacuum").text == "runs on the primary only"
     assert "changes are made on the primary" in found["Advice"].note
 
 
@@ -98,11 +98,11 @@ async def test_a_question_that_fails_leaves_the_others(server, monkeypatch):
     monkeypatch.setattr(advice, "_INVALID", "SELECT pg_sleep(60)")
     monkeypatch.setattr(visibility, "_PENDING", "SELECT pg_ls_dir('base')")
     found = {section.title: section for section in (await detail.read(server)).sections}
-    assert "no_such_function" in named(found["Maintenance"], "autovacuum").text
+    assert "no_such_function" in named(found["Upkeep"], "autovacuum").text
     assert "given up" in named(found["Advice"], "invalid indexes").text
     denied = named(found["Settings"], "pending")
     assert (denied.severity, denied.fix) == ("unknown", 'GRANT pg_monitor TO "monitor"')
-    assert names(found["Maintenance"], "age")
+    assert names(found["Upkeep"], "age")
     assert len(found["Settings"].facts) > 5
 
 

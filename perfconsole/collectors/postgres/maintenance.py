@@ -20,7 +20,7 @@ from perfconsole.core.requests import FactSection
 from perfconsole.core.text import safe
 from perfconsole.core.units import count, duration, percent
 
-TITLE: Final = "Maintenance"
+TITLE: Final = "Upkeep"
 _LONG_S: Final = 3600.0
 _OLD_XID: Final = 1e9
 """Half of the way to where the server refuses writes."""

@@ -115,9 +115,9 @@ class FactsSection(ChoiceSection[Item]):
         fact = item.fact
         line = self.line("selection" if chosen else "background")
         line.put(self.look.glyphs.marker if chosen else " ", "accent")
-        line.put(self.look.glyph(fact.severity) if fact.severity in WORDS else " ", fact.severity or "dim").gap()
-        # One text more than a name is long may take from it: the names of tables have a schema in them.
-        line.put(fact.name, fact.severity if fact.severity in _GRAVE else "foreground", self._name_width(width)).gap(2)
+        # Its colour alone: what critical is elsewhere, a block, would be as wide here as the longest name.
+        line.put(self.look.glyph(fact.severity) if fact.severity in WORDS else " ", f"{fact.severity or 'dim'}_bar").gap()
+        line.put(fact.name, f"{fact.severity}_bar" if fact.severity in _GRAVE else "foreground", self._name_width(width)).gap(2)
         return line.put(fact.text, "foreground" if fact.severity else "dim")
 
     def _name_width(self, width: int) -> int:
@@ -146,7 +146,7 @@ class FactsSection(ChoiceSection[Item]):
         every = self._server_screen.parts
         own = every.index(self)
         first = 0
-        while first < own and sum(len(section.NAME) + 2 for section in every[first : own + 1]) > self.size.width:
+        while first < own and sum(len(section.NAME) + 2 for section in every[first : own + 1]) - 1 > self.size.width:
             first += 1
         return every[first:]
 

@@ -21,9 +21,11 @@ _BODY: Final = re.compile(
 _HEAD: Final = 16384
 """Characters in which a command is looked for: what stands before it is a comment."""
 
-_WORD: Final = re.compile(r'"((?:[^"]|"")+)"|([^\W\d][\w$]*)')
-_CALL: Final = re.compile(r'(?:"((?:[^"]|"")+)"|([^\W\d][\w$]*))(?:\s|--[^\n]*\n|/\*.*?\*/)*\(', re.DOTALL)
-_INNERMOST: Final = re.compile(r"/\*(?:(?!/\*|\*/).)*+\*/", re.DOTALL)
+# Each consumes what it looks at, or looks no further than the next quote: a text of a megabyte is read in one go, whatever is in it.
+_BEFORE: Final = r"\s*+(?:\(|/\*|--)"
+_PLAIN_NAME: Final = re.compile(rf"([^\W\d][\w$]*+)({_BEFORE})?")
+_QUOTED_NAME: Final = re.compile(rf'(?="([^"]++)"({_BEFORE})?)')
+_DOUBLED_NAME: Final = re.compile(rf'"((?:[^"]|"")*+)"({_BEFORE})?')
 _NAME: Final = re.compile(r'((?:"(?:[^"]|"")+"|[^\W\d][\w$]*)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[^\W\d][\w$]*))*)')
 
 
@@ -91,20 +93,18 @@ def name_at(text: str, position: int) -> str:
 
 def words(text: str) -> set[str]:
     """All names that could stand in a text, as the catalog spells them; literals and comments are not told apart."""
-    return set(_spelt(_WORD, text))
+    return {name for name, _ in _names(text)}
 
 
 def calls(text: str) -> set[str]:
-    """Names before a parenthesis, wherever they stand: also in literals, and whatever comments are between."""
-    found: set[str] = set()
-    while True:
-        found |= set(_spelt(_CALL, text))
-        fewer = _INNERMOST.sub(" ", text)
-        if fewer == text:
-            return found
-        text = fewer
+    """Those that could be called: before a parenthesis, or before a comment that may have one behind it."""
+    return {name for name, before in _names(text) if before}
 
 
-def _spelt(pattern: re.Pattern[str], text: str) -> Iterator[str]:
-    for quoted, plain in pattern.findall(text):
-        yield quoted.replace('""', '"') if quoted else plain.lower()
+def _names(text: str) -> Iterator[tuple[str, str]]:
+    for name, before in _PLAIN_NAME.findall(text):
+        yield name.lower(), before
+    yield from _QUOTED_NAME.findall(text)
+    if '""' in text:
+        for name, before in _DOUBLED_NAME.findall(text):
+            yield name.replace('""', '"'), before

@@ -5,10 +5,13 @@ import time
 
 import pytest
 
-from perfconsole.collectors.postgres import advice, connections, detail, maintenance, replication, sizes, visibility
+from perfconsole.collectors.postgres import PostgresCollector, advice, connections, detail, maintenance, replication, sizes, visibility
 from perfconsole.collectors.postgres.facts import Inquiry, ago, literal, quoted, shell_word, statement
 from perfconsole.collectors.postgres.redundancy import Index, redundant
 from perfconsole.core.errors import RequestError
+from perfconsole.core.ports import Slot
+from perfconsole.core.requests import POSTGRES_DETAIL, ServerArgs
+from perfconsole.core.tables import SessionTable, View
 
 TITLES = ["Connections", "Databases", "Tables", "Upkeep", "Replication", "Advice", "Settings"]
 
@@ -112,6 +115,29 @@ async def test_a_server_that_is_too_slow_is_not_asked_all_of_it(server, monkeypa
     assert [section.title for section in found] == TITLES
     assert all("too slow" in fact.text for _, fact in unread(found))
     assert unread(found)
+
+
+async def test_what_takes_its_time_holds_up_no_session(cluster, database, monkeypatch):
+    monkeypatch.setattr(advice, "_INVALID", "SELECT pg_sleep(60)")
+    collector = PostgresCollector([cluster.settings_of(database, "monitor")])
+    views = (View("session", "orders"),)
+    try:
+        await collector.run("orders", Slot(time.time(), 100.0, 110.0), views)
+        ask = next(operation.run for operation in collector.operations if operation.spec is POSTGRES_DETAIL)
+        reading = asyncio.create_task(ask(ServerArgs("orders")))
+        looks = 0
+        while not reading.done():
+            result = await collector.run("orders", Slot(time.time(), 101.0 + looks, 111.0 + looks), views)
+            assert [table for table in result.tables if isinstance(table, SessionTable)]
+            looks += 1
+            await asyncio.sleep(0.05)
+        assert looks > 5  # it took 2 s
+        assert any("given up" in fact.text for _, fact in unread(reading.result().sections))
+        with pytest.raises(RequestError, match="no server is called 'other'"):
+            await ask(ServerArgs("other"))
+    finally:
+        collector.close()
+        await asyncio.sleep(0.01)
 
 
 async def test_a_server_that_is_down_is_a_refusal_in_words(victim, serve):

@@ -10,7 +10,7 @@ from math import isnan
 
 import pytest
 
-from perfconsole.collectors.postgres import PostgresCollector
+from perfconsole.collectors.postgres import PostgresCollector, detail
 from perfconsole.collectors.postgres.faults import ServerError
 from perfconsole.collectors.postgres.logins import LoginError, Scram, md5_answer, password_from_file
 from perfconsole.collectors.postgres.pools import Pooler, Pools, by_database
@@ -228,6 +228,15 @@ async def test_one_that_is_gone_is_said_and_comes_back_by_itself(make_bouncer):
     finally:
         collector.close()
         await asyncio.sleep(0.01)
+
+
+@needs_pgbouncer
+async def test_a_server_is_read_in_detail_through_a_pooler(make_bouncer, serve):
+    bouncer = make_bouncer(ignore_startup_parameters="extra_float_digits")
+    server = serve(ServerSettings("shop", f"host=127.0.0.1 port={bouncer.port} dbname=shop user=postgres"))
+    found = (await detail.read(server)).sections
+    assert server.pooled
+    assert [fact for section in found for fact in section.facts if fact.severity == "unknown"] == []
 
 
 async def test_a_database_of_that_name_is_not_a_pooler(cluster, ask):

@@ -9,12 +9,14 @@ from math import isnan
 import asyncpg
 import pytest
 
+from perfconsole.collectors.postgres import PostgresCollector
 from perfconsole.collectors.postgres import plans as planning
 from perfconsole.collectors.postgres.aside import Asides
 from perfconsole.collectors.postgres.plans import explain
 from perfconsole.collectors.postgres.statement_detail import read
 from perfconsole.collectors.postgres.subject import Subject, Subjects
 from perfconsole.core.errors import RequestError
+from perfconsole.core.ports import Slot
 from perfconsole.core.requests import ExplainArgs, StatementArgs
 
 SCHEMA = (
@@ -500,6 +502,24 @@ async def test_behind_a_pooler_a_tried_index_is_gone_also_when_it_failed(desk, p
     assert left == 0
 
 
+async def test_the_numbers_go_on_while_a_statement_is_measured(desk):
+    """The polling connection answers at once while the other waits for twenty times as long."""
+    statement = await desk.statement("SELECT pg_sleep(0.01)")
+    collector = PostgresCollector([desk.cluster.settings_of(desk.shop)])
+    offered = {operation.spec.name: operation.run for operation in collector.operations}
+    await collector.run("orders", Slot(time.time(), time.monotonic(), 0.0), [])
+    measured = asyncio.create_task(offered["postgres.explain"](ExplainArgs(statement, "analyze", ("1.0",))))
+    await asyncio.sleep(0.3)
+    began = time.perf_counter()
+    result = await collector.run("orders", Slot(time.time(), time.monotonic() + 60, 0.0), [])
+    assert time.perf_counter() - began < 0.5
+    assert result.measured
+    assert not measured.done()
+    assert (await measured).execution_s >= 1.0
+    collector.close()
+    await asyncio.sleep(0.01)
+
+
 # Nothing changes -------------------------------------------------------------------------------------------------------------------
 
 HOSTILE = [
@@ -538,7 +558,7 @@ async def test_hostile_texts_change_nothing_whoever_asks(victim):
     refused = 0
     for text in HOSTILE:
         # As if pg_stat_statements had it: what it really has was run once, and that is what must not happen here.
-        subjects._held[10, 5, 1] = Subject(text, "app", "", "sales, public", False)
+        subjects._held[10, 5, 1] = Subject(text, "app", "", "sales, public")
         for args in (ExplainArgs(where), ExplainArgs(where, "live"), ExplainArgs(where, "analyze")):
             try:
                 await explain(subjects, args)

@@ -40,15 +40,13 @@ class Subject(NamedTuple):
         text: As pg_stat_statements normalised it: `LONGEST` characters and one more of a longer one.
         user: Who ran it; empty for a role that was dropped.
         database: Where to connect to plan it; empty for the connected one.
-        path: The search_path that its user begins with there.
-        usual: Whether that is the server's own default, for lack of one set for its user or database.
+        path: The search_path that its user begins with there; PostgreSQL's own default where none is set for user or database.
     """
 
     text: str
     user: str
     database: str
     path: str
-    usual: bool
 
 
 class Subjects:
@@ -109,7 +107,7 @@ def _subject(row: Any, server: Server) -> Subject:
     path = row["path"] or _PATH
     quoted = '"' + user.replace('"', '""') + '"'
     path = path.replace('"$user"', quoted if user else "pg_catalog").replace("$user", quoted if user else "pg_catalog")
-    return Subject(text, user, "" if row["here"] else row["database"], path, row["path"] is None)
+    return Subject(text, user, "" if row["here"] else row["database"], path)
 
 
 def refused(error: ServerError) -> RequestError:

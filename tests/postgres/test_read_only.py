@@ -157,9 +157,13 @@ async def walk(app, pilot, way):
     for action in ACTIONS:
         if action.id in ASKS_NOBODY:
             continue
+        while len(app.screen_stack) > 1:  # however deep the last key led
+            await pilot.press("escape")
+            await pilot.pause(0.05)
         for step in way:
             await pilot.press(step)
             if step == "4":
+                await pilot.pause()
                 pane = app.front.query_one(QueriesPane)
                 if pane.sort != "calls":  # first then is one that can be planned, and had better not be run
                     pane.order_by("calls")

@@ -86,7 +86,8 @@ class Postgres(Struct, frozen=True, kw_only=True, rename={"interval_s": "interva
         str,
         _key(
             kinds.DSN,
-            'Where it is. Passwords by reference: "${ENV}", "file:/run/secrets/x" (as ?password=file:/...), or in ~/.pgpass.',
+            'Where it is. Passwords by reference: "${ENV}", "file:/run/secrets/x" (as ?password=file:/...), or in ~/.pgpass. '
+            "The database pgbouncer is the admin console of that pooler: its pools are watched.",
             "postgresql://perfconsole@db1.example:5432/postgres?sslmode=require",
         ),
     ] = ""

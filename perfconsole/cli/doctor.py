@@ -7,11 +7,12 @@ from itertools import groupby
 
 from perfconsole.cli import checks
 from perfconsole.cli.dispatch import put
+from perfconsole.core.errors import ConfigError
 
 
 def run(args: Namespace) -> int:
     """Print every finding; always 0, because what is limited still works."""
-    found = checks.every(args.config)
+    found = [*checks.every(args.config), *_servers(args)]
     if args.json:
         from perfconsole.outputs.snapshot import encode, heading
 
@@ -32,6 +33,17 @@ def run(args: Namespace) -> int:
     for name, version in checks.versions().items():
         print(f"    {name:<18} {version}")
     return 0
+
+
+def _servers(args: Namespace) -> list[checks.Finding]:
+    """What is found of PostgreSQL servers; a configuration that is wrong was told before."""
+    from perfconsole.cli import server_checks
+    from perfconsole.cli.settings import settle
+
+    try:
+        return server_checks.every(settle(args).config)
+    except ConfigError:
+        return []
 
 
 _MARKS = {"ok": " ", "limited": "!", "error": "X"}

@@ -202,6 +202,7 @@ def _config(commands: Commands) -> None:
 def _doctor(commands: Commands) -> None:
     parser = _command(commands, "doctor", "Say what this user cannot see and why",
                       ["doctor", "doctor --json | jq -r '.checks[] | select(.state != \"ok\") | .fix'"])  # fmt: skip
+    _servers(parser, argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.doctor/1")
 
 

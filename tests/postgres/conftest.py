@@ -65,7 +65,22 @@ def pytest_runtest_setup(item):
 _MISSING = pytest.StashKey()
 
 
+_FIGURES = []
+
+
+@pytest.fixture
+def tell():
+    """Add a line to the table of figures at the end: what, how much, what is promised."""
+    return lambda *cells: _FIGURES.append(cells)
+
+
 def pytest_terminal_summary(terminalreporter, config):
+    if _FIGURES:
+        rows = [("measured", "perfconsole", "promise"), *_FIGURES]
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        terminalreporter.section("what it costs: PostgreSQL")
+        for row in rows:
+            terminalreporter.line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     if config.stash.get(_MISSING, 0):
         count, asked = config.stash[_MISSING], os.environ.get("PERFCONSOLE_TEST_PG_BIN")
         fix = f"PERFCONSOLE_TEST_PG_BIN={asked} has no initdb and postgres" if asked else (

@@ -485,6 +485,7 @@ async def test_a_server_that_was_found_is_offered_and_connected_to_when_asked(ma
         assert "a PostgreSQL server was found at /var/run/postgresql:5432: press c to connect" in console.text
         assert "not connected" in console.lines[2]
         assert "c connect" in footer(console)
+        assert not {"mark", "postgres.end"} & {action.id for action in console.app.actions()}
         await console.press("1")
         assert "found at /var/run/postgresql:5432: press 4, then c to connect" in console.text
         await console.press("4", "c")

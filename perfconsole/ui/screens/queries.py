@@ -85,17 +85,21 @@ class QueriesScreen(ConsoleScreen):
     def can(self, action_id: str) -> bool:
         """Another server only where there is one; what is asked of one where the source asks it."""
         app = self.console_app
-        if action_id == "postgres.detail":
-            return bool(self.server) and (app.offers(POSTGRES_DETAIL.name) or app.replaying)
-        if action_id == "postgres.server":
-            return len(names(app.state)) > 1
-        if action_id == "postgres.connect":
-            return app.offers(POSTGRES_CONNECT.name) and self.server in {health.target for health in offered(app.state)}
-        if action_id == "postgres.end":
-            return app.offers(POSTGRES_CANCEL.name) or app.offers(POSTGRES_TERMINATE.name)
-        if action_id == "mark":
-            return bool(self.server) and app.offers(POSTGRES_MARK.name)
-        return action_id != "expand" or not self.has_class("-short")
+        asked = bool(self.server) and not self._only_found
+        sensible = {
+            "postgres.detail": bool(self.server) and (app.offers(POSTGRES_DETAIL.name) or app.replaying),
+            "postgres.server": len(names(app.state)) > 1,
+            "postgres.connect": app.offers(POSTGRES_CONNECT.name) and self._only_found,
+            "postgres.end": asked and (app.offers(POSTGRES_CANCEL.name) or app.offers(POSTGRES_TERMINATE.name)),
+            "mark": asked and app.offers(POSTGRES_MARK.name),
+            "expand": not self.has_class("-short"),
+        }
+        return sensible.get(action_id, True)
+
+    @property
+    def _only_found(self) -> bool:
+        """Whether the server that is looked at is not connected to."""
+        return self.server in {health.target for health in offered(self.console_app.state)}
 
     async def back(self) -> None:
         """Esc takes the filter away, gives an expanded table's room back, then goes back to Operations."""

@@ -14,7 +14,7 @@ from perfconsole.collectors.postgres.connection import MARKER
 from perfconsole.collectors.postgres.faults import ServerError
 from perfconsole.collectors.postgres.ladder import prepared
 from perfconsole.collectors.postgres.live import values_of_a_session
-from perfconsole.collectors.postgres.subject import LONGEST, Subject, Subjects, refused
+from perfconsole.collectors.postgres.subject import Subject, Subjects, refused
 from perfconsole.collectors.postgres.unplanned import why
 from perfconsole.core import plans
 from perfconsole.core.errors import RequestError
@@ -27,6 +27,9 @@ LIVE: Final = "live"
 ANALYZE: Final = "analyze"
 PLANNABLE: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "TABLE"})
 """What PREPARE takes (its documentation, and MERGE from 15 on)."""
+
+_READ: Final = 1 << 17
+"""Characters of the longest text that is planned: looking for its parameters holds the loop, 0.1 s at the worst that can be written."""
 
 _PLAN_S: Final = 10.0
 _RUN_S: Final = 20
@@ -111,8 +114,8 @@ def plannable(text: str) -> str:
     word = sqltext.first_word(query)
     if word not in PLANNABLE:
         raise RequestError(f"no plan: {word or 'it'} is a utility statement", "only SELECT, INSERT, UPDATE, DELETE and MERGE are planned")
-    if len(text) > LONGEST:
-        raise RequestError("no plan: its text is longer than 1 MB")
+    if len(text) > _READ:
+        raise RequestError(f"no plan: its text is longer than {_READ} characters")
     return query
 
 

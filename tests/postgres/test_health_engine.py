@@ -1,8 +1,11 @@
 """The collector in a running engine: a server that ends and comes back, actions refused and written down, other collectors undisturbed."""
 
+import asyncio
+import contextlib
 import signal
 import time
 
+import asyncpg
 import pytest
 
 from perfconsole.collectors.postgres import PostgresCollector
@@ -10,7 +13,7 @@ from perfconsole.core.errors import RequestError
 from perfconsole.core.ports import Watch
 from perfconsole.core.requests import SessionArgs
 from perfconsole.core.state import State
-from perfconsole.core.tables import SessionTable, View
+from perfconsole.core.tables import SessionTable, StatementTable, View
 from perfconsole.core.tick import Stream
 from perfconsole.engine.engine import Engine
 from perfconsole.engine.local import LocalSource
@@ -113,3 +116,113 @@ async def test_actions_are_written_down_and_refused_where_nothing_may_be_changed
     assert done.text in {f"terminated {who}", f"told {who} to end"}  # before 14 nothing tells whether it has
     assert acting.audit == [("postgres.terminate", args, ""), ("postgres.terminate", args, "done")]
     shop.terminate()
+
+
+# What else happens to a server while it is looked at ------------------------------------------------------------------------------------
+
+LOOKED_AT = Watch((View("session", "orders"), View("statement", "orders", window="tick")))
+WITHIN_S = 2.7
+"""Two seconds, and a beat more for a machine with other things to do."""
+
+
+def watched(console, cluster, **settings):
+    """A console that looks at all of a server, once it does."""
+    one = console(cluster.settings_of(user="monitor", interval_s=1.0, **settings))
+    one.source.watch(LOOKED_AT)
+    one.until(lambda state: state.table(SessionTable, "orders") is not None and state.table(StatementTable, "orders") is not None)
+    return one
+
+
+def fresh(one):
+    """Both tables told anew: it has recovered."""
+    at = one.state.at
+    one.until(lambda state: state.table(SessionTable, "orders").at > at and state.table(StatementTable, "orders").at > at, 25.0)
+    one.until(lambda _: one.health.state == "ok")
+
+
+def test_a_server_that_refuses_from_now_on(victim, console):
+    one = watched(console, victim)
+    hba = victim.data / "pg_hba.conf"
+    before = hba.read_text()
+    hba.write_text("host all monitor all reject\n" + before)
+    asyncio.run(victim.execute("SELECT pg_reload_conf()", ENDED))
+    assert one.until(lambda _: one.health.state == "denied") < WITHIN_S
+    assert "pg_hba.conf" in one.health.error + one.health.fix
+    hba.write_text(before)
+    asyncio.run(victim.execute("SELECT pg_reload_conf()"))
+    fresh(one)
+
+
+ENDED = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'monitor'"
+
+
+def test_a_server_that_is_full_when_it_is_to_be_connected_to_again(make_cluster, console):
+    victim = make_cluster(max_connections="6", superuser_reserved_connections="2", max_wal_senders="0").start()
+    one = watched(console, victim)
+
+    async def crowd():
+        held = [await victim.connect(user="plain") for _ in range(3)]
+        await victim.execute(ENDED)
+        while len(held) < 4:  # the console is as quick as anybody to take the place
+            with contextlib.suppress(asyncpg.TooManyConnectionsError):
+                held.append(await victim.connect(user="plain"))
+            await victim.execute(ENDED)
+        took = await asyncio.to_thread(one.until, lambda _: "full" in one.health.error)
+        assert one.state.value("postgresql.connections.utilization", server="orders") == 1.0
+        for connection in held:
+            await connection.close()
+        return took
+
+    assert asyncio.run(crowd()) < WITHIN_S
+    fresh(one)
+
+
+def test_a_standby_is_looked_at_and_named_one_while_it_is_and_after_it_was_promoted(standby, console):
+    one = watched(console, standby)
+    assert one.health.state == "ok"
+    asyncio.run(standby.execute("SELECT pg_promote()"))
+    fresh(one)
+
+
+@pytest.mark.parametrize(("relation", "held_up"), [("pg_stat_statements", False), ("pg_database", True), ("pg_authid", True)])
+def test_behind_a_lock_storm_what_is_known_stays_and_what_holds_it_up_is_said(victim, console, relation, held_up):
+    """The view of statements is not read, only its function; names come from catalogs."""
+    one = watched(console, victim)
+
+    async def storm():
+        holder = await victim.connect()
+        await holder.execute(f"BEGIN; LOCK TABLE {relation} IN ACCESS EXCLUSIVE MODE")
+        began = one.state.at
+        try:
+            took = await asyncio.to_thread(one.until, lambda state: state.at > began + 2.5)
+            assert took < 4.0  # the clock of the console goes on
+            said = [health.error for health in one.state.health.values()]
+            said += one.state.table(StatementTable, "orders").notes
+            assert any("something holds a lock" in text or "lock timeout" in text for text in said) == held_up, said
+        finally:
+            await holder.close()
+
+    asyncio.run(storm())
+    fresh(one)
+
+
+def test_another_server_on_the_same_port_as_after_an_upgrade(victim, make_cluster, console):
+    """With an older extension first: columns, identity and counters are another server's, and no rate is made of the two."""
+    if asyncio.run(_version(victim)) >= 14:
+        asyncio.run(victim.execute("DROP EXTENSION pg_stat_statements", "CREATE EXTENSION pg_stat_statements VERSION '1.8'"))
+    one = watched(console, victim)
+    victim.stop()
+    one.until(lambda _: one.health.state == "error")
+    after = make_cluster()
+    after.port = victim.port
+    after.start()
+    fresh(one)
+    assert all(row.calls < 1000 for row in one.state.table(StatementTable, "orders").rows)
+
+
+async def _version(cluster):
+    connection = await cluster.connect()
+    try:
+        return connection.get_server_version().major
+    finally:
+        await connection.close()

@@ -112,8 +112,13 @@ class QueriesScreen(ConsoleScreen):
             await self.console_app.do_screen_operations()
 
     @property
-    def _table(self) -> TablePane:
-        return self.pane if isinstance(self.pane, TablePane) else self.query_one(QueriesPane)
+    def pane(self) -> Pane:
+        """The table in front. The focus follows a moment later: what is typed right after Tab is meant for where that leads."""
+        return self._table
+
+    @property
+    def _table(self) -> QueriesPane | SessionsPane:
+        return next((table for table in self.tables if table.has_class("-front")), self.query_one(QueriesPane))
 
     def do_postgres_server(self) -> None:
         known = names(self.console_app.state)

@@ -38,7 +38,7 @@ def system_severity(state: State, firing: Sequence[Alert]) -> str:
     health = state.health.get(("system", "host"))
     if health is None or not health.last_ok:
         return "unknown"
-    if state.at - health.last_ok > state.gap_s():
+    if state.stale("system"):
         return "stale"
     return firing[0].severity if firing else "ok"
 

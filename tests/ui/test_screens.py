@@ -1,5 +1,7 @@
 """Every screen through both kinds of source: the same picture, text and styles, whether the engine is here or behind a socket."""
 
+import re
+
 import pytest
 from world import rows
 
@@ -167,7 +169,19 @@ async def test_a_collector_that_stopped_is_stale_not_fine(healthy, open_console)
         await console.settled()
         console.app._check_silence()
         assert "SYS ◌ STALE" in console.lines[0]
-        assert "no system data since 30s" in console.lines[1]
+        assert console.lines[1] == " ◌ no system data since 30s"
+
+
+async def test_what_was_the_matter_before_a_collector_stopped_is_told_as_past(make_world, open_console):
+    world = make_world(300)
+    async with open_console(world) as console:
+        lasting = re.search(r"for \S+", console.lines[1])[0]
+        world.beat(30)
+        await console.settled()
+        console.app._check_silence()
+        assert "web-3.example  SYS ◌ STALE  03:12:30" in re.sub(" {3,}", "  ", console.lines[0])
+        assert console.lines[1].startswith(" ◌ no system data since 30s  was ■ CRIT  CPU 9")
+        assert f"  {lasting}  and 1 more" in console.lines[1], "as long as it was known to"
 
 
 async def test_a_collector_that_failed_from_the_start_says_why(make_world, open_console):

@@ -148,6 +148,17 @@ async def test_the_smallest_screen_still_names_the_worst_thing(make_world, open_
         assert "CRIT CPU 9" in console.lines[at + 1]
 
 
+@pytest.mark.parametrize("keys", [(), ("6",), ("6", "j", "enter")], ids=" ".join)
+@pytest.mark.parametrize("width", [60, 80, 119])
+async def test_every_width_says_how_to_get_help_and_out(world, open_console, width, keys):
+    async with open_console(world, size=(width, 16)) as console:
+        await console.press(*keys)
+        hints = console.lines[-1].split("  ")
+        assert hints[-1] == "q quit"
+        assert "? help" in hints
+        assert len(hints) > 3
+
+
 async def test_a_healthy_machine_says_so(healthy, open_console):
     async with open_console(healthy) as console:
         assert "SYS ● OK" in console.lines[0]

@@ -109,6 +109,19 @@ async def test_a_far_engine_sends_only_the_rows_that_are_looked_at_and_says_so(w
         assert len(console.table._items) == 300
 
 
+@pytest.mark.parametrize(
+    ("steps", "told"), [(1, "time window 30m, 0.0s held so far"), (90, "time window 30m, 2m58s held so far"), (900, "time window 30m")]
+)
+async def test_a_window_wider_than_what_is_known_is_said_to_be(make_world, open_console, steps, told):
+    async with open_console(make_world(steps)) as console:
+        await console.press("full_stop")
+        assert console.lines[-1].strip() == told
+        assert ("last 30m" in console.text) == (steps == 900)
+        for _ in range(3):
+            await console.press("comma")
+        assert console.lines[-1].strip() == "time window 2m"
+
+
 async def test_what_is_collected_is_what_is_looked_at(world, open_console, kind):
     async with open_console(world, kind, (160, 30)) as console:
         await console.press("6", "G")

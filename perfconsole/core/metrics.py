@@ -19,7 +19,9 @@ def _entry(name: str, unit: str, kind: str, text: str) -> tuple[str, Metric]:
 METRICS: Final[dict[str, Metric]] = dict(
     (
         _entry("system.cpu.utilization", "1", "gauge", "Busy share of the CPU time that may be used: 1 - idle - iowait, steal included"),
-        _entry("system.cpu.time", "s", "counter", "CPU time by mode, summed over the cores; unlabelled: all but idle and iowait"),
+        _entry(
+            "system.cpu.time", "s", "counter", "CPU time by mode, summed over the cores of the CPU set; unlabelled: all but idle and iowait"
+        ),
         _entry("system.cpu.logical.count", "{cpu}", "gauge", "Logical CPUs online"),
         _entry("system.cpu.limit", "{cpu}", "gauge", "CPUs that may be used: the smallest of CPU quota, CPU set and CPUs online"),
         _entry("system.cpu.iowait.ratio", "1", "gauge", "Share of CPU time idle while I/O is outstanding"),

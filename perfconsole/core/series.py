@@ -16,6 +16,9 @@ HELD_S: Final = 1800.0
 GAP: Final = 2.0
 """Intervals without a reading that make a gap."""
 
+STALE: Final = 3.0
+"""Intervals without a reading after which the last one no longer tells of the present."""
+
 _SLACK: Final = 64
 """Expired samples that may pile up before memory is moved: trimming costs one memmove every 64 readings, not one a reading."""
 
@@ -52,6 +55,10 @@ class Ring:
     def first(self) -> float:
         """Time of the oldest sample; NaN when there is none."""
         return self._times[self._start] if len(self) else nan
+
+    def stale(self, now: float) -> bool:
+        """Whether the newest sample is too old to tell of the present; not so where there is none."""
+        return now - self.last > STALE * self.interval_s
 
     def append(self, at: float, values: Sequence[float]) -> None:
         """Add one reading; a second one of the same time is dropped.

@@ -253,9 +253,10 @@ class State:
         health = self.health.get((collector, target))
         return self.at - health.last_ok if health and health.last_ok else nan
 
-    def gap_s(self) -> float:
-        """How long the slowest group of this host may be silent before its data is stale: three of its intervals."""
-        return max((3 * group.interval_s for group in self.groups.values()), default=3 * series.GAP)
+    def stale(self, collector: str, target: str = "host") -> bool:
+        """Whether a collector's last success lies too far back to tell of the present; not so where there was none."""
+        place = (collector, target)
+        return place in self._ids and self.age_s(*place) > series.STALE * self.groups[self._ids[place]].interval_s
 
 
 def _sources(old: Group, new: Group) -> list[int | None]:

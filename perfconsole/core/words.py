@@ -57,7 +57,7 @@ def lasting(alert: Alert, now: float, began: float) -> str:
         now: Epoch seconds.
         began: When the engine started, epoch seconds.
     """
-    age = units.duration(max(0.0, now - alert.since)) if now - alert.since >= 1 else "now"
-    if alert.since - began < 2.5:  # its first look, or the second, which is the first that gives rates
-        return f"for over {age}"
-    return f"for {age}" if age != "now" else "now"
+    if now - alert.since < 1:
+        return "now"
+    before = alert.since - began < 2.5  # its first look, or the second, which is the first that gives rates
+    return f"for over {units.duration(now - alert.since)}" if before else f"for {units.duration(now - alert.since)}"

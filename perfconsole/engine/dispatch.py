@@ -8,10 +8,11 @@ from msgspec import Struct
 from perfconsole.core.errors import PerfconsoleError, RequestError
 from perfconsole.core.ports import Operation
 from perfconsole.core.text import safe
+from perfconsole.engine.scribe import Scribe
 
 Audit = Callable[[str, str, Struct, str], None]
-"""(peer, operation, arguments, outcome): called before acting with an empty outcome, and with what came of it afterwards. Raises
-RequestError when it cannot be written: what cannot be audited is not done."""
+"""(peer, operation, arguments, outcome): called before acting with an empty outcome, and with what came of it afterwards; in a thread,
+one line at a time. Raises RequestError when it cannot be written: what cannot be audited is not done."""
 
 
 class Dispatcher:
@@ -25,7 +26,7 @@ class Dispatcher:
 
     def __init__(self, operations: Iterable[Operation], audit: Audit | None, *, read_only: bool) -> None:
         self._operations = {operation.spec.name: operation for operation in operations}
-        self._audit = audit
+        self._scribe = Scribe(audit) if audit else None
         self._read_only = read_only
         self._busy: set[tuple[str, str]] = set()
 
@@ -53,6 +54,8 @@ class Dispatcher:
             raise RequestError(f"{op} takes {spec.args.__name__}, not {type(args).__name__}")
         if spec.changes and (read_only or self._read_only):
             raise RequestError(f"{op} changes something, and this console is read-only")
+        if spec.changes and self._scribe is None:
+            raise RequestError(f"{op} is refused: there is no audit file to write it to")
         if (peer, op) in self._busy:
             raise RequestError(f"{op} is still under way")
         self._busy.add((peer, op))
@@ -63,8 +66,9 @@ class Dispatcher:
 
     async def _act(self, operation: Operation, args: Struct, peer: str) -> Struct:
         spec = operation.spec
-        if spec.changes:
-            self._write_audit(peer, spec.name, args, "")
+        scribe = self._scribe if spec.changes else None
+        if scribe:
+            await scribe.before(peer, spec.name, args)
         outcome = "not finished"  # what stays true of one that is broken off: its peer left, the engine was stopped
         try:
             async with asyncio.timeout(spec.timeout_s):
@@ -80,11 +84,6 @@ class Dispatcher:
             outcome = safe(str(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}", 300)
             raise RequestError(f"{spec.name}: {outcome}") from error
         finally:
-            if spec.changes:
-                self._write_audit(peer, spec.name, args, outcome)
+            if scribe:
+                await scribe.after(peer, spec.name, args, outcome)
         return result
-
-    def _write_audit(self, peer: str, op: str, args: Struct, outcome: str) -> None:
-        if self._audit is None:
-            raise RequestError(f"{op} is refused: there is no audit file to write it to")
-        self._audit(peer, op, args, outcome)

@@ -28,7 +28,7 @@ class AuditFile:
         self._clock = clock
 
     def __call__(self, peer: str, op: str, args: Struct, outcome: str) -> None:
-        """Write one line.
+        """Write one line; takes as long as the disk does.
 
         Args:
             peer: The user who asks.

@@ -12,8 +12,6 @@ from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.tick import Alert, Health
 
 SCHEMA: Final = "perfconsole.snapshot/1"
-_STALE_AFTER: Final = 3.0
-"""Intervals of a collector without a success."""
 
 
 def snapshot(state: State) -> dict[str, Any]:
@@ -57,8 +55,7 @@ def sources(state: State) -> list[dict[str, Any]]:
 
 def _source(state: State, health: Health) -> dict[str, Any]:
     age_s = state.age_s(health.collector, health.target)
-    interval_s = next((g.interval_s for g in state.groups.values() if (g.collector, g.target) == (health.collector, health.target)), None)
-    late = health.state == "ok" and interval_s is not None and age_s > _STALE_AFTER * interval_s
+    late = health.state == "ok" and state.stale(health.collector, health.target)
     return {
         "name": health.collector if health.target == "host" else f"{health.collector}:{health.target}",
         "state": "stale" if late else health.state,

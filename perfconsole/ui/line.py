@@ -64,7 +64,7 @@ class Line:
         if not text.isprintable():  # collectors made it safe; a recording or a peer may be another's work, and ESC must stop here
             text = safe(text)
         text = self._look.text(text)
-        cells = len(text) if text.isascii() else cell_len(text)
+        cells = _cells(text)
         room = min(self.left, cells if width is None else width)
         if room <= 0:
             return self
@@ -95,7 +95,7 @@ def placed(strip: Strip) -> Iterator[tuple[int, str, Style | None]]:
     x = 0
     for text, style, _ in strip:
         yield x, text, style
-        x += len(text) if text.isascii() else cell_len(text)
+        x += _cells(text)
 
 
 def changed(old: Strip, new: Strip) -> Spans:
@@ -116,7 +116,17 @@ def changed(old: Strip, new: Strip) -> Spans:
 def _narrow(strip: Strip) -> str:
     """The text of a strip in which every character takes one cell; empty where one may not."""
     text = strip.text
-    return text if text.isascii() or _ONE_CELL.fullmatch(text) else ""
+    return text if _even(text) else ""
+
+
+def _even(text: str) -> bool:
+    """Whether every character certainly takes one cell."""
+    return text.isascii() or _ONE_CELL.fullmatch(text) is not None
+
+
+def _cells(text: str) -> int:
+    """The cells that a text takes. Rich's table of widths (0.1 MiB) is loaded by the first text that needs it."""
+    return len(text) if _even(text) else cell_len(text)
 
 
 def _styles(strip: Strip) -> Iterator[Style | None]:
@@ -127,7 +137,7 @@ def _different_spans(old: Strip, new: Strip) -> Iterator[tuple[int, int]]:
     before = set(placed(old))
     for x, text, style in placed(new):
         if (x, text, style) not in before:
-            yield x, x + (len(text) if text.isascii() else cell_len(text))
+            yield x, x + _cells(text)
 
 
 def _joined(spans: Iterable[tuple[int, int]]) -> Spans:

@@ -13,6 +13,7 @@ from perfconsole.core.state import State
 from perfconsole.core.tables import View
 from perfconsole.ui.driver import ConsoleDriver
 from perfconsole.ui.pump import Pump
+from perfconsole.ui.spark import fitting_window
 from perfconsole.ui.widgets.header import clock
 
 WINDOWS: Final = (120.0, 300.0, 900.0, HELD_S)
@@ -122,7 +123,9 @@ class MomentsApp(App[int], inherit_bindings=False):
         if 0 <= at < len(WINDOWS):
             self.window_s = WINDOWS[at]
             self.show_state(True)
-            self.tell(f"time window {units.duration(self.window_s)}")
+            held_s = self.state.held_s
+            so_far = f", {units.duration(held_s)} held so far" if fitting_window(held_s, self.window_s) < self.window_s else ""
+            self.tell(f"time window {units.duration(self.window_s).removesuffix('00s')}{so_far}")
 
     def _step(self, intervals: float) -> None:
         past = self.pump.past

@@ -119,6 +119,11 @@ class Trend:
         values = self._track.values(self._series, edge)
         return Window(values, window_s, began if edge - began < window_s else nan)
 
+    @property
+    def begun(self) -> bool:
+        """Whether there was anything to draw when `values` was last called: a sample, of a counter two."""
+        return self._series is not None and len(self._series.ring) > int(self._series.counter)
+
 
 class Window(NamedTuple):
     """Values over a window of time; `began` is when the history begins, epoch seconds, where that is inside of it."""

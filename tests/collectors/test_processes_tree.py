@@ -8,7 +8,7 @@ from math import isnan
 
 import pytest
 
-from perfconsole.collectors.processes import ProcessCollector, expensive
+from perfconsole.collectors.processes import ProcessCollector, commands, expensive, patience
 from perfconsole.collectors.processes.linux import LinuxProcesses
 from perfconsole.core.errors import CollectorError
 from perfconsole.core.ports import Slot
@@ -248,17 +248,27 @@ async def test_a_look_reads_no_more_than_a_screen(collector, tree):
     assert 1 <= sum(row.pss_bytes > 0 for row in table.rows) <= 40
 
 
+def read_and_note(read, asked):
+    """As `read`, with the pids it was called with."""
+
+    def noting(pid):
+        asked.append(pid)
+        return read(pid)
+
+    return noting
+
+
 async def test_one_process_whose_memory_cannot_be_read_holds_up_no_other(collector, tree, monkeypatch):
     """A FIFO nobody writes to hangs as smaps_rollup does while another thread of that process holds its memory lock."""
-    monkeypatch.setattr(expensive, "PSS_PATIENCE_S", 0.4)
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.4)
     monkeypatch.setattr(expensive, "PSS_BUDGET_S", 0.1)
     for pid in (7, 8, 9):
         tree.put(pid)
     hanging = tree.root / "8" / "smaps_rollup"
     hanging.unlink()
     os.mkfifo(hanging)
-    asked = []
-    monkeypatch.setattr(expensive, "pss", lambda proc, pid, read=expensive.pss: (asked.append(pid), read(proc, pid))[1])
+    asked, sizes = [], collector._backend._expensive._sizes
+    monkeypatch.setattr(sizes, "_read", read_and_note(sizes._read, asked))
     by_size = (View("process", sort="pss_bytes"),)
     first = await scan(collector, tree, by_size)
     assert first[7].pss_bytes == 123 * 1024
@@ -278,6 +288,46 @@ async def test_one_process_whose_memory_cannot_be_read_holds_up_no_other(collect
             break
         await asyncio.sleep(0.01)
     assert rows[8].pss_bytes == 5 * 1024
+
+
+async def test_one_process_whose_command_line_cannot_be_read_holds_up_neither_the_loop_nor_another(collector, tree, monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.4)
+    monkeypatch.setattr(commands, "BUDGET_S", 0.1)
+    for pid in (7, 8, 9):
+        tree.put(pid, args=["app", str(pid)])
+    hanging = tree.root / "8" / "cmdline"
+    hanging.unlink()
+    os.mkfifo(hanging)
+    asked = []
+    monkeypatch.setattr(collector._backend._commands._patience, "_read", read_and_note(collector._backend._identity.arguments, asked))
+    first = asyncio.create_task(scan(collector, tree))
+    for _ in range(5):
+        await asyncio.sleep(0.01)  # the loop goes on
+    assert not first.done()
+    assert (await first)[8].command == "[app]"
+    for _ in range(3):
+        rows = await scan(collector, tree)
+    assert [rows[pid].command for pid in (7, 8, 9)] == ["app 7", "[app]", "app 9"]
+    assert asked.count(8) == 1
+    assert asked.count(7) == 1, "what is known of others is not read again"
+    with hanging.open("w") as fifo:
+        fifo.write("app\0-8")
+    hanging.unlink()
+    hanging.write_text("app\0-8")
+    for _ in range(500):  # until its thread has heard the answer
+        rows = await scan(collector, tree)
+        if rows[8].command == "app -8":
+            break
+        await asyncio.sleep(0.01)
+    assert rows[8].command == "app -8"
+
+
+async def test_one_that_sleeps_on_a_disk_is_asked_for_its_command_line_when_it_wakes(collector, tree):
+    tree.put(7, state="D", args=["app", "7"])
+    assert (await scan(collector, tree))[7].command == "[app]"
+    tree.step(2)
+    tree.put(7, args=["app", "7"])
+    assert (await scan(collector, tree))[7].command == "app 7"
 
 
 async def test_a_command_line_that_cannot_be_had_stays_what_it_was(collector, tree):

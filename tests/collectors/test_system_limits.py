@@ -83,6 +83,82 @@ def test_accounts_of_another_cgroup_are_not_taken_for_ours(machine):
     assert isnan(machine.run(collector)("cpu.utilization"))
 
 
+IDLE, BUSY = "0 0 0 100 0 0 0 0 0 0", "90 0 0 100 5 0 0 5 0 0"
+
+
+def four_cpus(machine, *busy):
+    """What four CPUs counted: nothing, or 100 ticks in which those were busy for 95, 5 of them stolen, and waited for 5."""
+    rows = [f"cpu{n} {BUSY if n in busy else '0 0 0 200 0 0 0 0 0 0' if busy else IDLE}\n" for n in range(4)]
+    machine.write("proc/stat", f"cpu {len(busy) * 90} 0 0 600 9 0 0 9 0 0\n" + "".join(rows) + "intr 1\n")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"proc/self/cgroup": "0::/box/inner\n", "sys/fs/cgroup/box/inner/cpu.max": "max 100000\n",
+         "sys/fs/cgroup/box/cpuset.cpus.effective": "1-2\n"},
+        {"proc/self/mountinfo": "34 31 0:31 /docker/x /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n",
+         "proc/self/cgroup": "4:cpuset:/docker/x\n", "sys/fs/cgroup/cpuset/cpuset.effective_cpus": "1,2\n"},
+        {"proc/self/mountinfo": "", "proc/self/status": "Name:\tx\nCpus_allowed_list:\t1-2\nMems_allowed_list:\t0\n"},
+    ],
+    ids=["unified", "v1", "no cgroup told"],
+)  # fmt: skip
+def test_the_total_is_that_of_the_cpu_set(machine, files):
+    for path, text in {"proc/self/status": "Name:\tx\nCpus_allowed_list:\t0-3\n", **files}.items():
+        machine.write(path, text)
+    four_cpus(machine)
+    collector = machine.collector()
+    first = machine.run(collector)
+    assert (first("cpu.limit"), first("cpu.logical.count")) == (2, 4)
+    four_cpus(machine, 1, 2)
+    values = machine.run(collector)
+    assert values("cpu.utilization") == pytest.approx(0.95)
+    assert values("cpu.iowait.ratio") == pytest.approx(0.05)
+    assert values("cpu.steal.ratio") == pytest.approx(0.05)
+    assert values("cpu.time", mode="user") == pytest.approx(1.8)
+    assert values.labels("cpu.utilization", "cpu") == ["0", "1", "2", "3"]
+
+
+def test_a_busy_neighbour_on_other_cpus_is_not_in_the_total(machine):
+    machine.write("sys/fs/cgroup/cpuset.cpus.effective", "0\n")
+    four_cpus(machine)
+    collector = machine.collector()
+    machine.run(collector)
+    four_cpus(machine, 1, 2, 3)
+    assert machine.run(collector)("cpu.utilization") == 0
+
+
+def test_an_affinity_narrower_than_the_set_says_nothing_of_the_machine(machine):
+    """isolcpus leaves two CPUs to those who do not ask for more; a monitor that shows only these is blind to what the others are for."""
+    machine.write("proc/self/status", "Name:\tx\nCpus_allowed_list:\t0\n")
+    machine.write("sys/fs/cgroup/cpuset.cpus.effective", "0-3\n")
+    four_cpus(machine)
+    assert machine.run(machine.collector())("cpu.limit") == 4
+
+
+def test_a_set_that_changes_gives_no_rate_between_the_two(machine):
+    machine.write("sys/fs/cgroup/cpuset.cpus.effective", "0\n")
+    four_cpus(machine, 1, 2)
+    collector = machine.collector(interval_s=15.0)
+    before = machine.run(collector)
+    machine.write("sys/fs/cgroup/cpuset.cpus.effective", "1-2\n")
+    changed = machine.run(collector, after_s=31.0)
+    assert changed("cpu.limit") == 2
+    assert isnan(changed("cpu.utilization"))
+    assert isnan(changed("cpu.time", mode="user"))
+    assert isnan(changed("cpu.time"))
+    assert (before("cpu.time", mode="user"), machine.run(collector, after_s=15.0)("cpu.time", mode="user")) == (0, pytest.approx(1.8))
+
+
+def test_a_set_that_lxcfs_shows_as_a_machine_of_its_own_is_all_of_it(machine):
+    machine.write("sys/fs/cgroup/cpuset.cpus.effective", "1-2\n")
+    machine.write("proc/stat", f"cpu {IDLE}\ncpu0 {IDLE}\ncpu1 {IDLE}\nintr 1\n")
+    collector = machine.collector()
+    machine.run(collector)
+    machine.write("proc/stat", f"cpu {BUSY}\ncpu0 {BUSY}\ncpu1 {IDLE}\nintr 1\n")
+    assert machine.run(collector)("cpu.utilization") == pytest.approx(0.95)
+
+
 def test_the_cpu_set_limits(machine):
     machine.write("proc/self/status", "Name:\tx\nCpus_allowed_list:\t1\nMems_allowed_list:\t0\n")
     assert machine.run(machine.collector())("cpu.limit") == 1
@@ -165,6 +241,18 @@ def test_a_real_quota_is_what_a_busy_loop_fills_and_is_throttled_at():
     assert values["system.cpu.utilization {}"] > 0.8
     assert values["system.cpu.throttled.ratio {}"] > 0.5
     assert values["system.cpu.throttled.time {}"] > 0.1
+
+
+@pytest.mark.slow
+def test_a_real_cpu_set_is_what_a_busy_loop_fills():
+    last = os.cpu_count() - 1
+    if not last:
+        pytest.skip("one CPU has no part")
+    with child_cgroups(cpuset={"cpuset.mems": "0", "cpuset.cpus": str(last)}) as folders:
+        values = measure_in(folders)
+    assert (values["system.cpu.limit {}"], values["system.cpu.logical.count {}"]) == (1, last + 1)
+    assert values["system.cpu.utilization {}"] > 0.8
+    assert values["system.cpu.utilization {}"] == pytest.approx(values[f"system.cpu.utilization {{'cpu': '{last}'}}"])
 
 
 def test_when_another_level_comes_to_bind_its_counters_are_not_compared_with_the_old_ones(machine):

@@ -13,10 +13,10 @@ import pytest
 from perfconsole.core import wire
 from perfconsole.core.errors import RequestError
 from perfconsole.core.ports import Operation, Watch
-from perfconsole.core.requests import PROCESS_SIGNAL, SignalArgs
+from perfconsole.core.requests import PROCESS_SIGNAL, Done, SignalArgs
 from perfconsole.core.tables import View
 from perfconsole.core.tick import Tick
-from perfconsole.engine import local
+from perfconsole.engine import local, scribe
 from perfconsole.engine.clock import Clock, Moment
 from perfconsole.engine.local import LocalSource
 from perfconsole.engine.mailbox import BOUND, Mailbox
@@ -150,6 +150,76 @@ async def test_what_was_broken_off_is_not_written_down_as_done(scripted, make_en
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wrap_future(running)
     assert written == ["", "not finished"]
+
+
+class Sluggish:
+    """An audit that takes what it is given when it is let: `gate`."""
+
+    def __init__(self):
+        self.asked, self.written, self.gate = [], [], threading.Event()
+
+    def __call__(self, peer, op, args, outcome):
+        self.asked.append(args.pid)
+        assert self.gate.wait(10)
+        self.written.append((args.pid, outcome))
+
+
+async def test_an_audit_file_that_hangs_refuses_actions_and_holds_up_nothing_else(scripted, make_engine, follow, monkeypatch):
+    monkeypatch.setattr(scribe, "PATIENCE_S", 0.2)
+    audit = Sluggish()
+    source = LocalSource(make_engine(scripted, audit=audit))
+    reader = follow(source)
+    reader.until(lambda: reader.state.stream is not None)
+    for pid in (5, 6, 7):
+        seen = reader.state.seq
+        with pytest.raises(RequestError, match=r"process\.signal is refused.*does not answer"):
+            await source.request("process.signal", SignalArgs(pid, 50, 15))
+    assert audit.asked == [5], "one thread hangs, and not three"
+    reader.until(lambda: reader.state.seq > seen)
+    assert (scripted.signalled, audit.written) == ([], [])
+    audit.gate.set()
+    while len(audit.written) < 2:  # noqa: ASYNC110  it is told to nobody
+        await asyncio.sleep(0.005)
+    assert audit.written == [(5, ""), (5, "not done")]
+    await source.request("process.signal", SignalArgs(8, 50, 15))
+    assert audit.written[2:] == [(8, ""), (8, "done")]
+
+
+async def test_what_is_done_is_told_although_that_cannot_be_written_down_yet(scripted, make_engine, follow, monkeypatch):
+    monkeypatch.setattr(scribe, "PATIENCE_S", 0.2)
+    audit = Sluggish()
+    audit.gate.set()
+
+    async def signal(args):
+        audit.gate.clear()
+        return Done("sent")
+
+    scripted.operations = (Operation(PROCESS_SIGNAL, signal),)
+    source = LocalSource(make_engine(scripted, audit=audit))
+    follow(source)
+    assert (await source.request("process.signal", SignalArgs(5, 50, 15))).text == "sent"
+    assert audit.written == [(5, "")]
+    with pytest.raises(RequestError, match="does not answer"):
+        await source.request("process.signal", SignalArgs(6, 50, 15))
+    audit.gate.set()
+    while len(audit.written) < 2:  # noqa: ASYNC110  it is told to nobody
+        await asyncio.sleep(0.005)
+    assert audit.written == [(5, ""), (5, "done")]
+
+
+async def test_what_is_broken_off_before_it_was_written_down_is_not_done(scripted, make_engine):
+    audit = Sluggish()
+    engine = make_engine(scripted, audit=audit)
+    running = asyncio.run_coroutine_threadsafe(engine.dispatch("process.signal", SignalArgs(5, 50, 15), peer="p"), engine.loop)
+    while not engine._dispatcher._scribe._busy:  # noqa: ASYNC110  it is told to nobody
+        await asyncio.sleep(0.005)
+    running.cancel()
+    while engine._dispatcher._busy:  # noqa: ASYNC110  likewise
+        await asyncio.sleep(0.005)
+    audit.gate.set()
+    while len(audit.written) < 2:  # noqa: ASYNC110  likewise
+        await asyncio.sleep(0.005)
+    assert (audit.written, scripted.signalled) == ([(5, ""), (5, "not done")], [])
 
 
 def test_no_wake_comes_after_close():

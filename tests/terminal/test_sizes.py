@@ -8,6 +8,7 @@ pytestmark = pytest.mark.slow
 
 SIZES = [(60, 16), (80, 24), (100, 30), (120, 36), (160, 48), (200, 60), (250, 80)]
 LIVE = r"CPU +\S.*\d+%"
+LABELS = {" load   ", " memory ", " disk   ", " disk re", " disk wr", " net in ", " net out"}
 
 
 @pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
@@ -52,5 +53,6 @@ def test_a_storm_of_sizes_ends_with_the_picture_of_the_last(spawn):
 
 
 def _frame(pty):
-    """What does not change with the numbers: titles and labels at their places."""
-    return [(y, line[:8]) for y, line in enumerate(pty.screen().splitlines()) if line[:1] in {" ", "▸"} and line[1:4].isalpha()]
+    """What does not change with the numbers: titles and labels at their places. What is over a threshold depends on the machine."""
+    lines = [(y, line[:8]) for y, line in enumerate(pty.screen().splitlines()) if line[:1] in {" ", "▸"} and line[1:4].isalpha()]
+    return [(y, label) for y, label in lines if label[1:2].isupper() or label in LABELS]

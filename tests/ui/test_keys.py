@@ -3,6 +3,7 @@
 import pytest
 from textual.command import CommandPalette
 from textual.events import MouseScrollDown, MouseScrollUp
+from textual.keys import _character_to_key
 from textual.widgets import Input
 from world import settings
 
@@ -310,6 +311,11 @@ DIRECTIONS = {
     "process.sort_pid": lambda table: table.sort == "pid",
 }
 """What tells actions apart that share a check, after two steps down and the key."""
+
+
+@pytest.mark.parametrize("key", [chr(code) for code in range(0x21, 0x7F)] + ["é", "ж", "ß"])
+def test_a_key_has_the_name_that_textual_gives_it(key):
+    assert textual_key(key) == _character_to_key(key)
 
 
 def test_every_action_has_a_test():

@@ -139,6 +139,33 @@ async def test_the_collector_is_told_to_measure_this_one_process_closely(told):
         assert view.limit > 100_000  # the family may be anywhere
 
 
+@pytest.mark.parametrize("size", [(60, 16), (80, 24), (160, 48)])
+async def test_before_its_first_sample_a_history_is_being_collected(told, size):
+    app = console(told)
+
+    def collecting():
+        return "\n".join(lines(app)[2:]).count("collecting…")
+
+    async with app.run_test(size=size) as pilot:
+        await opened(pilot, told)
+        assert collecting() == 4
+        assert "since opened" not in text(app)
+        live_for(told, 2)
+        await pilot.pause()
+        assert collecting() == 2, "a rate needs two samples"
+        told.tell(FAMILY, at=4, readings=[Reading(1, NOW + 4, [0.5, 1e6, 2e6, 0.0])])
+        await pilot.pause()
+        assert not collecting()
+
+
+async def test_a_moment_without_a_history_does_not_promise_one(told):
+    app = console(told)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await opened(pilot, told, past=True)
+        assert "no history at this moment" in text(app)
+        assert "collecting" not in "\n".join(lines(app)[2:])
+
+
 async def test_history_is_drawn_and_says_since_when(told):
     async with console(told).run_test(size=(160, 48)) as pilot:
         app = await opened(pilot, told)

@@ -15,6 +15,7 @@ from world import NOWHERE
 
 from perfconsole.config import themes
 from perfconsole.config.abilities import Abilities
+from perfconsole.ui import line as lines
 from perfconsole.ui.emit import Changes, Pen
 from perfconsole.ui.line import Line, changed
 from perfconsole.ui.look import Look
@@ -35,6 +36,12 @@ def line_of(puts, look=LOOK, on="background"):
     for text, role, width, right in puts:
         line.put(text, role, width, right=right)
     return line
+
+
+def test_what_is_taken_for_one_cell_is_one():
+    even = [char for char in map(chr, range(0x20, 0x3000)) if char.isprintable() and lines._even(char)]
+    assert len(even) > 1000
+    assert [char for char in even if cell_len(char) != 1] == []
 
 
 def cells_of(strip):

@@ -1,5 +1,7 @@
 """Every screen through both kinds of source: the same picture, text and styles, whether the engine is here or behind a socket."""
 
+import re
+
 import pytest
 from world import rows
 
@@ -62,7 +64,8 @@ async def walk(open_console, world, kind, size, scenes):
     pictures = {}
     async with open_console(world, kind, size) as console:
         for scene, keys in scenes.items():
-            await console.press(*keys)
+            for key in keys:  # what one asked for is there before the next: what is frozen depends on it
+                await console.press(key)
             await console.step()
             pictures[scene] = console.picture
     return pictures
@@ -107,6 +110,19 @@ async def test_a_far_engine_sends_only_the_rows_that_are_looked_at_and_says_so(w
         assert len(console.table._items) == 300
 
 
+@pytest.mark.parametrize(
+    ("steps", "told"), [(1, "time window 30m, 0.0s held so far"), (90, "time window 30m, 2m58s held so far"), (900, "time window 30m")]
+)
+async def test_a_window_wider_than_what_is_known_is_said_to_be(make_world, open_console, steps, told):
+    async with open_console(make_world(steps)) as console:
+        await console.press("full_stop")
+        assert console.lines[-1].strip() == told
+        assert ("last 30m" in console.text) == (steps == 900)
+        for _ in range(3):
+            await console.press("comma")
+        assert console.lines[-1].strip() == "time window 2m"
+
+
 async def test_what_is_collected_is_what_is_looked_at(world, open_console, kind):
     async with open_console(world, kind, (160, 30)) as console:
         await console.press("6", "G")
@@ -146,6 +162,17 @@ async def test_the_smallest_screen_still_names_the_worst_thing(make_world, open_
         assert "CRIT CPU 9" in console.lines[at + 1]
 
 
+@pytest.mark.parametrize("keys", [(), ("6",), ("6", "j", "enter")], ids=" ".join)
+@pytest.mark.parametrize("width", [60, 80, 119])
+async def test_every_width_says_how_to_get_help_and_out(world, open_console, width, keys):
+    async with open_console(world, size=(width, 16)) as console:
+        await console.press(*keys)
+        hints = console.lines[-1].split("  ")
+        assert hints[-1] == "q quit"
+        assert "? help" in hints
+        assert len(hints) > 3
+
+
 async def test_a_healthy_machine_says_so(healthy, open_console):
     async with open_console(healthy) as console:
         assert "SYS ● OK" in console.lines[0]
@@ -167,7 +194,19 @@ async def test_a_collector_that_stopped_is_stale_not_fine(healthy, open_console)
         await console.settled()
         console.app._check_silence()
         assert "SYS ◌ STALE" in console.lines[0]
-        assert "no system data since 30s" in console.lines[1]
+        assert console.lines[1] == " ◌ no system data since 30s"
+
+
+async def test_what_was_the_matter_before_a_collector_stopped_is_told_as_past(make_world, open_console):
+    world = make_world(300)
+    async with open_console(world) as console:
+        lasting = re.search(r"for \S+", console.lines[1])[0]
+        world.beat(30)
+        await console.settled()
+        console.app._check_silence()
+        assert "web-3.example  SYS ◌ STALE  03:12:30" in re.sub(" {3,}", "  ", console.lines[0])
+        assert console.lines[1].startswith(" ◌ no system data since 30s  was ■ CRIT  CPU 9")
+        assert f"  {lasting}  and 1 more" in console.lines[1], "as long as it was known to"
 
 
 async def test_a_collector_that_failed_from_the_start_says_why(make_world, open_console):

@@ -340,7 +340,7 @@ class World:
         """What the engine's readers were told last, and what the newest one looks at; None while it is about to tell more."""
 
         async def look():
-            if self.engine._look is not None or not self.engine._boxes:
+            if self.engine._look is not None or self.engine._looking or not self.engine._boxes:
                 return None
             return self.engine.state.seq, self.engine._boxes[-1].watch
 
@@ -415,7 +415,7 @@ class Console:
         quiet = 0
         async with asyncio.timeout(10):
             while quiet < 2:
-                if self.world.told() == (self.app.pump.live.seq, self.app._watch):
+                if self.world.told() == (self.app.pump.live.seq, self.app._watch) and self._painted():
                     quiet += 1
                     await self._handled()
                 else:
@@ -424,6 +424,14 @@ class Console:
         if self.app.screen.is_modal:
             self.app.screen.refresh()  # what a dialog lies on reaches its picture by way of a timer
             await self._handled()
+
+    def _painted(self):
+        """Whether everything that changed is on the screen: on a busy machine a new size may be painted only after the next tick."""
+        screen = self.app.screen
+        pending = (screen._dirty_widgets, screen._layout_required, screen._repaint_required)
+        return not any(pending) and not any(
+            node._layout_required or node._repaint_required for node in screen.walk_children() if node.display and node.size
+        )
 
     async def _handled(self):
         """Wait until every widget on view has handled what waited for it."""

@@ -202,11 +202,30 @@ def test_finding_series_by_labels_whatever_their_order():
     assert [series.labels["device"] for series in state.every("system.disk.io")] == ["sda"]
 
 
-def test_age_counts_from_the_last_success_and_a_silence_is_three_intervals_long():
+def test_age_counts_from_the_last_success():
     group = Group(1, "http", "shop", 10.0, (SeriesDef("one"),))
     state = fold([Tick(1, 100.0, 1.0, groups=[group], health=[Health("http", "shop", "error", 100.0, 60.0)])])
     assert state.age_s("http", "shop") == 40.0
     assert isnan(state.age_s("http", "nobody"))
     state.apply(Tick(2, 101.0, 2.0, health=[Health("http", "new", "error", 101.0, 0.0)]))
     assert isnan(state.age_s("http", "new"))
-    assert state.gap_s() == 30.0
+
+
+def test_what_is_silent_for_three_of_its_own_intervals_is_stale():
+    groups = [Group(1, "system", "host", 2.0, (SeriesDef("one"),)), Group(2, "filesystems", "host", 10.0, (SeriesDef("two"),))]
+    health = [Health(group.collector, "host", "ok", 100.0, 100.0) for group in groups]
+    state = fold([Tick(1, 100.0, 1.0, groups=groups, health=health, readings=[Reading(1, 100.0, [1.0]), Reading(2, 100.0, [1.0])])])
+
+    def stale(at):
+        state.apply(Tick(2, at, 2.0))
+        rings = [state.find(name).ring for name in ("one", "two")]
+        known = [state.stale(group.collector) for group in groups]
+        assert [ring.stale(state.at) for ring in rings] == known
+        return known
+
+    assert stale(106.0) == [False, False]
+    assert stale(106.1) == [True, False]
+    assert stale(130.1) == [True, True]
+    state.apply(Tick(3, 131.0, 3.0, health=[Health("http", "new", "error", 131.0, 0.0)]))
+    assert not state.stale("http", "new"), "it never was otherwise"
+    assert not state.stale("nobody")

@@ -4,17 +4,17 @@ They are read of the rows that are looked at, and taken off those that no longer
 """
 
 import os
-from asyncio import Future, wait
 from collections.abc import Callable, Iterable
+from functools import partial
 from math import isnan, nan
-from time import monotonic
 from typing import Final
 
 from msgspec.structs import replace
 
-from perfconsole.collectors.loop import ask, paced
+from perfconsole.collectors.loop import paced
 from perfconsole.collectors.processes.backend import IO_COLUMNS
 from perfconsole.collectors.processes.files import read
+from perfconsole.collectors.processes.patience import Patience
 from perfconsole.collectors.processes.process import Process
 
 LOOK_ROWS: Final = 40
@@ -23,9 +23,6 @@ LOOK_S: Final = 0.0015
 
 PSS_BUDGET_S: Final = 0.5
 """smaps_rollup walks the page tables: 0.03 ms of a shell, 40 ms of a database with 16 GiB; what is not reached stays unknown."""
-
-PSS_PATIENCE_S: Final = 0.5
-"""How much longer the one that is being read may take."""
 
 Columns = frozenset[str]
 Todo = list[tuple[Process, Columns]]
@@ -45,7 +42,7 @@ class ExpensiveColumns:
         self._proc = proc
         self._clock = clock
         self._carried: dict[int, tuple[Process, Columns]] = {}
-        self._hanging: dict[int, Future[None]] = {}
+        self._sizes = Patience(partial(pss, proc), "processes-pss")
 
     def forget(self, pid: int) -> None:
         """A process has gone."""
@@ -61,33 +58,22 @@ class ExpensiveColumns:
         async for process, _ in paced([held for pid, held in self._carried.items() if pid not in wanted], self._clock):
             self._put(process, _NONE, nan)
         todo = [(process, columns) for process, columns in todo if columns]
-        sizes = await self._sizes(todo, PSS_BUDGET_S)
+        sizes = await self._ask_sizes(todo, PSS_BUDGET_S)
         async for process, columns in paced(todo, self._clock):
             self._put(process, columns, sizes.get(process.pid, nan))
 
     async def add(self, todo: Todo) -> None:
         """Read of these processes what was not read yet, within `LOOK_ROWS` and `LOOK_S`; the rest waits for the next scan."""
         new = [(process, columns) for process, columns in todo if columns - self._carried.get(process.pid, (process, _NONE))[1]][:LOOK_ROWS]
-        sizes = await self._sizes(new, LOOK_S)
+        sizes = await self._ask_sizes(new, LOOK_S)
         until = self._clock() + LOOK_S
         for process, columns in new:
             self._put(process, columns, sizes.get(process.pid, nan))
             if self._clock() > until:
                 break
 
-    async def _sizes(self, todo: Todo, budget_s: float) -> dict[int, float]:
-        """Proportional memory. A read that hangs, because that process's memory lock is held, is left alone and holds up no other."""
-        self._hanging = {pid: question for pid, question in self._hanging.items() if not question.done()}
-        asked = [process for process, columns in todo if "pss_bytes" in columns and not process.locked]
-        pids = [process.pid for process in asked if process.pid not in self._hanging]
-        if not pids:
-            return {}
-        found: dict[int, float] = {}
-        question = ask(lambda: pss_of(self._proc, pids, found, budget_s), "processes-pss")
-        await wait((question,), timeout=budget_s + PSS_PATIENCE_S)
-        if not question.done():
-            self._hanging.update((pid, question) for pid in pids[len(found) :][:1])
-        return dict(found)
+    async def _ask_sizes(self, todo: Todo, budget_s: float) -> dict[int, float]:
+        return await self._sizes.ask([process.pid for process, columns in todo if "pss_bytes" in columns and not process.locked], budget_s)
 
     def _put(self, process: Process, columns: Columns, size: float) -> None:
         row = process.row
@@ -155,12 +141,3 @@ def pss(proc: str, pid: int) -> float:
     except (OSError, ValueError, IndexError):
         pass
     return nan
-
-
-def pss_of(proc: str, pids: list[int], found: dict[int, float], budget_s: float = PSS_BUDGET_S) -> None:
-    """`pss` of each into `found`, as far as the time goes; meant for a thread, because one single read may take 40 ms, or hang."""
-    until = monotonic() + budget_s
-    for pid in pids:
-        found[pid] = pss(proc, pid)
-        if monotonic() > until:
-            break

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from perfconsole.collectors.loop import SLICE_S, ask, paced
 from perfconsole.collectors.processes import visibility
 from perfconsole.collectors.processes.backend import Hidden, Want
+from perfconsole.collectors.processes.commands import Commands
 from perfconsole.collectors.processes.expensive import ExpensiveColumns, disk_io
 from perfconsole.collectors.processes.files import STAT_BYTES, Descriptors, boot_wall_time, read
 from perfconsole.collectors.processes.identity import Identity
@@ -50,6 +51,7 @@ class LinuxProcesses:
         self._hz = os.sysconf("SC_CLK_TCK")
         self._page_bytes = os.sysconf("SC_PAGESIZE")
         self._identity = Identity(proc)
+        self._commands = Commands(self._identity, clock)
         self._expensive = ExpensiveColumns(proc, clock)
         self._descriptors: Descriptors | None = None
         self._processes: dict[int, Process] = {}
@@ -182,14 +184,8 @@ class LinuxProcesses:
 
     def _identified(self, row: ProcessRow, process: Process) -> ProcessRow:
         user = self._identity.owner(row.pid) or row.user
-        return replace(row, user=user, unit=self._identity.unit(row.pid), command=self._command(row, process))
-
-    def _command(self, row: ProcessRow, process: Process) -> str:
-        """The command line as it is now; as it was when it cannot be had."""
-        raw = None if process.locked else self._identity.arguments(row.pid)
-        if raw is None:
-            return row.command or f"[{row.name}]"
-        return self._identity.command(raw, row.name)
+        self._commands.want(process)
+        return replace(row, user=user, unit=self._identity.unit(row.pid), command=row.command or f"[{row.name}]")
 
     async def _identify_again(self, young: list[Process]) -> None:
         again = [process for process in young if self._processes.get(process.pid) is process]
@@ -197,7 +193,7 @@ class LinuxProcesses:
             again += [process for process in self._listed if process.row.user.isdecimal()]
         async for process in paced(again, self._clock):
             row = self._identified(process.row, process)
-            if row.user != process.row.user or row.unit != process.row.unit or row.command != process.row.command:
+            if row.user != process.row.user or row.unit != process.row.unit:
                 process.row = row
 
     # What is looked at ------------------------------------------------------------------------------------------------------------
@@ -214,22 +210,9 @@ class LinuxProcesses:
 
     async def _read_shown(self, want: Want) -> None:
         shown = [process for key in want.shown if (process := self._find(key))]
-        async for process in paced(shown, self._clock):
-            self._reread_command(process)
+        await self._commands.read(shown)
         wide = self._listed if want.everywhere else shown
         await self._expensive.change([(process, want.columns(process.row.key)) async for process in paced(wide, self._clock)])
-
-    def _reread_command(self, process: Process) -> None:
-        """Databases and many servers write what they are doing there, all the time."""
-        if process.locked:
-            return
-        raw = self._identity.arguments(process.pid)
-        if raw is None or raw == process.arguments:
-            return  # what it says was made out before: that takes 3 to 100 us, by its length
-        process.arguments = raw
-        command = self._identity.command(raw, process.row.name)
-        if command != process.row.command:
-            process.row = replace(process.row, command=command)
 
     def _find(self, key: Key) -> Process | None:
         process = self._processes.get(key[0])
@@ -298,6 +281,7 @@ class LinuxProcesses:
         process = self._processes.pop(pid)
         self._release(process.fd)
         process.fd = -1
+        self._commands.forget(pid)
         self._expensive.forget(pid)
 
     async def _forget_old(self) -> None:

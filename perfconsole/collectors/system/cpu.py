@@ -43,6 +43,7 @@ class Cpu:
         self._last: dict[bytes, list[int]] = {}
         self._shape: tuple[list[bytes], bool] | None = None
         self._seconds: list[float] = [nan] * len(_MODES)
+        self._bound: frozenset[bytes] | None = None
         self._group = _Group(files)
         self.series: tuple[SeriesDef, ...] = _TOTALS
 
@@ -51,12 +52,16 @@ class Cpu:
         now = _parse(self._files.read(self._path))
         total = now.pop(b"cpu", [])
         self._describe(list(now), quota=self._limits.quota is not None)
+        changed = self._bind(now)
+        if self._bound:
+            total = list(map(sum, zip(*(now[name] for name in self._bound), strict=True)))
+        modes = [nan] * len(_MODES) if changed else self._by_mode(total, len(self._bound or now))
         shares = _shares(total, self._last.get(b"cpu", []))
         cores = [_shares(counts, self._last.get(name, []))[0] for name, counts in now.items()]
         count = float(len(now)) if now else nan
         quota = self._limits.quota
-        limit = min((known for known in (count, self._limits.cpus_allowed, quota.cpus if quota else nan) if not isnan(known)), default=nan)
-        modes = self._by_mode(total, len(now))
+        allowed = float(len(self._limits.cpus)) or nan
+        limit = min((known for known in (count, allowed, quota.cpus if quota else nan) if not isnan(known)), default=nan)
         busy_s = sum(modes) - modes[_IDLE] - modes[_IOWAIT]
         values = [*shares, count, limit, busy_s, *modes, *cores]
         if quota:
@@ -66,6 +71,22 @@ class Cpu:
             values += throttling
         self._last = {b"cpu": total, **now}
         return values
+
+    def _bind(self, now: dict[bytes, list[int]]) -> bool:
+        """See whether less than all CPUs may be used: the total is then theirs alone, or idle neighbours would hide how busy they are.
+
+        Returns:
+            Whether they are others than before: no share and no rate leads from the counters of some CPUs to those of others.
+        """
+        allowed = self._limits.cpus
+        # lxcfs shows the CPUs of a set as a machine of its own, numbered anew: there are as many, and the names mean others.
+        bound = allowed.intersection(now) if len(allowed) < len(now) else frozenset[bytes]()
+        changed = self._bound not in (None, bound)
+        if changed:
+            self._last.pop(b"cpu", None)
+            self._seconds = [nan] * len(_MODES)
+        self._bound = bound
+        return changed
 
     def _describe(self, names: list[bytes], *, quota: bool) -> None:
         """Cores come and go (hotplug), and a quota may be set: only then are the series others."""

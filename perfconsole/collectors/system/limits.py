@@ -18,7 +18,7 @@ REFRESH_S: Final = 30.0
 _NO_LIMIT: Final = 2**60
 """v1 has no word for "none", but a number near 2^63 that depends on the page size (9223372036854771712 with 4 KiB)."""
 
-_WANTED: Final = frozenset((b"memory", b"cpu", b"cpuacct"))
+_WANTED: Final = frozenset((b"memory", b"cpu", b"cpuacct", b"cpuset"))
 
 
 class MemoryLimit(NamedTuple):
@@ -52,7 +52,7 @@ class Limits:
     Attributes:
         memory: None when no level sets any.
         quota: Likewise.
-        cpus_allowed: CPUs this process may run on (cpuset, affinity); NaN when unknown.
+        cpus: The CPUs of the own CPU set, as ``/proc/stat`` names them; empty when unknown.
         pressure: Directory of the own cgroup's pressure files; empty when it has none of its own.
     """
 
@@ -61,7 +61,7 @@ class Limits:
         self._due = -inf
         self.memory: MemoryLimit | None = None
         self.quota: CpuQuota | None = None
-        self.cpus_allowed = nan
+        self.cpus: frozenset[bytes] = frozenset()
         self.pressure = ""
 
     def refresh(self, boot: float) -> None:
@@ -70,22 +70,31 @@ class Limits:
         if boot < self._due and all(is_there(level.folder) for level in levels if level):
             return
         self._due = boot + REFRESH_S
-        self.cpus_allowed = _cpus_allowed(read_once(f"{self._proc}/self/status"))
         found = _hierarchies(read_once(f"{self._proc}/self/cgroup"), read_once(f"{self._proc}/self/mountinfo"), self._sys)
         self.memory = _smallest_memory(found.get(b"memory"))
         self.quota = _smallest_quota(found.get(b"cpu"), found.get(b"cpuacct"))
         self.pressure = _pressure_folder(found.get(b""))
+        self.cpus = _cpu_set(found.get(b"cpuset")) or _affinity(read_once(f"{self._proc}/self/status"))
 
 
-def _cpus_allowed(status: bytes) -> float:
-    """The size of ``Cpus_allowed_list:  0-3,8`` (proc(5)); it is what sched_getaffinity says, and a cpuset is part of it."""
-    _, found, rest = status.partition(b"\nCpus_allowed_list:")
-    total = 0
-    for span in rest.partition(b"\n")[0].strip().split(b","):
-        first, _, last = span.partition(b"-")
-        if first.isdigit():
-            total += int(last or first) - int(first) + 1
-    return float(total) if found and total else nan
+def _cpu_set(found: _Hierarchy | None) -> frozenset[bytes]:
+    """The CPUs of the innermost level that tells (cpuset(7)): it has no more than those above it."""
+    for folder in found.folders if found else ():
+        cpus = _cpus(read_once(f"{folder}/{'cpuset.cpus.effective' if found and found.unified else 'cpuset.effective_cpus'}"))
+        if cpus:
+            return cpus
+    return frozenset()
+
+
+def _affinity(status: bytes) -> frozenset[bytes]:
+    """``Cpus_allowed_list:  0-3,8`` (proc(5)), for where no cgroup tells: a set is part of it, but so is what taskset and isolcpus say."""
+    return _cpus(status.partition(b"\nCpus_allowed_list:")[2].partition(b"\n")[0])
+
+
+def _cpus(text: bytes) -> frozenset[bytes]:
+    """``0-3,8`` as names: cpu0 to cpu3, and cpu8."""
+    spans = (span.partition(b"-") for span in text.strip().split(b","))
+    return frozenset(b"cpu%d" % cpu for first, _, last in spans if first.isdigit() for cpu in range(int(first), int(last or first) + 1))
 
 
 def _hierarchies(own: bytes, mounts: bytes, sys: str) -> dict[bytes, _Hierarchy]:
@@ -101,7 +110,7 @@ def _hierarchies(own: bytes, mounts: bytes, sys: str) -> dict[bytes, _Hierarchy]
             folders = _folders(path, [mount for mount in mounted if _holds(mount, name)], sys)
             if folders:
                 found[name] = _Hierarchy(path, folders, unified)
-    for name in (b"memory", b"cpu"):
+    for name in (b"memory", b"cpu", b"cpuset"):
         if name not in found and b"" in found:
             found[name] = found[b""]
     return found

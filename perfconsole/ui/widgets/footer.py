@@ -1,10 +1,13 @@
 """The last row of every screen: the keys that matter here and now, and passing notices."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from perfconsole.core.state import State
 from perfconsole.ui.line import Line
 from perfconsole.ui.widgets.pane import Pane
+
+_KEPT: Final = ("help", "quit")
 
 
 class Footer(Pane):
@@ -28,12 +31,21 @@ class Footer(Pane):
         self.set_timer(seconds, over)
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  one row, of the keymap's making
-        """Keys and what they do, as many as fit."""
+        """Keys and what they do, as many as fit; the ones that help a stranger on stay to the last."""
         line = self.line("panel").gap()
         if self._notice:
             return [line.put(self._notice, self._role)]
-        for key, title in self.console_app.hints():
-            if line.left < len(key) + len(title) + 3:
-                break
-            line.put(key, "accent").gap().put(title, "dim").gap(2)
+        hints = self.console_app.hints()
+        kept = [hint for hint in hints if hint[0] in {self.console_app.keymap.sign(name) for name in _KEPT}]
+        others = [hint for hint in hints if hint not in kept]
+        while others and sum(map(_cells, kept + others)) > line.left:
+            others.pop()
+        for key, title in hints:
+            if (key, title) in kept or (key, title) in others:
+                line.put(key, "accent").gap().put(title, "dim").gap(2)
         return [line]
+
+
+def _cells(hint: tuple[str, str]) -> int:
+    key, title = hint
+    return len(key) + len(title) + 3

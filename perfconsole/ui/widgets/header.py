@@ -38,7 +38,7 @@ def system_severity(state: State, firing: Sequence[Alert]) -> str:
     health = state.health.get(("system", "host"))
     if health is None or not health.last_ok:
         return "unknown"
-    if state.at - health.last_ok > state.gap_s():
+    if state.stale("system"):
         return "stale"
     return firing[0].severity if firing else "ok"
 
@@ -49,23 +49,33 @@ class Header(Pane):
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  always two
         """Status above, the worst thing below."""
         firing = worst_first(state.alerts.values())
+        severity = "stale" if self.console_app.silent_s() else system_severity(state, firing)
+        now = [alert for alert in firing if severity != "stale" or self._is_so(state, alert)]
         size = self.screen.size
         if size.width < LEAST_WIDTH or size.height < LEAST_HEIGHT:
             too_small = f" too small ({size.width}x{size.height}): {LEAST_WIDTH}x{LEAST_HEIGHT} is needed"
-            return [self._status(state, firing), self.line().put(too_small, "warning")]
-        return [self._status(state, firing), self._worst(state, firing)]
+            return [self._status(state, severity, now), self.line().put(too_small, "warning")]
+        worst = self._silence(state, now, firing) if severity == "stale" else self._worst(state, severity, firing)
+        return [self._status(state, severity, now), self._put_limits(worst, state)]
 
-    def _status(self, state: State, firing: Sequence[Alert]) -> Line:
-        severity = system_severity(state, firing)
+    def _is_so(self, state: State, alert: Alert) -> bool:
+        """Whether what an alert says is of the present, where some of what is known no longer is."""
+        series = None if self.console_app.silent_s() else state.find(alert.metric, **dict(alert.labels))
+        return series is not None and not series.ring.stale(state.at)
+
+    def _status(self, state: State, severity: str, firing: Sequence[Alert]) -> Line:
         line = self.line("panel")
         right = self._right(state)
         host = state.stream.host if state.stream else self.console_app.host
         line.gap().put(host, "title", min(len(host), max(8, line.width - len(right) - 34))).gap(2)
+        if severity == "stale":
+            self._put_system(line, severity)
         counts = [(name, sum(alert.severity == name for alert in firing)) for name in ("critical", "warning")]
         for name, number in counts:
             if number:
                 line.put(f"{self.look.glyph(name)} {number} {WORDS[name]}", name).gap(2)
-        line.put("SYS ", "dim").put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(2)
+        if severity != "stale":
+            self._put_system(line, severity)
         banner = self.console_app.banner()
         if banner:
             line.put(banner, "accent")
@@ -75,10 +85,15 @@ class Header(Pane):
             line.put(f"no data since {units.duration(silent_s)}", "stale")
         return line.to(max(line.x, line.width - len(right) - 1)).put(right, "dim")
 
+    def _put_system(self, line: Line, severity: str) -> None:
+        line.put("SYS ", "dim").put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(2)
+
     def _put_live(self, line: Line) -> Line:
         """While the past is looked at, what is the matter now."""
         now = worst_first(self.console_app.pump.live.alerts.values())
-        if now:
+        if self.console_app.frozen and self.console_app.pump.silent_s():
+            line.gap(2).put(f"now {self.look.glyph('stale')} {WORDS['stale']}", "stale")
+        elif now:
             line.gap(2).put(f"now {self.look.glyph(now[0].severity)} {len(now)}", now[0].severity)
         return line
 
@@ -93,27 +108,40 @@ class Header(Pane):
             parts = parts[:1] if self.size.width >= LEAST_WIDTH else []
         return "  ".join(parts)
 
-    def _worst(self, state: State, firing: Sequence[Alert]) -> Line:
-        line = self.line()
-        note = limits_text(state)
+    def _worst(self, state: State, severity: str, firing: Sequence[Alert]) -> Line:
+        line = self.line().gap()
         if firing:
-            worst = firing[0]
-            value = state.value(worst.metric, **dict(worst.labels))
-            began = state.stream.began if state.stream else 0.0
-            line.gap().put(f"{self.look.glyph(worst.severity)} {WORDS[worst.severity]}", worst.severity).gap(2)
-            line.put(words.breach(worst, value)).put(f"  {words.lasting(worst, state.at, began)}", "dim")
-            if len(firing) > 1:
-                line.put(f"  and {len(firing) - 1} more", "dim")
-        elif system_severity(state, firing) == "unknown":
-            line.gap().put(self._trouble(state) or f"collecting{self.look.glyphs.ellipsis}", "dim")
-        elif system_severity(state, firing) == "stale":
-            line.gap().put(f"{self.look.glyph('stale')} no system data since {units.duration(state.age_s('system'))}", "stale")
-            line.put(f"  {self._trouble(state)}", "dim")
-        else:
-            line.gap().put(self.look.glyph("ok"), "ok").put(" nothing is over its threshold", "dim")
-        if note and line.left > len(note) + 2:
-            line.to(line.width - len(note) - 1).put(note, "dim")
-        return line
+            return self._put_alert(line, state, firing, state.at)
+        if severity == "unknown":
+            return line.put(self._trouble(state) or f"collecting{self.look.glyphs.ellipsis}", "dim")
+        return line.put(self.look.glyph("ok"), "ok").put(" nothing is over its threshold", "dim")
+
+    def _silence(self, state: State, now: Sequence[Alert], firing: Sequence[Alert]) -> Line:
+        """That there is no news comes before what was the matter while there was."""
+        line = self.line().gap().put(self.look.glyph("stale"), "stale").gap()
+        if not self.console_app.silent_s():
+            line.put(f"no system data since {units.duration(state.age_s('system'))}", "stale").gap(2)
+        if now:
+            self._put_alert(line, state, now, state.at)
+        elif firing:
+            series = state.find(firing[0].metric, **dict(firing[0].labels))
+            self._put_alert(line.put("was ", "stale"), state, firing, series.ring.last if series else state.at, was=True)
+        elif self.console_app.silent_s():
+            line.put("nothing was over its threshold", "stale")
+        return line.put(f"  {self._trouble(state)}", "dim")
+
+    def _put_alert(self, line: Line, state: State, firing: Sequence[Alert], at: float, *, was: bool = False) -> Line:
+        """The worst of some alerts as it stood at a time, and how many there are beside it."""
+        worst = firing[0]
+        value = state.value(worst.metric, **dict(worst.labels))
+        lasting = words.lasting(worst, at, state.stream.began if state.stream else 0.0)
+        line.put(f"{self.look.glyph(worst.severity)} {WORDS[worst.severity]}", "stale" if was else worst.severity).gap(2)
+        line.put(words.breach(worst, value), "stale" if was else "foreground").put(f"  {lasting}", "dim")
+        return line.put(f"  and {len(firing) - 1} more", "dim") if len(firing) > 1 else line
+
+    def _put_limits(self, line: Line, state: State) -> Line:
+        note = limits_text(state)
+        return line.to(line.width - len(note) - 1).put(note, "dim") if note and line.left > len(note) + 2 else line
 
     def _trouble(self, state: State) -> str:
         health = state.health.get(("system", "host"))

@@ -80,6 +80,11 @@ class MeasuresPane(Pane):
         """What time is shown; of most things history begins when somebody looks."""
         return f"last {chart.ago(window_s)}" if isnan(began) else f"{self._subject.BEGAN} {clock(began)}"
 
+    def _nothing(self) -> str:
+        """What stands where there is no history yet, or none at all."""
+        present = self._subject.live and not self.console_app.pump.past
+        return f"collecting{self.look.glyphs.ellipsis}" if present else "no history at this moment"
+
 
 class TrendsPane(MeasuresPane):
     """A sparkline a row, with its value and the top of its scale."""
@@ -94,11 +99,14 @@ class TrendsPane(MeasuresPane):
         values, window_s, began = self._window(measure, state, cells)
         top = scale_top(values, measure.least)
         line = self.line().gap().put(measure.label, "dim", 7)
-        put_spark(line, self.look, values, top, () if self._subject.live else _DIMMED)
+        if measure.trend.begun:
+            put_spark(line, self.look, values, top, () if self._subject.live else _DIMMED)
+        else:
+            line.put(self._nothing(), "dim", cells)
         line.put(self._now(measure, state), "foreground" if self._subject.live else "stale", 8, right=True)
         scale = "" if all(map(isnan, values)) else f"of {measure.text(top).removesuffix('/s')}"
         line.gap().put(scale, "dim", max(7, len(scale)))
-        return line.gap().put(self._span(window_s, began), "dim") if first and aside > 9 else line
+        return line.gap().put(self._span(window_s, began), "dim") if first and aside > 9 and measure.trend.begun else line
 
 
 class MeasureChart(MeasuresPane):
@@ -108,11 +116,13 @@ class MeasureChart(MeasuresPane):
         """A title with the value, and the chart."""
         (measure,) = self._measures
         values, window_s, began = self._window(measure, state, chart.columns(width))
-        note = self._span(window_s, began)
+        note = self._span(window_s, began) if measure.trend.begun else ""
         title = self.line("panel").gap().put(measure.label, "title").gap()
         title.put(self._now(measure, state), "foreground" if self._subject.live else "stale")
         title.put(measure.unit(self._scale(measure, state)), "dim")
         title.to(max(title.x + 1, width - len(note) - 1)).put(note, "dim")
+        if not measure.trend.begun:
+            return [title, self.line().gap(chart.AXIS).put(self._nothing(), "dim")]
         top = scale_top(values, measure.least)
         edge = "now" if self._subject.live and not self.console_app.pump.past else clock(self._edge(state))
         role = "chart" if self._subject.live else "stale_bar"

@@ -60,7 +60,7 @@ class SystemPane(Pane, can_focus=True):
         cells = self._cells(width)
         definition = meter.series.definition
         severity = self._severity(state, definition)
-        stale = state.at - meter.series.ring.last > 3 * meter.series.ring.interval_s
+        stale = meter.series.ring.stale(state.at)
         line = self.line().gap().put(meter.label, "dim", _LABEL - 1)
         track = self._tracks.get(definition)
         if track is None or track.cells != cells or track.width_s != window_s / cells:

@@ -22,6 +22,7 @@ from perfconsole.core.ports import Slot
 from perfconsole.core.tables import StatementTable, View
 
 STOP_S = 10.0
+ROOM_BYTES = 1 << 30
 SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
     "listen_addresses": "127.0.0.1",
@@ -259,7 +260,9 @@ ROLES = (
 @pytest.fixture(scope="session")
 def pg_directory():
     """Short, for the path of a socket holds 107 bytes; and readable by the account that runs the servers."""
-    path = Path(tempfile.mkdtemp(prefix="pc-pg-", dir="/tmp"))
+    memory = Path("/dev/shm")  # a cluster is 40 MB, copied for every second test
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > ROOM_BYTES
+    path = Path(tempfile.mkdtemp(prefix="pc-pg-", dir=memory if roomy else "/tmp"))
     path.chmod(0o755)
     yield path
     shutil.rmtree(path, ignore_errors=True)
@@ -303,6 +306,7 @@ def make_cluster(template, pg_directory):
     yield make
     for cluster in made:
         cluster.stop(signal.SIGQUIT)
+        shutil.rmtree(cluster.directory, ignore_errors=True)
 
 
 @pytest.fixture

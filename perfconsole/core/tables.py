@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from msgspec import Struct, structs
 
-from perfconsole.core.literals import hide
 from perfconsole.core.ordering import ordered
 
 Key = tuple[int, ...]
@@ -358,6 +357,8 @@ def discreet(table: Table) -> Table:
     """The table without what sessions say in their statements: those are the users' data, which no file and no picture carries away."""
     if not isinstance(table, SessionTable):
         return table
+    from perfconsole.core.literals import hide  # noqa: PLC0415  its lexer takes 8 ms, which no start without a database waits for
+
     return structs.replace(table, rows=[structs.replace(row, query=hide(row.query)) for row in table.rows])
 
 

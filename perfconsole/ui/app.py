@@ -17,7 +17,6 @@ from textual.screen import Screen
 from perfconsole.config.actions import Action
 from perfconsole.config.themes import ThemeSpec
 from perfconsole.core.errors import PerfconsoleError, RequestError
-from perfconsole.core.literals import hide
 from perfconsole.core.ports import Source
 from perfconsole.core.tables import Key
 from perfconsole.ui.driver import BUSY, ConsoleDriver, Outlet
@@ -28,7 +27,6 @@ from perfconsole.ui.moments import MomentsApp
 from perfconsole.ui.screens.base import ConsoleScreen
 from perfconsole.ui.screens.operations import OperationsScreen
 from perfconsole.ui.screens.processes import ProcessesScreen
-from perfconsole.ui.screens.queries import QueriesScreen
 from perfconsole.ui.settings import Settings
 from perfconsole.ui.theming import textual_theme
 from perfconsole.ui.widgets.pane import Pane
@@ -39,6 +37,12 @@ _TOLD: Final = 500
 """Characters of what was copied that are told: measuring the cells of a megabyte takes a second."""
 
 _REPLAY_HINTS: Final = (("time.back", "back"), ("time.forward", "on"), ("replay.play", "play"), ("time.go", "go to"))
+
+
+def _queries() -> ConsoleScreen:
+    from perfconsole.ui.screens.queries import QueriesScreen  # noqa: PLC0415  only where somebody goes there: 0.3 MiB
+
+    return QueriesScreen()
 
 
 class ConsoleApp(MomentsApp, inherit_bindings=False):
@@ -55,7 +59,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         Binding("ctrl+c", "leave", "Quit", show=False, priority=True),
         Binding("ctrl+z", "suspend_process", "Back to the shell", show=False, priority=True),
     ]
-    MODES = {"operations": OperationsScreen, "queries": QueriesScreen, "processes": ProcessesScreen}
+    MODES = {"operations": OperationsScreen, "queries": _queries, "processes": ProcessesScreen}
 
     def __init__(self, source: Source, settings: Settings) -> None:
         self.DEFAULT_MODE = settings.screen  # type: ignore[misc]  # else Textual makes, and paints, an empty screen first
@@ -310,7 +314,11 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
 
     def said(self, text: str) -> str:
         """SQL as it may be shown now: its literals are the users' data, which no picture takes along."""
-        return hide(text) if self.discreet else text
+        if not self.discreet:
+            return text
+        from perfconsole.core.literals import hide  # noqa: PLC0415  only for pictures
+
+        return hide(text)
 
     def do_screenshot(self) -> None:
         """Write the screen to an SVG file in the current directory, without what sessions say in their statements."""

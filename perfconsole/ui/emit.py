@@ -12,6 +12,8 @@ from rich.style import Style
 from textual._compositor import ChopsUpdate
 from textual.strip import SGR_STYLES
 
+from perfconsole.ui.line import part
+
 _RESET: Final = "\x1b[0m"
 
 
@@ -88,7 +90,7 @@ class Changes(ChopsUpdate):
                     continue
                 if (at_x, at_y) != (start, y):
                     out.append(f"\x1b[{start - at_x}C" if at_y == y and start > at_x else f"\x1b[{y + 1};{start + 1}H")
-                for text, style, _ in strip if (start, stop) == (x, end) else strip.crop(start - x, stop - x):
+                for text, style in part(strip, start - x, stop - x):
                     out.append(pen.ink(style or Style.null()))
                     out.append(text)
                 at_x, at_y = stop, y

@@ -98,6 +98,16 @@ def placed(strip: Strip) -> Iterator[tuple[int, str, Style | None]]:
         x += _cells(text)
 
 
+def part(strip: Strip, start: int, stop: int) -> Iterator[tuple[str, Style | None]]:
+    """The texts of a strip between two columns, with their styles. `Strip.crop` measures each text by Rich's table; see `_cells`."""
+    if not _even(strip.text):
+        yield from ((text, style) for text, style, _ in strip.crop(start, stop))
+        return
+    for x, text, style in placed(strip):
+        if piece := text[max(0, start - x) : max(0, stop - x)]:
+            yield piece, style
+
+
 def changed(old: Strip, new: Strip) -> Spans:
     """The columns (from, to) at which a line differs from what was there; near ones joined.
 

@@ -362,13 +362,64 @@ async def test_what_acts_is_not_measured(desk, sql, said):
 
 
 async def test_what_takes_too_long_is_given_up_by_the_server(desk, monkeypatch):
-    monkeypatch.setattr(planning, "_RUN_S", 1)
+    monkeypatch.setattr(planning, "MEASURED_S", 1)
     began = time.perf_counter()
     with pytest.raises(RequestError, match="given up"):
         await desk.plan("SELECT pg_sleep(0.01)", how="analyze", values=("30",))
     assert time.perf_counter() - began < 3
     running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid()"
     assert await desk.ask(running) == 0
+
+
+@pytest.fixture
+async def traps(desk):
+    """Functions and a relation that a plain user put where the statement's names are looked up: what calls them says so."""
+    bodies = {"quote_ident(name)": "text", "format(text, name, name)": "text", "current_setting(text)": "text", "unnest(text[])": "text"}
+    await desk.cluster.execute(
+        *(f"CREATE FUNCTION sales.{name} RETURNS {kind} LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''a trap''; END'"
+          for name, kind in bodies.items()),
+        "CREATE VIEW sales.pg_class AS SELECT 1 / 0 AS oid, 'a trap'::name AS relname",
+        "CREATE TABLE public.hidden AS SELECT 5 AS id", "CREATE SCHEMA back", "CREATE TABLE back.away AS SELECT 5 AS id",
+        f"ALTER ROLE app IN DATABASE {desk.shop} SET search_path = sales, public, pg_catalog", database=desk.shop,
+    )  # fmt: skip
+    yield
+    await desk.cluster.execute(
+        *(f"DROP FUNCTION sales.{name}" for name in bodies), "DROP VIEW sales.pg_class", "DROP TABLE public.hidden",
+        "DROP SCHEMA back CASCADE", f"ALTER ROLE app IN DATABASE {desk.shop} SET search_path = sales, public", database=desk.shop,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ["generic", "analyze"])
+async def test_where_names_are_looked_up_for_a_statement_they_are_not_for_our_own_questions(desk, traps, how):
+    values = ("6",) if how == "analyze" else ()
+    plan = await desk.plan("SELECT count(*) FROM orders WHERE id = 5", how=how, values=values)
+    assert names(plan)[-1] == "Index Only Scan using orders_pkey on sales.orders"
+    with pytest.raises(RequestError, match="nextval is VOLATILE"):
+        await desk.plan("SELECT nextval('numbers')", how="analyze", values=("sales.numbers",))
+
+
+async def test_a_table_that_is_looked_for_or_denied_is_not_looked_up_in_traps(desk, traps):
+    session = await desk.cluster.connect(desk.shop, "app", server_settings={"search_path": "back, public"})
+    await session.execute("SELECT pg_stat_statements_reset()")
+    await session.fetch("SELECT * FROM away WHERE id = 5")
+    statement = await desk.known(session)
+    await session.close()
+    plan = await explain(desk.subjects(), ExplainArgs(statement))
+    assert names(plan) == ["Seq Scan on back.away"]
+    denied = await desk.statement("SELECT * FROM hidden WHERE id = 5")
+    with pytest.raises(RequestError, match='GRANT SELECT ON public.hidden TO "reader"'):
+        await explain(desk.subjects("reader"), ExplainArgs(denied))
+
+
+async def test_a_right_that_is_missing_is_told_in_a_statement_that_does_nothing_else(desk):
+    name = "x;DROP/**/TABLE/**/sales.orders;--"
+    await desk.cluster.execute(f'CREATE SCHEMA "{name}"', f'CREATE TABLE "{name}".t AS SELECT 5 AS id', database=desk.shop)
+    try:
+        with pytest.raises(RequestError) as raised:
+            await desk.plan(f'SELECT * FROM "{name}".t WHERE id = 5', user="reader")
+    finally:
+        await desk.cluster.execute(f'DROP SCHEMA "{name}" CASCADE', database=desk.shop)
+    assert raised.value.fix == f'GRANT USAGE ON SCHEMA "{name}" TO "reader"'
 
 
 # An index that is not there --------------------------------------------------------------------------------------------------------

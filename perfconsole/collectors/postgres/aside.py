@@ -28,6 +28,9 @@ _BEGIN: Final = "; ".join(
     for part in ("BEGIN READ ONLY", *(f"SET LOCAL {name} = '{value}'" for name, value in LIMITS.items() if not name.startswith("default_")))
 )
 
+_PATH: Final = "SELECT set_config('search_path', $1, true)"
+_OWN_PATH: Final = f"SET LOCAL search_path = {LIMITS['search_path']}"
+
 
 class RefusedError(ServerError):
     """The server said no to one question.
@@ -66,19 +69,30 @@ class Transaction:
             raise refusal from None
         return rows
 
-    async def attempt(self, sql: str, *args: Any) -> "list[asyncpg.Record]":
+    async def attempt(self, sql: str, *args: Any, path: str = "") -> "list[asyncpg.Record]":
         """Ask what may be refused; after a refusal the transaction goes on as if it had not been asked.
+
+        Args:
+            sql: One question.
+            args: Its parameters.
+            path: The search_path that its names are looked up in. It is in force for this question alone: whoever may create in one of
+                its schemas could have a function there that our own questions would call (CVE-2018-1058).
 
         Raises:
             RefusedError: The server's no.
         """
         await self.say("SAVEPOINT perfconsole")
         try:
-            return await self.fetch(sql, *args)
+            if path:
+                await self.fetch(_PATH, path)
+            rows = await self.fetch(sql, *args)
         except RefusedError:
             if not self._connection.is_closed():
                 await self.say("ROLLBACK TO SAVEPOINT perfconsole")
             raise
+        if path:
+            await self.say(_OWN_PATH)
+        return rows
 
     async def say(self, sql: str) -> None:
         """Run words of our own; nothing foreign may be in them (simple protocol: a second statement would be run)."""

@@ -42,11 +42,13 @@ class Prepared(NamedTuple):
 
     Attributes:
         name: What it is called there.
+        path: The search_path that it was understood in.
         types: Of its parameters.
         notes: What had to be assumed.
     """
 
     name: str
+    path: str
     types: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -67,7 +69,7 @@ class _Attempt:
         count = max((number for _, number in sqltext.parameters(self.text)), default=0)
         declared = f" ({', '.join(self.types.get(i + 1, 'unknown') for i in range(count))})" if self.types else ""
         self.prefix = f"PREPARE {MARKER} {_NAME}{declared} AS "
-        await self.transaction.attempt(self.prefix + self.text)
+        await self.transaction.attempt(self.prefix + self.text, path=self.path)
 
     async def mend(self, refusal: RefusedError) -> bool:
         """Change what was refused; False when there is nothing left to change."""
@@ -124,7 +126,6 @@ class _Attempt:
         self.path = f"{self.path}, {usable[0]}"
         more = f", the largest of {len(usable)} such" if len(usable) > 1 else ""
         self.notes.append(f"{name} was taken from schema {usable[0]}{more}: it is not in the search_path that is known of its user")
-        await self.transaction.fetch("SELECT set_config('search_path', $1, true)", self.path)
         return True
 
 
@@ -133,9 +134,9 @@ async def prepared(transaction: Transaction, text: str, path: str) -> AsyncItera
     """A statement prepared, whatever it takes short of its values; deallocated at the end, for it outlives the transaction.
 
     Args:
-        transaction: One in which `path` is set.
+        transaction: Where it is asked.
         text: The statement; foreign: a second command in it is refused.
-        path: The search_path in force.
+        path: The search_path of its user.
 
     Raises:
         RefusedError: What the server said to the last attempt.
@@ -150,4 +151,4 @@ async def prepared(transaction: Transaction, text: str, path: str) -> AsyncItera
                 raise
     async with transaction.undoing(_UNDO):
         types = await transaction.fetch("SELECT parameter_types::text[] FROM pg_prepared_statements WHERE name = $1", _NAME)
-        yield Prepared(_NAME, tuple(types[0][0]), tuple(attempt.notes))
+        yield Prepared(_NAME, attempt.path, tuple(types[0][0]), tuple(attempt.notes))

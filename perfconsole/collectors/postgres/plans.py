@@ -20,7 +20,7 @@ from perfconsole.core import plans
 from perfconsole.core.errors import RequestError
 from perfconsole.core.plan_steps import Node, Table
 from perfconsole.core.plans import Picture
-from perfconsole.core.requests import ExplainArgs, Plan
+from perfconsole.core.requests import MEASURED_S, ExplainArgs, Plan
 
 GENERIC: Final = "generic"
 LIVE: Final = "live"
@@ -32,12 +32,9 @@ _READ: Final = 1 << 17
 """Characters of the longest text that is planned: looking for its parameters holds the loop, 0.1 s at the worst that can be written."""
 
 _PLAN_S: Final = 10.0
-_RUN_S: Final = 20
-"""A statement that is measured may take so long; then the server cancels it."""
-
 _MOST_NODES: Final = 2000
 _SETTINGS: Final = """
-SELECT set_config('search_path', $1, true), set_config('plan_cache_mode', $2, true),
+SELECT set_config('plan_cache_mode', $1, true),
        CASE WHEN current_setting('is_superuser') = 'on' THEN set_config('pg_stat_statements.track', 'none', true) END
 """
 """Where nested statements are tracked, one that is planned counts as one that ran: who may, has it not counted."""
@@ -140,10 +137,10 @@ async def ask(subjects: Subjects, subject: Subject, question: Question) -> Answe
         RequestError: When it refuses.
         ServerError: When the server cannot be asked.
     """
-    limit_s = _RUN_S + 5.0 if question.analyze else _PLAN_S
+    limit_s = MEASURED_S + 5.0 if question.analyze else _PLAN_S
     async with subjects.asides.use(subject.database) as server, server.transaction(limit_s) as transaction:
         mode = "force_custom_plan" if question.values else "force_generic_plan"
-        await transaction.fetch(_SETTINGS, subject.path, mode)
+        await transaction.fetch(_SETTINGS, mode)
         try:
             return await _asked(transaction, subject, question)
         except RefusedError as refusal:
@@ -155,7 +152,7 @@ async def _asked(transaction: Transaction, subject: Subject, question: Question)
     answer = await _planned(transaction, subject, question)
     answer = answer._replace(can_try=bool(where))
     if question.tried:
-        async with trial.tried(transaction, where, question.tried) as index:
+        async with trial.tried(transaction, where, question.tried, subject.path) as index:
             after = await _planned(transaction, subject, question)
             effect = trial.told(answer.picture, after.picture, index)
             return after._replace(can_try=True, effect=effect, ddl=index.ddl, notes=answer.notes)
@@ -166,11 +163,11 @@ async def _planned(transaction: Transaction, subject: Subject, question: Questio
     async with prepared(transaction, question.text, subject.path) as statement:
         values = question.values or ("NULL",) * len(statement.types)
         given = f"({', '.join(map(sqltext.literal, values))})" if values else ""
-        document = await _explained(transaction, "", statement.name + given)
+        document = await _explained(transaction, "", statement.name + given, statement.path)
         if question.analyze:
             await acting.check(transaction, question.text, document)
-            await transaction.say(f"SET LOCAL statement_timeout = '{_RUN_S}s'")
-            document = await _explained(transaction, ", ANALYZE, BUFFERS", statement.name + given)
+            await transaction.say(f"SET LOCAL statement_timeout = '{MEASURED_S}s'")
+            document = await _explained(transaction, ", ANALYZE, BUFFERS", statement.name + given, statement.path)
             await transaction.say("SET LOCAL statement_timeout = '2s'")
     found = plans.tables(document)
     rows = await transaction.fetch(_ROWS, [schema for schema, _ in found], [name for _, name in found])
@@ -178,8 +175,8 @@ async def _planned(transaction: Transaction, subject: Subject, question: Questio
     return Answer(document, known, statement.types, statement.notes)
 
 
-async def _explained(transaction: Transaction, options: str, what: str) -> list[Any]:
-    rows = await transaction.attempt(f"EXPLAIN {MARKER} (FORMAT JSON, VERBOSE, SUMMARY{options}) EXECUTE {what}")
+async def _explained(transaction: Transaction, options: str, what: str, path: str) -> list[Any]:
+    rows = await transaction.attempt(f"EXPLAIN {MARKER} (FORMAT JSON, VERBOSE, SUMMARY{options}) EXECUTE {what}", path=path)
     document: list[Any] = msgspec.json.decode(rows[0][0])
     planned = [one for one in document if isinstance(one, dict) and "Plan" in one]
     if not planned:

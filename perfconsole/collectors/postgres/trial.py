@@ -31,7 +31,7 @@ async def schema(transaction: Transaction) -> str:
 
 
 @asynccontextmanager
-async def tried(transaction: Transaction, where: str, index: str) -> AsyncIterator[Tried]:
+async def tried(transaction: Transaction, where: str, index: str, path: str) -> AsyncIterator[Tried]:
     """An index that the planner believes in.
 
     It is of this session alone, and outlives the transaction: so it is taken back at the end.
@@ -40,6 +40,7 @@ async def tried(transaction: Transaction, where: str, index: str) -> AsyncIterat
         transaction: The one to plan in. A statement prepared before this keeps its plan.
         where: hypopg's schema, quoted.
         index: ``schema.table (column, ...)``; hypopg reads it and takes nothing but CREATE INDEX.
+        path: Where a table without a schema is looked for.
 
     Raises:
         RequestError: When it is none.
@@ -48,7 +49,8 @@ async def tried(transaction: Transaction, where: str, index: str) -> AsyncIterat
         raise RequestError("hypopg is not installed in this database", "CREATE EXTENSION hypopg, on the primary")
     async with transaction.undoing(f"SELECT {where}.hypopg_reset()"):
         try:
-            made = await transaction.attempt(f"SELECT indexrelid FROM {where}.hypopg_create_index($1)", f"CREATE INDEX ON {index}")  # noqa: S608  quoted by the server
+            create = f"SELECT indexrelid FROM {where}.hypopg_create_index($1)"  # noqa: S608  quoted by the server
+            made = await transaction.attempt(create, f"CREATE INDEX ON {index}", path=path)
         except RefusedError as refusal:
             raise RequestError(f"no index: {refusal.said}", "written as: schema.table (column, ...)") from None
         if len(made) != 1:

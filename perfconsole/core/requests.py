@@ -9,6 +9,12 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+MEASURED_S: Final = 20
+"""A statement that is run to measure its plan may take so long; then the server cancels it."""
+
+BY_HAND: Final = "give values by hand"
+"""Stands in the fix of a plan's refusal that `ExplainArgs.values` would mend."""
+
 
 class Spec(NamedTuple):
     """One operation. `changes` ones are refused for read-only peers and in the past, and are written to the audit file first."""

@@ -25,7 +25,7 @@ from textual.widgets import Input
 from world import START, Console, Told, console_app
 
 from perfconsole.core.errors import RequestError
-from perfconsole.core.requests import ExplainArgs, StatementArgs
+from perfconsole.core.requests import BY_HAND, MEASURED_S, ExplainArgs, StatementArgs
 from perfconsole.core.tables import StatementTable
 from perfconsole.core.tick import Stream, Tick
 from perfconsole.ui.screens.measure import MeasureDialog
@@ -37,7 +37,7 @@ from perfconsole.ui.screens.statement import StatementScreen, values_of
 __all__ = ["make_postgres_world", "postgres_world"]
 
 WHO = StatementArgs(SERVER, 10, 5, ORDERS, True)
-BY_HAND = RequestError("no session runs it now, and none ran it last", "try again while it runs, or give values by hand")
+NO_VALUES = RequestError("no session runs it now, and none ran it last", f"try again while it runs, or {BY_HAND}")
 
 
 def asked(world, op):
@@ -296,7 +296,7 @@ async def test_a_refusal_stands_in_place_with_its_fix_and_the_plan_before_it_sta
 
 async def test_values_are_asked_for_where_no_session_has_them(postgres_world, kind):
     explain = postgres_world.postgres.answers["postgres.explain"]
-    postgres_world.postgres.answers["postgres.explain"] = lambda args: BY_HAND if args.how == "live" and not args.values else explain(args)
+    postgres_world.postgres.answers["postgres.explain"] = lambda args: NO_VALUES if args.how == "live" and not args.values else explain(args)
     async with queries_screen(postgres_world, kind) as console:
         await console.press("j", "V")
         await console.until(lambda: isinstance(console.app.screen, Prompt))
@@ -322,7 +322,7 @@ async def test_it_is_run_only_when_confirmed_and_no_is_the_default(postgres_worl
             await console.press(*keys[1:])
             assert isinstance(console.screen, StatementScreen)
         await console.press("A")
-        for words in ("as asked on shop", "for at most", "read-only", "rolled back", "▸no", "Enter no"):
+        for words in ("as asked on shop", f"at most {MEASURED_S} s", "read-only", "rolled back", "▸no", "Enter no"):
             assert words in console.text, words
         assert [args.how for args in asked(postgres_world, "explain")] == ["generic"]
         await console.press("down", "enter")

@@ -7,12 +7,11 @@ from perfconsole.collectors.postgres import sqltext
 from perfconsole.collectors.postgres.aside import Asides
 from perfconsole.collectors.postgres.connection import raw
 from perfconsole.core.errors import RequestError
-from perfconsole.core.requests import StatementArgs
+from perfconsole.core.requests import BY_HAND, StatementArgs
 from perfconsole.core.text import safe
 from perfconsole.core.units import duration
 
 _QUERY_ID: Final = 140000
-_BY_HAND: Final = "give values by hand"
 _SESSIONS: Final = f"""
 SELECT {raw("query")} AS text, pid, state = 'active' AS running, application_name AS application,
        date_part('epoch', clock_timestamp() - query_start) AS age_s,
@@ -31,7 +30,7 @@ async def values_of_a_session(asides: Asides, statement: StatementArgs) -> tuple
     async with asides.use() as server:
         await server.ready()
         if server.version < _QUERY_ID:
-            raise RequestError("PostgreSQL tells which session runs a statement from 14 on", _BY_HAND)
+            raise RequestError("PostgreSQL tells which session runs a statement from 14 on", BY_HAND)
         rows = await server.fetch(_SESSIONS, statement.queryid, statement.userid, statement.dbid)
     return _chosen(rows)
 
@@ -39,14 +38,14 @@ async def values_of_a_session(asides: Asides, statement: StatementArgs) -> tuple
 def _chosen(rows: Sequence[Any]) -> tuple[str, str]:
     """The first of several that has all its constants: running ones are first, then those that ran last."""
     if not rows:
-        raise RequestError("no session runs it now, and none ran it last", f"try again while it runs, or {_BY_HAND}")
+        raise RequestError("no session runs it now, and none ran it last", f"try again while it runs, or {BY_HAND}")
     whole = [row for row in rows if not row["cut"]]
     if not whole:
-        fix = f"ALTER SYSTEM SET track_activity_query_size = '16kB', restart the server; or {_BY_HAND}"
+        fix = f"ALTER SYSTEM SET track_activity_query_size = '16kB', restart the server; or {BY_HAND}"
         raise RequestError("the texts of its sessions are cut", fix)
     for row in whole:
         text = bytes(row["text"]).decode("utf-8", "replace")
         if not sqltext.parameters(text):
             since = f"runs it for {duration(row['age_s'])}" if row["running"] else f"ran it {duration(row['age_s'])} ago"
             return text, f"values of session {row['pid']} ({safe(row['application'] or 'no name', 64)}), which {since}"
-    raise RequestError("its sessions send their values apart from its text (bound parameters)", _BY_HAND)
+    raise RequestError("its sessions send their values apart from its text (bound parameters)", BY_HAND)

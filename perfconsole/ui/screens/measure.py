@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from textual.events import Click
 
-from perfconsole.core.requests import POSTGRES_EXPLAIN
+from perfconsole.core.requests import MEASURED_S
 from perfconsole.core.state import State
 from perfconsole.ui.line import Line
 from perfconsole.ui.screens.dialogs import Dialog
@@ -53,9 +53,8 @@ class MeasureDialog(Dialog[bool]):
     def content(self, height: int) -> list[Line]:
         """What will happen, and both buttons."""
         box = self.box
-        seconds = f"{POSTGRES_EXPLAIN.timeout_s:.0f} s"
         told = (
-            f"EXPLAIN ANALYZE really runs it: it costs the server what it costs, for at most {seconds}, "
+            f"EXPLAIN ANALYZE really runs it: it costs the server what it costs, for at most {MEASURED_S} s, "
             "in a read-only transaction that is rolled back."
         )
         words = [box.inner().put(part, "warning_bar") for part in wrap(told, max(1, box.size.width - 4))]

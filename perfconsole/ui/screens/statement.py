@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 
 from perfconsole.core.requests import (
+    BY_HAND,
     POSTGRES_CANCEL,
     POSTGRES_EXPLAIN,
     POSTGRES_STATEMENT,
@@ -24,9 +25,6 @@ from perfconsole.ui.widgets.measures import MeasureChart, TrendsPane
 from perfconsole.ui.widgets.section import Answer, Section
 from perfconsole.ui.widgets.statement_facts import StatementFacts, measures
 from perfconsole.ui.widgets.statement_sections import NowSection, PlanSection, TablesSection, TextSection
-
-_BY_HAND = "by hand"
-"""What the fix of a refusal says that values given by hand would mend."""
 
 _EXPLAINS = frozenset({"query.plan", "query.live_plan", "query.analyze"})
 
@@ -155,7 +153,7 @@ class StatementScreen(SectionedScreen):
         if self._then:
             then, self._then = self._then, ""
             self.run_worker(self._ask_values(then))
-        elif answer.trouble and args.how != "generic" and _BY_HAND in answer.fix:
+        elif answer.trouble and args.how != "generic" and BY_HAND in answer.fix:
             self.run_worker(self._ask_values(args.how))
         if plan is None or answer.trouble:
             return

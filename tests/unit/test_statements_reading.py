@@ -19,8 +19,8 @@ NEW = [
     "local_blk_read_time", "temp_blk_read_time", "stats_since", "minmax_stats_since",
 ]  # fmt: skip
 FOUND = {
-    "version": "1.11", "schema": "public", "columns": NEW, "info": True, "entries": "5000", "planning": "off", "io": "on", "block": 8192,
-    "preloaded": "pg_stat_statements", "available": None,
+    "version": "1.11", "schema": "public", "columns": " ".join(NEW), "info": True, "entries": "5000", "planning": "off", "io": "on",
+    "block": 8192, "preloaded": "pg_stat_statements", "available": None,
 }  # fmt: skip
 VIEW = View("statement", "db", "load", window="tick")
 
@@ -55,7 +55,7 @@ async def test_the_columns_asked_for_are_those_that_there_are():
     newest = await find(Server([FOUND]))
     assert "shared_blk_read_time + shared_blk_write_time + local_blk_read_time + temp_blk_read_time, " in newest.sql
     assert "date_part('epoch', stats_since)" in newest.sql
-    oldest = await find(Server([FOUND | {"version": "1.8", "schema": '"my schema"', "columns": OLD, "info": False, "io": "off"}]))
+    oldest = await find(Server([FOUND | {"version": "1.8", "schema": '"my schema"', "columns": " ".join(OLD), "info": False, "io": "off"}]))
     assert " blk_read_time + blk_write_time, " in oldest.sql
     assert "stats_since" not in oldest.sql
     assert "pg_stat_statements_info" not in oldest.sql
@@ -76,7 +76,7 @@ async def test_the_columns_asked_for_are_those_that_there_are():
             {"entries": None, "preloaded": 'a, "b c"'},
             "ALTER SYSTEM SET shared_preload_libraries = 'a', 'b c', 'pg_stat_statements', restart",
         ),
-        ({"version": "1.6", "columns": ["total_time"]}, "1.6 is too old: ALTER EXTENSION pg_stat_statements UPDATE"),
+        ({"version": "1.6", "columns": "total_time"}, "1.6 is too old: ALTER EXTENSION pg_stat_statements UPDATE"),
     ],
 )
 async def test_what_is_missing_is_said_with_the_statement_that_mends_it(found, said):

@@ -10,8 +10,12 @@ from math import isnan
 
 import pytest
 
+from perfconsole.collectors.postgres.aside import Asides
+from perfconsole.collectors.postgres.plans import explain
 from perfconsole.collectors.postgres.statement_rows import MOST
+from perfconsole.collectors.postgres.subject import Subjects
 from perfconsole.core.ports import Slot
+from perfconsole.core.requests import ExplainArgs, StatementArgs
 from perfconsole.core.tables import View
 
 COUNTED = "SELECT count(*) FROM generate_series(1, $1::int)"
@@ -412,3 +416,51 @@ async def test_an_interval_that_is_stretched_is_doubled_so_that_a_history_keeps_
     assert intervals == [5.0, 5.0, 10.0, 10.0, 10.0, 20.0, 60.0, 60.0]
     one.statements._costs_s = (0.0, 0.0)
     assert one.statements._interval_s(unwatched) == 30.0
+
+
+@pytest.mark.parametrize("theirs_is_gone", [False, True])
+async def test_what_was_planned_as_the_role_that_runs_it_is_still_the_applications(make_cluster, looker, theirs_is_gone):
+    """Where nested statements are tracked, a plan leaves an entry of the same id with the text of our PREPARE."""
+    cluster = make_cluster(**{"pg_stat_statements.track": "all"}).start()
+    one = looker(cluster)
+    connection = await cluster.connect(user="monitor", statement_cache_size=0)
+    sql = "SELECT count(*) FROM pg_class WHERE relname = $1"
+    subjects = Subjects(Asides(cluster.settings_of("postgres", "monitor")))
+    try:
+        await connection.fetchval(sql, "one")
+        known = "SELECT userid, dbid, queryid FROM pg_stat_statements WHERE query = $1"
+        statement = StatementArgs("orders", *await connection.fetchrow(known, sql), True)
+        await one.look()
+        await explain(subjects, ExplainArgs(statement, "analyze", ("two",)))
+        if theirs_is_gone:
+            await cluster.execute(f"SELECT pg_stat_statements_reset({statement.userid}, {statement.dbid}, {statement.queryid})")
+            await explain(subjects, ExplainArgs(statement, "analyze", ("two",)))
+        await connection.fetchval(sql, "three")
+        entries = await connection.fetch("SELECT query FROM pg_stat_statements WHERE queryid = $1", statement.queryid)
+        await one.look()
+        await one.texts()
+        found = [(row.toplevel, row.calls, row.query) for row in (await one.look()).rows if row.queryid == statement.queryid]
+    finally:
+        subjects.asides.close()
+        await connection.close()
+    assert len(entries) == 1 + (await version(cluster) >= 14)
+    assert found == [(True, 1, sql)]
+
+
+async def test_a_session_of_ours_that_plans_a_statement_does_not_make_it_ours(victim, looker):
+    """Of a PREPARE the server may tell the id of what is prepared."""
+    one = looker(victim)
+    sql = "SELECT count(*) FROM pg_class WHERE relname = $1"
+    theirs = await victim.connect(user="monitor", statement_cache_size=0)
+    ours = await victim.connect(user="monitor", statement_cache_size=0, server_settings={"application_name": "perfconsole"})
+    try:
+        await one.look()
+        await theirs.fetchval(sql, "one")
+        await ours.execute(f"PREPARE /* perfconsole */ perfconsole_plan AS {sql}")
+        await one.look()
+        await one.texts()
+        shown = [row.query for row in (await one.look()).rows]
+    finally:
+        await theirs.close()
+        await ours.close()
+    assert sql in shown

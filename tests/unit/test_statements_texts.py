@@ -87,6 +87,17 @@ async def test_no_more_texts_are_held_than_a_screen_needs_and_our_own_are_known_
     assert texts.own == {(10, 5, 2999)}
 
 
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_statement_that_was_planned_from_here_is_not_ours_and_keeps_its_own_text(order):
+    planned = f"PREPARE {MARKER} perfconsole_plan (unknown, text) AS SELECT a AS b FROM t WHERE c = $1"
+    texts = Texts()
+    await texts.load(Server([(10, 5, 77, planned), (10, 5, 77, "select a AS b")][::order]), "", [KEY], 100.0)
+    await texts.load(Server([(10, 5, 78, planned)]), "", [(10, 5, 78, False)], 200.0)
+    assert (texts.own, texts.planned) == (set(), {(10, 5, 77), (10, 5, 78)})
+    assert texts.get(KEY) == "select a AS b"
+    assert texts.get((10, 5, 78, False)) == "SELECT a AS b FROM t WHERE c = $1"
+
+
 async def test_names_are_asked_for_when_unknown_and_what_has_none_is_a_number():
     names, server = Names(), Server([(True, 5, "shop"), (False, 10, "an\x1bna")])
     await names.load(server, [KEY, (11, 6, 1, True)], 100.0)

@@ -36,12 +36,15 @@ class Known(NamedTuple):
     texts: Texts
     names: Names
     own: frozenset[Place]
+    planned: frozenset[Place] = frozenset()
 
     def others(self, sums: Mapping[Key, T]) -> dict[Key, T]:
         """What is not this project's own."""
         kept = dict(sums)
         for place in self.own:
             kept.pop((*place, True), None)
+            kept.pop((*place, False), None)
+        for place in self.planned:
             kept.pop((*place, False), None)
         return kept
 

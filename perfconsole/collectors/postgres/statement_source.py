@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from perfconsole.collectors.postgres.connection import MARKER, raw
-from perfconsole.collectors.postgres.statement_texts import Place
+from perfconsole.collectors.postgres.statement_texts import PLANNED, Place
 from perfconsole.core.statements import CALLS, EXEC, IO, PLAN, ROWS, Identity, Sample, gathered
 from perfconsole.core.text import safe
 
@@ -160,8 +160,11 @@ async def own_by_text(server: "Server", extension: Extension) -> frozenset[Place
     """This project's statements where no server tells them: before PostgreSQL 14. Reads all texts."""
     if server.version >= _QUERY_ID:
         return frozenset()
-    sql = f"SELECT userid, dbid, queryid FROM {extension.schema}.pg_stat_statements(true) WHERE strpos(query, $1) > 0"  # noqa: S608  quoted by the server
-    return frozenset((userid, dbid, queryid) for userid, dbid, queryid in await server.fetch(sql, MARKER))
+    sql = (
+        f"SELECT userid, dbid, queryid FROM {extension.schema}.pg_stat_statements(true) "  # noqa: S608  quoted by the server
+        "WHERE strpos(query, $1) > 0 AND strpos(query, $2) <> 1"
+    )
+    return frozenset((userid, dbid, queryid) for userid, dbid, queryid in await server.fetch(sql, MARKER, PLANNED))
 
 
 class Read(NamedTuple):
@@ -206,7 +209,9 @@ async def flights(server: "Server") -> Flights:
     ages_s: dict[tuple[int, ...], list[float]] = {}
     for userid, dbid, queryid, age_s, text, ours in await server.fetch(_FLIGHTS):
         if ours:
-            own.add((userid, dbid, queryid))
+            # While a statement is planned or measured, its own id may be told here: that of the application.
+            if not (text or b"").startswith((b"PREPARE", b"EXPLAIN")):
+                own.add((userid, dbid, queryid))
             continue
         key = (userid, dbid, queryid, True)
         count, longest_s, _ = running.get(key, (0, 0.0, ""))

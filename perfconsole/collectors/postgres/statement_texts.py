@@ -21,6 +21,10 @@ EVERY_S: Final = 10.0
 Place = tuple[int, ...]
 """(userid, dbid, queryid): a statement, whether at top level or not."""
 
+PLANNED: Final = f"PREPARE {MARKER}"
+"""How the text of a statement begins that was planned from here. Its id is the application's; where that is the same role, so is its entry
+(with our text, if we made it), or the entry beside it (where nested statements are tracked)."""
+
 _HELD: Final = 1000
 _BATCH: Final = 500
 _LONGEST_PAUSE_S: Final = 600.0
@@ -36,6 +40,7 @@ class Texts:
     Attributes:
         problem: Why texts are not read, in words; empty while they are.
         own: Statements whose text says that they are this project's.
+        planned: Statements of others that were planned from here: nested in something else they are this project's.
     """
 
     def __init__(self) -> None:
@@ -47,6 +52,7 @@ class Texts:
         self._pause_s = EVERY_S
         self.problem = ""
         self.own: set[Place] = set()
+        self.planned: set[Place] = set()
 
     def get(self, key: Key) -> str:
         """The text of a statement; empty while it is not known."""
@@ -100,21 +106,33 @@ class Texts:
                 )
             return
         self._pause_s, self.problem = EVERY_S, ""
-        for userid, dbid, queryid, text in found:
+        # With the application's own text and our PREPARE for one id, its own stands.
+        for userid, dbid, queryid, text in sorted(found, key=lambda row: not (row[3] or "").startswith(PLANNED)):
             if text is not None:
-                self._read.add((userid, dbid, queryid))
-                if MARKER in text:
-                    self.own.add((userid, dbid, queryid))
-                # Utility statements are kept as they were first sent, passwords and all.
-                self._texts[userid, dbid, queryid] = lines(hide(text) if "password" in text.lower() else text)
-                self._live.pop((userid, dbid, queryid), None)
+                self._keep((userid, dbid, queryid), text)
         self._missed = {key: at for key, at in self._missed.items() if at > now}
         self._missed |= dict.fromkeys(asked - self._texts.keys(), now + _AGAIN_S)
         self._bound()
 
+    def _keep(self, place: Place, text: str) -> None:
+        self._read.add(place)
+        if text.startswith(PLANNED):
+            self.planned.add(place)
+        elif MARKER in text:
+            self.own.add(place)
+        text = theirs(text)
+        # Utility statements are kept as they were first sent, passwords and all.
+        self._texts[place] = lines(hide(text) if "password" in text.lower() else text)
+        self._live.pop(place, None)
+
     def _bound(self) -> None:
         while len(self._texts) > _HELD:
             self._texts.popitem(last=False)
+
+
+def theirs(text: str) -> str:
+    """The application's statement in a text: what our PREPARE was of."""
+    return text.partition(" AS ")[2] if text.startswith(PLANNED) else text
 
 
 def lines(text: str) -> str:

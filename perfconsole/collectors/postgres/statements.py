@@ -195,7 +195,8 @@ class Statements:
     # Showing ----------------------------------------------------------------------------------------------------------------------
 
     def _known(self, extension: Extension) -> Known:
-        return Known(self._ledger, extension, self._flights, self._texts, self._names, frozenset(self._own | self._texts.own))
+        own, planned = frozenset(self._own | self._texts.own), frozenset(self._texts.planned)
+        return Known(self._ledger, extension, self._flights, self._texts, self._names, own, planned)
 
     async def _tables(self, at: float, views: Sequence[View], extension: Extension) -> list[StatementTable]:
         """One a window that anybody looks at: what one reader asks for is nothing to another."""

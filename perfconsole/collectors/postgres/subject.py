@@ -7,6 +7,7 @@ from perfconsole.collectors.postgres.aside import Asides, RefusedError
 from perfconsole.collectors.postgres.connection import MARKER, Server, raw
 from perfconsole.collectors.postgres.faults import ServerError
 from perfconsole.collectors.postgres.statement_source import find
+from perfconsole.collectors.postgres.statement_texts import theirs
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import StatementArgs
 from perfconsole.core.text import safe
@@ -98,7 +99,7 @@ async def _read(server: Any, args: StatementArgs) -> Subject:
 def _subject(row: Any, server: Server) -> Subject:
     if row["lost"]:
         raise RequestError("the server lost its text", "its file of texts could not be read: SELECT pg_stat_statements_reset()")
-    text = bytes(row["text"]).decode("utf-8", "replace")
+    text = theirs(bytes(row["text"]).decode("utf-8", "replace"))
     if text == HIDDEN:
         raise RequestError("its text is another role's, and may not be read", f'GRANT pg_read_all_stats TO "{server.user}"')
     if row["database"] is None:

@@ -7,6 +7,7 @@ import pytest
 from perfconsole.core.statements import (
     CALLS,
     EXEC,
+    MAX,
     Identity,
     Sample,
     delta,
@@ -78,6 +79,12 @@ def test_an_entry_reset_by_itself_is_counted_from_nothing():
 def test_a_counter_that_fell_tells_of_a_reset_even_where_calls_grew():
     assert counted(sample(200, {KEY: row(5, 900.0)}), sample(205, {KEY: row(6, 7.0)})) == {KEY: (6, 7.0)}
     assert counted(sample(200, {KEY: row(5, 900.0)}), sample(205, {KEY: row(5, 7.0)})) == {KEY: (5, 7.0)}
+
+
+def test_time_without_a_call_or_a_shorter_longest_call_tells_of_a_reset_too():
+    assert counted(sample(200, {KEY: row(5, 10.0)}), sample(205, {KEY: row(5, 12.0)})) == {KEY: (5, 12.0)}
+    longest = (*row(5, 10.0)[:MAX], 9.0, None, None)
+    assert counted(sample(200, {KEY: longest}), sample(205, {KEY: (*row(7, 12.0)[:MAX], 3.0, None, None)})) == {KEY: (7, 12.0)}
 
 
 def test_an_entry_that_outgrew_its_past_since_its_reset_is_known_by_its_birth():

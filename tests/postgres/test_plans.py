@@ -361,6 +361,63 @@ async def test_what_acts_is_not_measured(desk, sql, said):
         await explain(subjects, ExplainArgs(statement, how="analyze", values=values))
 
 
+LONG = "x" * 70
+HIDDEN = (
+    "CREATE FUNCTION sales.same(int, int) RETURNS bool LANGUAGE sql AS 'SELECT $1 = $2'",
+    "CREATE OPERATOR sales.=== (FUNCTION = sales.same, LEFTARG = int, RIGHTARG = int)",
+    "CREATE FUNCTION sales.added(int, int) RETURNS int LANGUAGE sql AS 'SELECT $1 + $2'",
+    "CREATE AGGREGATE sales.summed(int) (SFUNC = sales.added, STYPE = int, INITCOND = 0)",
+    "CREATE FUNCTION sales.fine(int) RETURNS bool LANGUAGE sql AS 'SELECT $1 > 0'",
+    "CREATE DOMAIN sales.fines AS int CHECK (sales.fine(VALUE))", "CREATE DOMAIN sales.finest AS sales.fines",
+    "CREATE TYPE sales.pair AS (a sales.fines, b int)",
+    "CREATE FUNCTION sales.wrapped() RETURNS int STABLE LANGUAGE plpgsql AS 'BEGIN RETURN sales.deeper(); END'",
+    "CREATE FUNCTION sales.deeper() RETURNS int STABLE LANGUAGE sql AS 'SELECT count(pg_notify(chr(65), chr(66)))::int'",
+    f'CREATE FUNCTION sales."{LONG[:63]}"() RETURNS int LANGUAGE sql AS \'SELECT 1\'',
+    "CREATE FUNCTION sales.É–() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sql", "values", "said"),
+    [
+        ("SELECT id FROM orders WHERE id === 5", ("5",), "sales.same is VOLATILE"),
+        ("SELECT * FROM (VALUES (1, 1 OPERATOR(sales.===) 2), (2, false)) v", ("1", "1", "2", "2", "false"), "sales.same is VOLATILE"),
+        ("SELECT summed(id) FROM orders", (), "sales.summed is VOLATILE"),
+        ("SELECT max(id::fines) FROM orders", (), "sales.fine is VOLATILE"),
+        ("SELECT max(id::finest) FROM orders", (), "sales.fine is VOLATILE"),
+        ("SELECT ROW(id, 1)::pair FROM orders", ("1",), "sales.fine is VOLATILE"),
+        ("SELECT wrapped() FROM orders", (), "pg_catalog.pg_notify is VOLATILE"),
+        ("SELECT table_to_xml('killing', false, false, '')", ("killing", "false", "false", ""), "table_to_xml runs what cannot be seen"),
+        (f"SELECT * FROM (VALUES (1, {LONG}()), (2, 0)) v", ("1", "2", "0"), "sales.xxx"),
+        ("SELECT * FROM (VALUES (1, É–()), (2, 0)) v", ("1", "2", "0"), "sales.*É–.* is VOLATILE"),
+    ],
+)  # fmt: skip
+async def test_what_acts_without_its_name_in_the_plan_is_not_measured(desk, sql, values, said):
+    await desk.cluster.execute(*HIDDEN, database=desk.shop)
+    try:
+        with pytest.raises(RequestError, match=said):
+            await desk.plan(sql, how="analyze", values=values)
+    finally:
+        await desk.cluster.execute(
+            "DROP AGGREGATE sales.summed(int)", "DROP OPERATOR sales.=== (int, int)", "DROP TYPE sales.pair",
+            "DROP DOMAIN sales.fines CASCADE", "DROP FUNCTION sales.same, sales.added, sales.fine, sales.wrapped, sales.deeper",
+            f'DROP FUNCTION sales."{LONG[:63]}", sales.É–', database=desk.shop,
+        )  # fmt: skip
+
+
+async def test_a_cast_that_acts_forbids_measuring_for_it_leaves_no_trace(desk):
+    await desk.cluster.execute(
+        "CREATE TYPE sales.mood AS ENUM ('good')",
+        "CREATE FUNCTION sales.felt(sales.mood) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE CAST (sales.mood AS int) WITH FUNCTION sales.felt AS IMPLICIT", database=desk.shop,
+    )  # fmt: skip
+    try:
+        with pytest.raises(RequestError, match=r"sales\.felt is VOLATILE"):
+            await desk.plan("SELECT abs('good'::mood) FROM orders", how="analyze", values=("good",))
+    finally:
+        await desk.cluster.execute("DROP TYPE sales.mood CASCADE", "DROP FUNCTION IF EXISTS sales.felt", database=desk.shop)
+
+
 async def test_what_takes_too_long_is_given_up_by_the_server(desk, monkeypatch):
     monkeypatch.setattr(planning, "MEASURED_S", 1)
     began = time.perf_counter()
@@ -407,7 +464,7 @@ async def test_a_table_that_is_looked_for_or_denied_is_not_looked_up_in_traps(de
     plan = await explain(desk.subjects(), ExplainArgs(statement))
     assert names(plan) == ["Seq Scan on back.away"]
     denied = await desk.statement("SELECT * FROM hidden WHERE id = 5")
-    with pytest.raises(RequestError, match='GRANT SELECT ON public.hidden TO "reader"'):
+    with pytest.raises(RequestError, match=r'GRANT SELECT ON public\.hidden TO "reader"'):
         await explain(desk.subjects("reader"), ExplainArgs(denied))
 
 

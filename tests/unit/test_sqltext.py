@@ -74,6 +74,7 @@ def test_names_and_calls_are_found_wherever_they_stand():
     for text in ("f/*/**/*/(1)", "'/*', f/*/**/*/(1), '*/'", "'\"', f(1), '\"'", f"f{'/*' * 99}{'*/' * 99}(1)", "F\n\t("):
         assert "f" in calls(text)
     assert "F" in calls("""'"', "F"(1), '"'""")
+    assert {"É", "x–☺", "straße"} <= calls("É(1), X–☺(2), STRAßE(3)")  # all of them letters to the server, which lowers A to Z
     assert {"orders", "Mixed"} <= words('SELECT * FROM ORDERS, "Mixed"')
     assert name_at('SELECT * FROM "a b".c x', 14) == '"a b".c'
     assert name_at("SELECT", 99) == ""

@@ -3,11 +3,13 @@
 The server refuses writes to tables, sequences (nextval) and locks of rows in it, and forgets what else is transactional (notifications,
 settings, large objects). It stops no function that acts outside: signals to other sessions, other servers (dblink, foreign tables,
 programs of file_fdw), files, locks until the end of the session, replication slots, counters that are reset. Such functions are VOLATILE;
-hence none that is, is run, short of the few below. What is declared STABLE or IMMUTABLE and acts all the same, any planner may run.
+hence none that is, is run, short of the few below: whether it is called by its name, by an operator, a cast, an aggregate or the CHECK of
+a domain, in the statement, in its plan, or in a view or function that these name. What is declared STABLE or IMMUTABLE and hides in a text
+of its own what it runs, any planner may run.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from perfconsole.collectors.postgres import sqltext
 from perfconsole.collectors.postgres.aside import Transaction
@@ -24,15 +26,52 @@ _HARMLESS: Final = (
 )  # fmt: skip
 """VOLATILE ones that do nothing; in C or of the server itself, which only a superuser can make."""
 
-_VIEWS: Final = "SELECT pg_get_viewdef(oid) AS text FROM pg_class WHERE relkind = 'v' AND relname = ANY($1::text[])"
+_RUNNERS: Final = frozenset({
+    "table_to_xml", "table_to_xml_and_xmlschema", "schema_to_xml", "schema_to_xml_and_xmlschema", "database_to_xml",
+    "database_to_xml_and_xmlschema", "crosstab", "crosstab2", "crosstab3", "crosstab4", "connectby", "xpath_table",
+})  # fmt: skip
+"""STABLE ones that run a query from a text, or read whatever views there are."""
+
+_INSIDE: Final = """
+SELECT pg_get_viewdef(oid) FROM pg_class WHERE relkind = 'v' AND relname = ANY($1::text[]::name[])
+UNION ALL
+SELECT pg_get_functiondef(p.oid) FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+WHERE p.proname = ANY($2::text[]::name[]) AND p.prokind IN ('f', 'w') AND p.provolatile <> 'v' AND l.lanname NOT IN ('internal', 'c')
+  AND p.pronamespace <> 'pg_catalog'::regnamespace
+UNION ALL
+SELECT concat_ws(' ', pg_get_constraintdef(c.oid), format_type(t.typbasetype, NULL)) FROM pg_type t
+LEFT JOIN pg_constraint c ON c.contypid = t.oid
+WHERE t.typtype = 'd' AND t.typname = ANY($1::text[]::name[])
+UNION ALL
+SELECT format_type(a.atttypid, NULL) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relkind = 'c' AND c.relname = ANY($1::text[]::name[])
+"""
+"""As names, which the server cuts at 63 bytes, wherever they stand."""
+
 _VOLATILE: Final = """
 SELECT DISTINCT format('%I.%I', n.nspname, p.proname)
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
-WHERE p.proname = ANY($1::text[]) AND p.provolatile = 'v' AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-  AND NOT (p.proname = ANY($2::text[]) AND (l.lanname IN ('internal', 'c') OR n.nspname = 'pg_catalog'))
+     LEFT JOIN pg_aggregate a ON a.aggfnoid = p.oid
+WHERE p.proname = ANY($1::text[]::name[]) AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+  AND (p.provolatile = 'v' AND NOT (p.proname = ANY($2::text[]) AND (l.lanname IN ('internal', 'c') OR n.nspname = 'pg_catalog'))
+       OR EXISTS (SELECT FROM pg_proc s WHERE s.provolatile = 'v' AND s.oid IN (a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn,
+                  a.aggdeserialfn, a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)))
 ORDER BY 1 LIMIT 5
 """
+_UNNAMED: Final = """
+SELECT o.oprname::text AS sign, format('%I.%I', n.nspname, p.proname) AS name
+FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.provolatile = 'v'
+UNION ALL
+SELECT '', format('%I.%I', n.nspname, p.proname)
+FROM pg_cast c JOIN pg_proc p ON p.oid = c.castfunc JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.provolatile = 'v'
+"""
+"""VOLATILE functions that are called without being named. PostgreSQL and its extensions have none; casts may leave no trace in a text."""
+
+_IMPLIED: Final = frozenset({"", "=", "<>", "<", ">", "<=", ">=", "~~", "!~~", "~~*", "!~~*"})
+"""Operators that words stand for: IN, BETWEEN, LIKE, CASE."""
+
 _DEEPEST: Final = 10
+_TOLD: Final = 5
 _WRITING: Final = {
     "ModifyTable": "it writes",
     "LockRows": "it locks rows",
@@ -59,21 +98,29 @@ async def check(transaction: Transaction, text: str, document: Sequence[Node]) -
     for kind, why in _WRITING.items():
         if kind in kinds:
             raise RequestError(f"ANALYZE runs the statement: {why}", "its plan can be had without")
-    called = await _called(transaction, text) | {name for said in plans.texts(document) for name in sqltext.calls(said)}
-    acting = [safe(row[0], 200) for row in await transaction.fetch(_VOLATILE, sorted(called), list(_HARMLESS))]
+    texts = await _read(transaction, [text, *plans.texts(document)])
+    called = {name for said in texts for name in sqltext.calls(said)}
+    if running := sorted(called & _RUNNERS):
+        raise RequestError(f"ANALYZE runs the statement: {running[0]} runs what cannot be seen from here", "its plan can be had without")
+    acting = {row[0] for row in await transaction.fetch(_VOLATILE, sorted(called), list(_HARMLESS))}
+    unnamed = await transaction.fetch(_UNNAMED)
+    acting |= {row["name"] for row in unnamed if row["sign"] in _IMPLIED or any(row["sign"] in said for said in texts)}
     if acting:
+        names = ", ".join(safe(name, 200) for name in sorted(acting)[:_TOLD])
         fix = "a function that only reads can be declared STABLE; its plan can be had without ANALYZE"
-        raise RequestError(f"ANALYZE runs the statement: {', '.join(acting)} is VOLATILE, and may act beyond a rollback", fix)
+        raise RequestError(f"ANALYZE runs the statement: {names} is VOLATILE, and may act beyond a rollback", fix)
 
 
-async def _called(transaction: Transaction, text: str) -> set[str]:
-    """Names of functions in a text and in the views it names, however deep."""
-    called, names, new = sqltext.calls(text), set[str](), sqltext.words(text)
+async def _read(transaction: Transaction, texts: list[str]) -> list[str]:
+    """Texts, and those of the views, functions and domains that they name, however deep."""
+    read, new = list(texts), texts
+    named, called = set[str](), set[str]()
     for _ in range(_DEEPEST):
-        rows: list[Any] = await transaction.fetch(_VIEWS, sorted(new))
-        if not rows:
-            return called
-        names |= new
-        called |= {name for row in rows for name in sqltext.calls(row["text"])}
-        new = {name for row in rows for name in sqltext.words(row["text"])} - names
-    raise RequestError("ANALYZE runs the statement: its views lie too deep to tell what they call")
+        words = {name for text in new for name in sqltext.words(text)} - named
+        calls = {name for text in new for name in sqltext.calls(text)} - called
+        named, called = named | words, called | calls
+        new = [row[0] for row in await transaction.fetch(_INSIDE, sorted(words), sorted(calls)) if row[0]]
+        if not new:
+            return read
+        read += new
+    raise RequestError("ANALYZE runs the statement: its views and functions lie too deep to tell what they call")

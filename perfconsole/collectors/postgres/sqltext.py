@@ -23,7 +23,11 @@ _HEAD: Final = 16384
 
 # Each consumes what it looks at, or looks no further than the next quote: a text of a megabyte is read in one go, whatever is in it.
 _BEFORE: Final = r"\s*+(?:\(|/\*|--)"
-_PLAIN_NAME: Final = re.compile(rf"([^\W\d][\w$]*+)({_BEFORE})?")
+_LETTER: Final = r"A-Za-z_\u0080-\U0010ffff"
+"""As the server's own lexer has it: all that is not ASCII is a letter, be it a dash or a smile."""
+
+_PLAIN_NAME: Final = re.compile(rf"([{_LETTER}][{_LETTER}0-9$]*+)({_BEFORE})?")
+_ASCII_LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _QUOTED_NAME: Final = re.compile(rf'(?="([^"]++)"({_BEFORE})?)')
 _DOUBLED_NAME: Final = re.compile(rf'"((?:[^"]|"")*+)"({_BEFORE})?')
 _NAME: Final = re.compile(r'((?:"(?:[^"]|"")+"|[^\W\d][\w$]*)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[^\W\d][\w$]*))*)')
@@ -104,6 +108,8 @@ def calls(text: str) -> set[str]:
 def _names(text: str) -> Iterator[tuple[str, str]]:
     for name, before in _PLAIN_NAME.findall(text):
         yield name.lower(), before
+        if not name.isascii():
+            yield name.translate(_ASCII_LOWER), before  # a server in UTF-8 leaves other capitals as they are
     yield from _QUOTED_NAME.findall(text)
     if '""' in text:
         for name, before in _DOUBLED_NAME.findall(text):

@@ -1,6 +1,7 @@
 """A real pgbouncer: who waits in its pools, every way to log in, and what is said when it cannot be asked."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
@@ -297,25 +298,24 @@ async def test_who_may_not_look_is_told_what_would_let_them(make_bouncer, ask):
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A certificate for localhost that signs itself."""
-    directory = tmp_path_factory.mktemp("tls")
+def certificate(pg_directory):
+    """The settings for TLS with a certificate for localhost that signs itself."""
+    directory = pg_directory / "tls"
+    directory.mkdir()
+    key, crt = directory / "key", directory / "crt"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
-         "subjectAltName=DNS:localhost", "-keyout", str(directory / "key"), "-out", str(directory / "crt")],
+         "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(crt)],
         check=True, capture_output=True,
     )  # fmt: skip
-    return directory
+    for path in (directory, key, crt):
+        path.chmod(0o755)
+    return {"client_tls_sslmode": "require", "client_tls_key_file": key, "client_tls_cert_file": crt}
 
 
 @needs_pgbouncer
-async def test_tls_as_sslmode_words_it(make_bouncer, ask, certificate, pg_directory):
-    held = pg_directory / f"tls{time.monotonic_ns()}"
-    shutil.copytree(certificate, held)
-    for path in [held, *held.iterdir()]:
-        path.chmod(0o755)
-    tls = {"client_tls_sslmode": "require", "client_tls_key_file": held / "key", "client_tls_cert_file": held / "crt"}
-    bouncer = make_bouncer(auth_type="scram-sha-256", **tls)
+async def test_tls_as_sslmode_words_it(make_bouncer, ask, certificate):
+    bouncer = make_bouncer(auth_type="scram-sha-256", **certificate)
 
     def settings(mode, host="localhost", more=""):
         words = f"host={host} hostaddr=127.0.0.1 port={bouncer.port} dbname=pgbouncer user=watcher password='pa ß:s\\\\w' {more}"
@@ -323,7 +323,7 @@ async def test_tls_as_sslmode_words_it(make_bouncer, ask, certificate, pg_direct
 
     for mode in ("prefer", "require"):
         assert await ask(settings(mode)).fetch("SHOW POOLS") is not None
-    trusted = f"sslrootcert={held / 'crt'}"
+    trusted = f"sslrootcert={certificate['client_tls_cert_file']}"
     assert await ask(settings("verify-full", more=trusted)).fetch("SHOW POOLS") is not None
     assert await ask(settings("verify-ca", "elsewhere", trusted)).fetch("SHOW POOLS") is not None
     for refused in (settings("verify-full", "elsewhere", trusted), settings("verify-ca")):
@@ -332,6 +332,14 @@ async def test_tls_as_sslmode_words_it(make_bouncer, ask, certificate, pg_direct
     with pytest.raises(ServerError) as caught:
         await ask(settings("disable")).fetch("SHOW POOLS")
     assert "tls = " in caught.value.fix
+
+
+@needs_pgbouncer
+async def test_of_several_hosts_each_is_known_by_its_own_name(make_bouncer, ask, certificate):
+    bouncer = make_bouncer(**certificate)
+    words = f"host=127.0.0.1,localhost port={free_port()},{bouncer.port} dbname=pgbouncer user=watcher"
+    words += f" sslrootcert={certificate['client_tls_cert_file']}"
+    assert await ask(ServerSettings("pool", words, tls="verify-full")).fetch("SHOW POOLS") is not None
 
 
 @needs_pgbouncer
@@ -351,11 +359,14 @@ def test_scram_is_that_of_rfc_7677():
         scram.check(b"v=AAAA")
 
 
-@pytest.mark.parametrize("challenge", [b"", b"\xff", b"r=other,s=QUFB,i=4096", b"s=QUFB", b"r=%s,s=QUFB,i=999999999", b"r=%s,s=QUFB,i=0"])
+@pytest.mark.parametrize(
+    "challenge", [b"", b"\xff", b"r=other,s=QUFB,i=4096", b"s=QUFB", b"r=%s,s=QUFB,i=999999999", b"r=%s,s=QUFB,i=0", b"r=%n,s=QUFB,i=4096"]
+)
 def test_a_challenge_that_is_none_is_refused(challenge):
     scram = Scram("pencil")
+    nonce = scram.first.split(b"r=")[1]
     with pytest.raises(LoginError):
-        scram.final(challenge.replace(b"%s", scram.first.split(b"r=")[1] + b"server"))
+        scram.final(challenge.replace(b"%s", nonce + b"server").replace(b"%n", nonce))
 
 
 def test_a_server_that_skips_its_proof_is_not_believed():
@@ -388,6 +399,28 @@ HOSTILE = {
 }
 
 
+def to(port):
+    return ServerSettings("pool", f"host=127.0.0.1 port={port} dbname=pgbouncer user=x password=y", tls="disable")
+
+
+@contextlib.asynccontextmanager
+async def listening(serve):
+    """Somebody who is no pooler: what it does with its reader and writer; the port it listens on."""
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield listener.sockets[0].getsockname()[1]
+    finally:
+        listener.close()
+        await asyncio.sleep(0.01)
+
+
+def frame(kind, body):
+    return kind + (len(body) + 4).to_bytes(4, "big") + body
+
+
+LET_IN = frame(b"R", bytes(4)) + frame(b"Z", b"I")
+
+
 @pytest.mark.parametrize("said", HOSTILE.values(), ids=HOSTILE)
 async def test_whoever_speaks_otherwise_is_an_error_in_words(ask, said):
     async def serve(reader, writer):
@@ -396,17 +429,43 @@ async def test_whoever_speaks_otherwise_is_an_error_in_words(ask, said):
         await writer.drain()
         writer.close()
 
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
-    try:
-        settings = ServerSettings("pool", f"host=127.0.0.1 port={port} dbname=pgbouncer user=x password=y", tls="disable")
+    async with listening(serve) as port:
         with pytest.raises(ServerError) as caught:
-            await ask(settings).fetch("SHOW POOLS")
-        assert str(port) in str(caught.value)
-        assert caught.value.message.isprintable()
-    finally:
-        listener.close()
-        await listener.wait_closed()
+            await ask(to(port)).fetch("SHOW POOLS")
+    assert str(port) in str(caught.value)
+    assert caught.value.message.isprintable()
+
+
+async def test_one_that_lets_in_without_its_own_proof_is_not_believed(ask):
+    async def serve(reader, writer):
+        await reader.read(64)
+        writer.write(frame(b"R", (10).to_bytes(4, "big") + b"SCRAM-SHA-256\0\0"))
+        nonce = (await reader.read(256)).split(b"r=")[1]
+        writer.write(frame(b"R", (11).to_bytes(4, "big") + b"r=" + nonce + b"x,s=QUFB,i=4096"))
+        await reader.read(256)
+        writer.write(LET_IN)
+        await reader.read()
+        writer.close()
+
+    async with listening(serve) as port:
+        with pytest.raises(ServerError, match="did not show that it knows the password"):
+            await ask(to(port)).fetch("SHOW POOLS")
+
+
+async def test_an_answer_without_end_is_not_held_in_memory(ask):
+    async def serve(reader, writer):
+        await reader.read(64)
+        writer.write(LET_IN)
+        await reader.read(64)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(frame(b"D", bytes(1 << 19)))
+                await writer.drain()
+        writer.close()
+
+    async with listening(serve) as port:
+        with pytest.raises(ServerError, match="no end"):
+            await ask(to(port)).fetch("SHOW POOLS")
 
 
 async def test_one_that_says_nothing_is_given_up_in_time(ask):
@@ -414,12 +473,6 @@ async def test_one_that_says_nothing_is_given_up_in_time(ask):
         await reader.read()
         writer.close()
 
-    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = listener.sockets[0].getsockname()[1]
-    try:
-        server = ask(ServerSettings("pool", f"host=127.0.0.1 port={port} dbname=pgbouncer user=x"))
+    async with listening(serve) as port:
         with pytest.raises(ServerError, match="no answer"):
-            await server.fetch("SHOW POOLS", timeout_s=0.3)
-    finally:
-        listener.close()
-        await asyncio.sleep(0.01)
+            await ask(to(port)._replace(tls="")).fetch("SHOW POOLS", timeout_s=0.3)

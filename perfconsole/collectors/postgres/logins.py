@@ -66,7 +66,11 @@ def md5_answer(user: str, password: str, salt: bytes) -> str:
 
 
 class Scram:
-    """One exchange of SCRAM-SHA-256, without channel binding."""
+    """One exchange of SCRAM-SHA-256, without channel binding.
+
+    Attributes:
+        proven: The server has shown that it knows the password too.
+    """
 
     MECHANISM = "SCRAM-SHA-256"
 
@@ -78,6 +82,7 @@ class Scram:
         self._nonce = b64encode(os.urandom(18)).decode()
         self._first = f"n=,r={self._nonce}"
         self._signature = b""
+        self.proven = False
 
     @property
     def first(self) -> bytes:
@@ -98,7 +103,7 @@ class Scram:
             nonce, salt, iterations = said["r"], b64decode(said["s"]), int(said["i"])
         except (ValueError, KeyError):
             raise LoginError("the server's SCRAM challenge cannot be read") from None
-        if not nonce.startswith(self._nonce) or not 0 < iterations <= _MOST_ITERATIONS:
+        if not nonce.startswith(self._nonce) or nonce == self._nonce or not 0 < iterations <= _MOST_ITERATIONS:
             raise LoginError("the server's SCRAM challenge is not an answer to ours")
         salted = hashlib.pbkdf2_hmac("sha256", self._password, salt, iterations)
         client_key = hmac.digest(salted, b"Client Key", "sha256")
@@ -119,6 +124,7 @@ class Scram:
 
         if not self._signature or not hmac.compare_digest(final, b"v=" + b64encode(self._signature)):
             raise LoginError("the server does not know the password: it is not the one that was meant")
+        self.proven = True
 
 
 def tls_context(words: Mapping[str, str], mode: str) -> "ssl.SSLContext":

@@ -22,6 +22,8 @@ _TLS_REQUEST: Final = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
 _LOGIN: Final = "28P01"
 _MOST_BYTES: Final = 1 << 20
 _MOST_ROWS: Final = 20_000
+_MOST_ANSWER_BYTES: Final = 16 << 20
+"""A console with 20,000 pools answers in 4 MiB."""
 
 Row = dict[str, str]
 
@@ -61,8 +63,13 @@ class SimpleConnection:
         names: list[str] = []
         rows: list[Row] = []
         refused: Refusal | None = None
+        left = _MOST_ANSWER_BYTES
         while True:
             kind, body = await self._read()
+            left -= len(body)
+            if left < 0:
+                self.terminate()
+                raise ConnectionError("its answer has no end")
             if kind == b"T":
                 names = _names(body)
             elif kind == b"D" and len(rows) < _MOST_ROWS:
@@ -90,9 +97,11 @@ class SimpleConnection:
             if kind == b"E":
                 raise _refusal(body)
             if kind == b"Z":
+                proof.finish()
                 return
             if kind == b"R":  # what else comes are settings, a key for cancelling, notices
-                answer = proof.answer(int.from_bytes(body[:4], "big"), body[4:])
+                # In a thread: a server may ask for as many rounds of hashing as take a second.
+                answer = await asyncio.to_thread(proof.answer, int.from_bytes(body[:4], "big"), body[4:])
                 if answer:
                     self._send(b"p", answer)
 
@@ -146,6 +155,15 @@ class _Proof:
             return self._scram.final(rest)
         raise LoginError(f"the server asks for a kind of login that is not known here ({how})")
 
+    def finish(self) -> None:
+        """See that nothing is left to be proven, where the server lets us in.
+
+        Raises:
+            LoginError: When it has our proof, and gave none itself.
+        """
+        if self._scram and not self._scram.proven:
+            raise LoginError("the server did not show that it knows the password")
+
 
 async def connect(words: Mapping[str, str]) -> SimpleConnection:
     """Connect and log in, to the first of the hosts that answers.
@@ -160,11 +178,12 @@ async def connect(words: Mapping[str, str]) -> SimpleConnection:
     words = {"user": _own_name(), **words}
     hosts = (words.get("hostaddr") or words.get("host") or "localhost").split(",")
     ports = (words.get("port") or DEFAULT_PORT).split(",")
+    names = (words.get("host") or ",".join(hosts)).split(",")
     failed: OSError | None = None
     for at, host in enumerate(hosts):
         port = ports[min(at, len(ports) - 1)]
         try:
-            connection = await _open(words, host, port)
+            connection = await _open(words, host, port, names[min(at, len(names) - 1)])
         except OSError as error:
             failed = error
             continue
@@ -181,15 +200,14 @@ async def connect(words: Mapping[str, str]) -> SimpleConnection:
     raise failed or ConnectionRefusedError("no host")
 
 
-async def _open(words: Mapping[str, str], host: str, port: str) -> SimpleConnection:
+async def _open(words: Mapping[str, str], host: str, port: str, name: str) -> SimpleConnection:
+    """Connect to one host; `name` is what its certificate must say, also where an address is connected to."""
     if host.startswith("/"):
         return SimpleConnection(*await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}"))
     link = await _reach(host, int(port))
     try:
         context = await _secured(link, words)
-        # The name that is verified is the one that was configured, also where an address is connected to.
-        name = (words.get("host") or host).split(",")[0] if context else None
-        return SimpleConnection(*await asyncio.open_connection(sock=link, ssl=context, server_hostname=name))
+        return SimpleConnection(*await asyncio.open_connection(sock=link, ssl=context, server_hostname=name if context else None))
     except BaseException:
         link.close()
         raise

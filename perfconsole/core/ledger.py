@@ -31,6 +31,7 @@ _BASELINE_CALLS: Final = 20.0
 """A statement has a mean of its own past once it was seen for so long and called so often."""
 
 _SLICE: Final = 2000
+_FORGOTTEN: Final = 500
 
 
 class Window(NamedTuple):
@@ -58,7 +59,7 @@ class Window(NamedTuple):
 
 
 class _Past:
-    """What the totals were at one moment, of everything that changed after it."""
+    """What the totals were at one moment, of everything that changed after it; `others` is what those added since that were forgotten."""
 
     __slots__ = ("before", "dealloc", "others", "since", "vanished")
 
@@ -132,7 +133,7 @@ class Ledger:
             yield
         self.sample, self.last = sample, interval
         if len(self._totals) > 2 * len(sample.rows) + _SLICE:
-            self._forget(sample)
+            yield from self._forget(sample, step)
         return interval
 
     def _add(self, chunk: Iterable[tuple[Key, Sums]], step: _Past, interval: Interval) -> None:
@@ -170,17 +171,30 @@ class Ledger:
         while len(steps) > _FEWEST and sum(len(step.before) for step in steps) > _HELD:
             _join(steps, min(range(len(steps) - 1), key=lambda i: len(steps[i].before) + len(steps[i + 1].before)))
 
-    def _forget(self, sample: Sample) -> None:
-        """Statements that left the table and were not heard of for minutes become one: a table that thrashes must not fill this one."""
-        recent = [step.before for step in self._steps]
-        gone = [key for key in self._totals if key not in sample.rows and not any(key in before for before in recent)]
-        for key in gone:
-            total = self._totals.pop(key)
-            self._others = plus(self._others, total)
-            if self._mark and key in self._mark.before:
-                self._mark.others = plus(self._mark.others, minus(total, self._mark.before.pop(key)))
-            self._born.pop(key, None)
-            self._means.pop(key, None)
+    def _forget(self, sample: Sample, step: _Past) -> Generator[None, None, None]:
+        """Statements that left the table, and not just now, become one: a table that thrashes must not fill this one.
+
+        Gives way every few hundred: 25,000 that leave 50,000 within 5 s take 0.1 s.
+        """
+        left = iter(self._totals.keys() - sample.rows.keys() - step.before.keys())
+        while chunk := list(islice(left, _FORGOTTEN)):
+            for key in chunk:
+                self._forget_one(key)
+            yield
+
+    def _forget_one(self, key: Key) -> None:
+        total = self._totals.pop(key)
+        self._others = plus(self._others, total)
+        since: Sums | None = None
+        for past in reversed(self._steps):
+            if key in past.before:
+                since = minus(total, past.before.pop(key))
+            if since is not None:
+                past.others = plus(past.others, since)
+        if self._mark and key in self._mark.before:
+            self._mark.others = plus(self._mark.others, minus(total, self._mark.before.pop(key)))
+        self._born.pop(key, None)
+        self._means.pop(key, None)
 
     # Reading ----------------------------------------------------------------------------------------------------------------------
 
@@ -223,7 +237,7 @@ class Ledger:
             if step.since <= begin:
                 break
             yield
-        return (yield from self._after(name, step, before, NOTHING))
+        return (yield from self._after(name, step, before, step.others))
 
     def _after(self, name: str, past: _Past, before: dict[Key, Sums | None], others: Sums) -> Generator[None, None, Window]:
         sample, totals = self.sample, self._totals

@@ -120,15 +120,18 @@ def test_evictions_are_those_of_the_window():
 
 
 def test_a_thrashing_table_does_not_fill_the_ledger_and_nothing_is_lost():
-    ledger, executed = Ledger(), 0
+    ledger, executed, held = Ledger(), 0, 0
     take(ledger, 1000.0, {})
     ledger.mark()
     for i in range(1, 300):
         take(ledger, 1000.0 + 5 * i, {(1, 1, i * 100 + n, True): row(2, 1.0) for n in range(90)})
         executed += 180
         ledger.mark() if i == 150 else None
-    held = len(ledger._totals)
-    assert held < 300 * 90 / 2
+        held = max(held, len(ledger._totals))
+        for name in ("1m", "5m"):  # also those that left the table within it
+            window = ledger.window(name)
+            assert sum(sums[CALLS] for sums in window.sums.values()) == window.seconds / 5 * 180
+    assert held < 2500
     assert ledger.window("open").sums[OTHERS][CALLS] > 0
     assert sum(sums[CALLS] for sums in ledger.window("open").sums.values()) == executed
     assert sum(sums[CALLS] for sums in ledger.window("mark").sums.values()) == 149 * 180
@@ -144,6 +147,17 @@ def test_what_is_held_of_the_past_is_bounded(monkeypatch):
     window = ledger.window("1m")
     assert all(sums[CALLS] * 5 == window.seconds and sums[EXEC] == 2 * sums[CALLS] for sums in window.sums.values())
     assert ledger.window("5m").seconds >= 300
+
+
+def test_what_leaves_a_large_table_is_forgotten_in_slices():
+    ledger = Ledger()
+    take(ledger, 1000.0, {(1, 1, n, True): row(1) for n in range(5000)})
+    take(ledger, 1005.0, {(1, 1, n, True): row(2) for n in range(5000)})
+    took, moments = 0, ledger.take(Sample(1009.0, 1010.0, {(1, 1, n, True): row(1) for n in range(9000, 9100)}, HERE))
+    for _ in moments:
+        took += 1
+    assert took >= 5000 / 500
+    assert len(ledger._totals) == 100
 
 
 def test_ten_thousand_changes_of_fifty_thousand_never_hold_a_loop_long():

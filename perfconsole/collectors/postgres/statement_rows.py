@@ -57,7 +57,7 @@ def rows(known: Known, window: Window, views: Sequence[View]) -> Generator[None,
     sums, running = known.others(window.sums), known.others(known.flights.running)
     seconds = window.seconds
     whole = (yield from _total(sums, seconds)) + sum(at_work(known.flights, key, seconds, ended=key in sums) for key in running)
-    ordered = sorted(_chosen(sums, running, views))
+    ordered = sorted((yield from _chosen(sums, running, views)))
     shown = Shown(known, window, running, seconds, whole)
     made: list[StatementRow] = []
     for first in range(0, len(ordered), _SLICE):
@@ -100,14 +100,18 @@ def _total(sums: Mapping[Key, Sums], seconds: float) -> Generator[None, None, fl
     return whole
 
 
-def _chosen(sums: Mapping[Key, Sums], running: Mapping[Key, object], views: Sequence[View]) -> set[Key]:
+def _chosen(sums: Mapping[Key, Sums], running: Mapping[Key, object], views: Sequence[View]) -> Generator[None, None, set[Key]]:
     most = SEARCHED if any(view.match for view in views) else MOST
     if len(sums) <= most:
         return {*sums, *running}
     kept = {key for view in views for key in view.keys if key in sums} | running.keys()
     orders = {view.sort if view.sort in _SORTS or view.sort in _RATIOS else "" for view in views} or {""}
     for field in orders:
-        ranked = nlargest(most // len(orders), [(_rank(field, each), key) for key, each in sums.items()])
+        ranked: list[tuple[float, Key]] = []
+        left = iter(sums.items())
+        while chunk := list(islice(left, 10 * _SLICE)):
+            ranked = nlargest(most // len(orders), [*ranked, *((_rank(field, each), key) for key, each in chunk)])
+            yield
         kept |= {key for _, key in ranked}
     return kept
 

@@ -382,11 +382,11 @@ async def test_two_readers_look_at_two_windows_at_once_and_each_has_its_own(vict
         result = await one.statements.run(Slot(one.boot, one.boot, one.boot + 5), views)
         return {table.window: table for table in result.tables}
 
-    assert not one.statements.mark()
+    assert not await one.statements.mark()
     await look()
     await victim.execute("SELECT 1", "SELECT 1")
     await look()
-    assert one.statements.mark()
+    assert await one.statements.mark()
     await victim.execute("SELECT 1")
     await look()
     tables = await look()

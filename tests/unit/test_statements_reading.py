@@ -1,5 +1,6 @@
 """How pg_stat_statements is asked for: columns of every version, a reset in the middle of a reading, a server that is too slow."""
 
+import asyncio
 from math import isnan
 
 import pytest
@@ -122,3 +123,18 @@ async def test_a_server_that_is_down_is_no_matter_of_statements():
     server = Server(ServerError("db: down", cause=DOWN))
     with pytest.raises(ServerError):
         await Statements(server).run(Slot(0, 1000.0, 1005), [VIEW])
+
+
+async def test_who_looks_while_an_interval_is_added_up_sees_all_of_it_or_nothing():
+    view = View("statement", "db", "load", window="open")
+    for turns in range(12):
+        server = Server([FOUND], answer(100.0, 100), [], [], answer(110.0, 110), [], answer(120.0, 120), [])
+        statements = Statements(server)
+        for boot in (1000.0, 1006.0):
+            await statements.run(Slot(boot, boot, boot + 5), [view])
+        adding = asyncio.create_task(statements.run(Slot(1012.0, 1012.0, 1017.0), [view]))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        table = (await statements.look([view]))[0]
+        assert [row.calls for row in table.rows] == [table.window_s], turns
+        await adding

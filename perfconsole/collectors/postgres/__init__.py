@@ -240,7 +240,7 @@ class PostgresCollector:
         return await plans.explain(self._named(args.statement.server).subjects(), args)
 
     async def _mark(self, args: ServerArgs) -> Done:
-        if not self._named(args.server).statements.mark():
+        if not await self._named(args.server).statements.mark():
             raise RequestError(f"{args.server}: its statements were not read yet", "nothing was marked; they are while somebody looks")
         return Done(f"{args.server}: marked; the window since mark counts from here")
 

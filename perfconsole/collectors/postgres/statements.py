@@ -54,6 +54,8 @@ class Statements:
         self._server = server
         self._usual_s = interval_s
         self._ledger = Ledger()
+        self._adding = asyncio.Lock()
+        """Held while an interval is added up, and while a window is read: half of one would count in the window before it."""
         self._texts, self._names = Texts(), Names()
         self._histories = Histories(server.name, self._names)
         self._extension: Extension | None = None
@@ -68,9 +70,10 @@ class Statements:
         self._at = nan
         self._rows: dict[str, list[StatementRow]] = {}
 
-    def mark(self) -> bool:
+    async def mark(self) -> bool:
         """From here on (the last sample) the window ``mark`` counts; False while there is no sample."""
-        self._ledger.mark()
+        async with self._adding:
+            self._ledger.mark()
         return self._ledger.sample is not None
 
     async def run(self, slot: Slot, views: Sequence[View]) -> Result:
@@ -162,7 +165,8 @@ class Statements:
         if read.sample is None:
             return False
         self._costs_s = (self._costs_s[1], read.sample.at - read.sample.began)
-        return await _gently(self._ledger.take(read.sample)) is not None
+        async with self._adding:
+            return await _gently(self._ledger.take(read.sample)) is not None
 
     async def _learn(self, extension: Extension) -> None:
         """Which statements are our own, where no id tells it. Texts too costly for that are told by who needs them."""
@@ -209,9 +213,10 @@ class Statements:
 
     async def _table(self, at: float, name: str, views: Sequence[View], extension: Extension, interval_s: float) -> StatementTable:
         known = self._known(extension)
-        sample = self._ledger.sample
+        async with self._adding:
+            window = await _gently(self._ledger.windowed(name))
+            sample = self._ledger.sample
         assert sample is not None
-        window = await _gently(self._ledger.windowed(name))
         made, whole = await _gently(rows(known, window, views))
         self._rows[name] = made
         said = tuple(notes(known, window, self._server.user, interval_s, self._usual_s))

@@ -2,7 +2,9 @@
 
 import pytest
 
+from perfconsole.collectors.postgres import statement_texts
 from perfconsole.collectors.postgres.faults import ENDED, ServerError
+from perfconsole.collectors.postgres.statement_rows import MOST, SEARCHED
 from perfconsole.collectors.postgres.statement_texts import EVERY_S, MARKER, Names, Texts, lines
 
 KEY = (10, 5, 77, True)
@@ -80,11 +82,27 @@ def test_a_live_text_serves_until_the_real_one_is_known_and_one_of_many_statemen
 
 async def test_no_more_texts_are_held_than_a_screen_needs_and_our_own_are_known_by_their_mark():
     texts = Texts()
-    for first in range(0, 3000, 500):
-        found = [(10, 5, n, f"SELECT {MARKER if n == 2999 else ''} {n}") for n in range(first, first + 500)]
+    for first in range(0, 4000, 500):
+        found = [(10, 5, n, f"SELECT {MARKER if n == 3999 else ''} {n}") for n in range(first, first + 500)]
         await texts.load(Server(found), "", [(10, 5, n, True) for n in range(first, first + 500)], first * 100.0)
-    assert len(texts._texts) == 1000
-    assert texts.own == {(10, 5, 2999)}
+    assert SEARCHED + MOST <= len(texts._texts) < 4000
+    assert texts.own == {(10, 5, 3999)}
+
+
+async def test_what_was_asked_for_once_is_not_remembered_for_ever(monkeypatch):
+    monkeypatch.setattr(statement_texts, "_SUSPECTS", 100)
+    texts = Texts()
+    for n in range(1000):
+        await texts.load(Server([(10, 5, n, "SELECT $1")]), "", [(10, 5, n, True)], n * 100.0)
+    assert len(texts._read) <= 100
+
+
+@pytest.mark.parametrize("text", ["EXECUTE fetch_user(1)", "explain select 1", " Prepare x AS SELECT 1"])
+def test_a_text_that_only_names_the_statement_serves_until_the_real_one_is_known(text):
+    texts = Texts()
+    texts.overhear(KEY, text)
+    assert texts.get(KEY)
+    assert texts.wanted([KEY], 0.0) == [KEY[:3]]
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -4,6 +4,7 @@ A text is dear: to give one, the server reads the file of all texts, and one of 
 question, at most every ten seconds, for statements on a screen whose text is not known and does not stand in pg_stat_activity.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
@@ -25,11 +26,17 @@ PLANNED: Final = f"PREPARE {MARKER}"
 """How the text of a statement begins that was planned from here. Its id is the application's; where that is the same role, so is its entry
 (with our text, if we made it), or the entry beside it (where nested statements are tracked)."""
 
-_HELD: Final = 1000
+_HELD: Final = 2500
+"""Texts held: more than the rows that are searched by words, or each reading would drop what the one before it brought."""
+
+_SUSPECTS: Final = 100_000
+"""Statements that were looked at once for whether they are ours: 15 MB; of a table that thrashes there is no end of them."""
+
 _BATCH: Final = 500
 _LONGEST_PAUSE_S: Final = 600.0
 _AGAIN_S: Final = 60.0
 _ANEW_S: Final = 600.0
+_NAMES_ANOTHER: Final = re.compile(r"\s*(?:EXECUTE|PREPARE|EXPLAIN)\b", re.IGNORECASE)
 _CUT: Final = 1000
 """Bytes from which a text of pg_stat_activity may have been cut (track_activity_query_size, 1024 unless set)."""
 
@@ -64,10 +71,13 @@ class Texts:
         return text
 
     def overhear(self, key: Key, text: str) -> None:
-        """A text from pg_stat_activity: free, but of one execution, so that what is said in it is taken out."""
+        """A text from pg_stat_activity: free, but of one execution, so that what is said in it is taken out.
+
+        One that may be cut, or that only names the statement (EXECUTE has its id), serves until the real one is known.
+        """
         place = key[:3]
         if text and place not in self._texts and ";" not in text.rstrip().rstrip(";"):
-            kept = self._live if len(text.encode()) >= _CUT else self._texts
+            kept = self._live if len(text.encode()) >= _CUT or _NAMES_ANOTHER.match(text) else self._texts
             kept[place] = lines(hide(text))
             if len(self._live) > _HELD:
                 self._live.clear()
@@ -115,6 +125,8 @@ class Texts:
         self._bound()
 
     def _keep(self, place: Place, text: str) -> None:
+        if len(self._read) >= _SUSPECTS:
+            self._read.clear()
         self._read.add(place)
         if text.startswith(PLANNED):
             self.planned.add(place)

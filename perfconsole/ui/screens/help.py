@@ -60,7 +60,7 @@ class HelpPane(Pane, can_focus=True):
         for health in state.health.values():
             severity = "ok" if health.state == "ok" else "unknown" if health.state == "off" else "warning"
             what = health.collector if health.target == "host" else f"{health.collector} {health.target}"
-            line = self.line().gap().put(self.look.glyph(severity), f"{severity}_bar").gap().put(what, width=24)
+            line = self.line().gap().put(self.look.glyph(severity), f"{severity}_bar").gap().put(what, width=23).gap()
             if health.last_ok:
                 line.put(units.duration(max(0.0, state.at - health.last_ok)), "dim", 8).put(units.latency(health.cost_s), "dim", 8)
             lines.append(line.put(health.error, "foreground").put(f"  {health.fix}" if health.fix else "", "dim"))

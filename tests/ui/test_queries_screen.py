@@ -28,7 +28,9 @@ from perfconsole.core.requests import POSTGRES_CANCEL, POSTGRES_CONNECT, POSTGRE
 from perfconsole.core.tables import WINDOWS, SessionRow, SessionTable
 from perfconsole.core.tick import Health
 from perfconsole.ui.look import ASCII, UNICODE
+from perfconsole.ui.screens.queries import QueriesScreen
 from perfconsole.ui.screens.session_dialog import SessionDialog, end_session
+from perfconsole.ui.widgets.header import clock
 from perfconsole.ui.widgets.queries import COLUMNS, QueriesPane, flight_text, moment
 from perfconsole.ui.widgets.sessions import SessionsPane, arranged, waits_text
 from perfconsole.ui.widgets.table import wrapped
@@ -259,8 +261,20 @@ async def test_windows_turn_and_the_mark_is_set_and_shown(postgres_world, kind):
         await console.press("full_stop", "1", "4", "m")
         assert postgres_world.postgres.asked[-1][0] == POSTGRES_MARK.name
         assert pane(console).window == "mark"
-        assert "since mark 03:1" in console.text
-        assert "(2m00s)" in console.text
+        for _ in range(2):  # a second mark, too, counts from the next look on, and says so at once
+            assert f"since mark {clock(console.app.state.at)}: with the next look" in console.lines[3]
+            await console.step()
+            assert "since mark 03:1" in console.lines[3]
+            assert "(2m00s)" in console.lines[3]
+            await console.press("m")
+
+
+@pytest.mark.parametrize("key", ["enter", "p", "V", "A", "x"])
+async def test_a_key_that_needs_a_selection_says_so(postgres_world, key):
+    async with queries_screen(postgres_world) as console:
+        await console.press(key)
+        assert isinstance(console.screen, QueriesScreen)
+        assert "nothing is selected: j and k choose" in footer(console)
 
 
 async def test_a_mark_that_is_refused_changes_nothing(postgres_world):
@@ -368,6 +382,14 @@ async def test_cancel_is_bound_to_the_session_that_was_chosen(postgres_world, ki
         assert postgres_world.postgres.asked == [(POSTGRES_CANCEL.name, args(row))]
 
 
+async def test_what_each_way_does_is_told_on_the_smallest_screen_too(postgres_world):
+    async with queries_screen(postgres_world, size=(60, 16)) as console:
+        await choose(console, 4101)
+        await console.press("x")
+        for text in ("the statement fails, its session goes on", "the connection ends, its work rolled back", "1 waits for it"):
+            assert text in console.text, text
+
+
 async def test_no_letter_ends_anything_and_escape_leaves(postgres_world):
     async with queries_screen(postgres_world) as console:
         await choose(console, 4120)
@@ -473,6 +495,50 @@ async def test_another_roles_session_says_which_grant_would_end_it(postgres_worl
 
 
 # Servers --------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_servers_stand_in_one_order_and_are_told_apart(make_postgres_world):
+    names = ("10.0.0.7:5432/orders", "10.0.0.7:5432/audit")
+    async with queries_screen(make_postgres_world(4, *names), size=LOW) as console:
+        assert " 10.0.0.7:5432/audit 1/2 ● OK" in console.lines[2]
+        assert "S server" in footer(console)
+        await console.press("1")
+        audit, orders = (next(line for line in console.lines if f" {name} " in line) for name in sorted(names))
+        assert audit.index("● OK") == orders.index("● OK")
+
+
+async def test_why_there_is_nothing_is_told_in_full(postgres_world):
+    postgres_world.postgres.health = [("postgres", SERVER, "error", START, 0.0, 0.0, "10.0.0.7:5432: down: connection refused", "start " * 12)]
+    postgres_world.postgres._tables = lambda target, at, views: ()
+    async with queries_screen(postgres_world, size=LOW) as console:
+        assert " ".join(console.text.split()).count("start") == 12
+        await console.press("tab")
+        assert " ".join(console.text.split()).count("start") == 12
+
+
+async def test_what_is_stale_is_said_once(postgres_world):
+    async with queries_screen(postgres_world, size=TALL) as console:
+        late = ("postgres", SERVER, "stale", START, 0.0, 0.0, "db1:5432: no answer yet, after 0.9 s", "what was known before is shown")
+        postgres_world.postgres.health = [late]
+        postgres_world.postgres._tables = lambda target, at, views: ()
+        await console.step(3)
+        assert "no answer yet, after 0.9 s: shown is what was known 6.0s ago" in console.text
+
+
+async def test_on_the_smallest_screen_who_is_blocked_comes_before_who_works(make_postgres_world):
+    async with queries_screen(make_postgres_world(4, "127.0.0.1:5601/shop"), size=(60, 16)) as console:
+        assert console.lines[2].endswith("■ 2 blocked")
+
+
+@pytest.mark.parametrize("keys", [("4",), ("4", "j", "enter"), ("4", "d")], ids=" ".join)
+async def test_a_terminal_that_is_too_small_says_nothing_else(postgres_world, keys):
+    async with queries_screen(postgres_world, size=LOW) as console:
+        await console.press(*keys)
+        await console.pilot.resize_terminal(40, 8)
+        await console.until(lambda: "too small (40x8)" in console.lines[1])
+        assert not any(line.strip() for line in console.lines[2:])
+        await console.pilot.resize_terminal(*LOW)
+        await console.until(lambda: any(line.strip() for line in console.lines[2:]))
 
 
 async def test_the_next_server_has_tables_of_its_own(make_postgres_world, kind):

@@ -39,8 +39,8 @@ class QueriesScreen(ConsoleScreen):
     AUTO_FOCUS = "#statements"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (36, "-tall")]
     HINTS: ClassVar[Sequence[tuple[str, str]]] = (
-        ("postgres.connect", "connect"), ("pane.next", "pane"), ("open", "open"), ("postgres.end", "cancel"), ("time.wider", "window"),
-        ("mark", "mark"), ("help", "help"), ("sort", "sort"), ("filter", "filter"), ("postgres.server", "server"), ("freeze", "freeze"),
+        ("postgres.connect", "connect"), ("postgres.server", "server"), ("pane.next", "pane"), ("open", "open"), ("postgres.end", "cancel"),
+        ("time.wider", "window"), ("mark", "mark"), ("help", "help"), ("sort", "sort"), ("filter", "filter"), ("freeze", "freeze"),
         ("screen.operations", "Operations"), ("quit", "quit"),
     )  # fmt: skip
 
@@ -67,6 +67,10 @@ class QueriesScreen(ConsoleScreen):
             table.turn_to(server)
         self.console_app.look_at()
 
+    def known(self) -> Sequence[str]:
+        """All servers that there are."""
+        return names(self.console_app.state)
+
     @property
     def server(self) -> str:
         """The server that is looked at; empty while there is none."""
@@ -88,7 +92,7 @@ class QueriesScreen(ConsoleScreen):
         asked = bool(self.server) and not self._only_found
         sensible = {
             "postgres.detail": bool(self.server) and (app.offers(POSTGRES_DETAIL.name) or app.replaying),
-            "postgres.server": len(names(app.state)) > 1,
+            "postgres.server": len(self.known()) > 1,
             "postgres.connect": app.offers(POSTGRES_CONNECT.name) and self._only_found,
             "postgres.end": asked and (app.offers(POSTGRES_CANCEL.name) or app.offers(POSTGRES_TERMINATE.name)),
             "mark": asked and app.offers(POSTGRES_MARK.name),
@@ -121,7 +125,7 @@ class QueriesScreen(ConsoleScreen):
         return next((table for table in self.tables if table.has_class("-front")), self.query_one(QueriesPane))
 
     def do_postgres_server(self) -> None:
-        known = names(self.console_app.state)
+        known = self.known()
         at = known.index(self.server) if self.server in known else -1
         self._turn_to(known[(at + 1) % len(known)])
         self.show(self.console_app.state)
@@ -149,6 +153,8 @@ class QueriesScreen(ConsoleScreen):
         pane = self.pane
         if isinstance(pane, QueriesPane) and pane.row:
             await self.app.push_screen(StatementScreen(pane.row, pane.target, pane.window, first))
+        elif isinstance(pane, QueriesPane):
+            self._nothing_selected()
 
     async def on_pane_opened(self, event: Pane.Opened) -> None:
         """A click on the selected row."""
@@ -207,9 +213,13 @@ class QueriesScreen(ConsoleScreen):
         if isinstance(row, SessionRow):
             await end_session(self.console_app, self.server, row)
         elif table.row is None:
-            self.console_app.tell("nothing is selected: j and k choose", "warning")
+            self._nothing_selected()
         else:
             self.console_app.tell("no session that can be seen runs it now", "warning")
+
+    def _nothing_selected(self) -> None:
+        down, up = (self.console_app.keymap.sign(action) for action in ("nav.down", "nav.up"))
+        self.console_app.tell(f"nothing is selected: {down} and {up} choose", "warning")
 
     def _runner(self, table: QueriesPane) -> SessionRow | None:
         sessions = self.console_app.state.table(SessionTable, self.server)
@@ -225,7 +235,7 @@ class QueriesScreen(ConsoleScreen):
         if isinstance(done, Done):
             self.console_app.tell(done.text)
             if self.server == server:
-                self.query_one(QueriesPane).use_window("mark")
+                self.query_one(QueriesPane).mark()
 
     async def do_postgres_connect(self) -> None:
         """Connect to the server that was found."""

@@ -37,8 +37,8 @@ class Way(NamedTuple):
     text: str
 
 
-CANCEL: Final = Way(POSTGRES_CANCEL.name, "cancel", "the statement ends with an error; its session goes on")
-TERMINATE: Final = Way(POSTGRES_TERMINATE.name, "terminate", "the connection is closed, its transaction rolled back")
+CANCEL: Final = Way(POSTGRES_CANCEL.name, "cancel", "the statement fails, its session goes on")
+TERMINATE: Final = Way(POSTGRES_TERMINATE.name, "terminate", "the connection ends, its work rolled back")
 
 
 async def end_session(app: "ConsoleApp", server: str, row: SessionRow) -> None:
@@ -142,12 +142,12 @@ class SessionDialog(Dialog[None]):
         since = row.query_start if row.state == "active" else row.state_change
         line.put("prepared" if row.prepared else row.state or units.UNKNOWN, "foreground" if row.state == "active" else "warning")
         line.put(" for ", "dim").put(units.duration(now - since))
-        if not isnan(row.xact_start) and not row.prepared:
-            line.put("  transaction ", "dim").put(units.duration(now - row.xact_start))
         waiting = "nobody waits for it" if not row.blocks else f"{row.blocks} wait{'s' if row.blocks == 1 else ''} for it"
         line.gap(2).put(waiting, "critical" if row.blocks else "dim")
         if row.wait and row.state == "active":
             line.put("  waits for ", "dim").put(row.wait)
+        if not isnan(row.xact_start) and not row.prepared:
+            line.put("  transaction ", "dim").put(units.duration(now - row.xact_start))
         return line
 
     def content(self, height: int) -> list[Line]:

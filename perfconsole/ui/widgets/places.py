@@ -15,6 +15,9 @@ _MOST: Final = 6
 """Servers that get a line; the others are on the Queries screen."""
 
 _NAME: Final = 12
+_NAME_MOST: Final = 24
+"""Cells of a name: a server without one of its own is called by its address, of which the end tells it from the next."""
+
 LONG_S: Final = 1.0
 """A client that waits longer for a pooler's connection has met a pool that is too small, or connections that are held."""
 
@@ -24,9 +27,12 @@ _NOT_WELL: Final = frozenset({"error", "denied", "stale"})
 
 
 def servers(state: State) -> list[Health]:
-    """How the PostgreSQL servers do that are looked at, in the order of the configuration; parts of them are left out."""
+    """How the PostgreSQL servers do that are looked at, by name: who answers first is another one at each start."""
     names = {series.labels.get("server") for series in state.every("postgresql.up")}
-    return [health for (collector, target), health in state.health.items() if collector == "postgres" and target in names]
+    return sorted(
+        (health for (collector, target), health in state.health.items() if collector == "postgres" and target in names),
+        key=lambda health: health.target,
+    )
 
 
 def offered(state: State) -> list[Health]:
@@ -45,7 +51,8 @@ def trouble(state: State, server: str, at: float) -> list[str]:
     if health is None or health.state not in _NOT_WELL:
         return []
     age = f"shown is what was known {units.duration(state.at - at)} ago" if state.at - at > 1 else ""
-    return [": ".join(filter(None, (health.error, health.fix, age)))]
+    fix = "" if health.state == "stale" and age else health.fix  # it says no more than that
+    return [": ".join(filter(None, (health.error, fix, age)))]
 
 
 class PlacesPane(Pane):
@@ -56,7 +63,8 @@ class PlacesPane(Pane):
         known = servers(state)[:_MOST]
         if self.size.height != 1 + max(1, len(known)):
             self.styles.height = 1 + max(1, len(known))
-        http = self._place("HTTP", "no endpoints yet: [[http]] in config.toml, with a later version")
+        cells = min(_NAME_MOST, max([_NAME, *(len(health.target) + 1 for health in known)]))
+        http = self._place("HTTP", "no endpoints yet: [[http]] in config.toml, with a later version", cells)
         found = offered(state)
         if not known and found:
             more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
@@ -64,13 +72,13 @@ class PlacesPane(Pane):
             return [http, self._place("POSTGRESQL", offer(found[0], f"press {keys[0]}, then {keys[1]} to connect{more}"))]
         if not known:
             return [http, self._place("POSTGRESQL", "no servers: [[postgres]] in config.toml, or --dsn postgresql://host/database")]
-        return [http, *(self._server(state, health) for health in known)]
+        return [http, *(self._server(state, health, cells) for health in known)]
 
-    def _place(self, name: str, text: str) -> Line:
-        return self.line("panel").gap().put(name, "title", _NAME).put(text, "dim")
+    def _place(self, name: str, text: str, cells: int = _NAME) -> Line:
+        return self.line("panel").gap().put(name, "title", cells).put(text, "dim")
 
-    def _server(self, state: State, health: Health) -> Line:
-        line = self.line("panel").gap().put(health.target, "title", _NAME)
+    def _server(self, state: State, health: Health, cells: int) -> Line:
+        line = self.line("panel").gap().put(health.target, "title", cells - 1).gap()
         severity = SEVERITIES.get(health.state, "ok")
         line.put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(2)
         if severity != "ok":

@@ -36,7 +36,8 @@ _LEAST_LOAD: Final = 0.01
 _DAY_S: Final = 86_400.0
 _LEAST_REST: Final = 0.0005
 _QUIET: Final = frozenset({"database", "user", "max", "since", "read", "hit", "io", "temp", "wal"})
-_SPOKEN: Final = {"tick": "last tick", "open": "since opened", "mark": "since mark", "reset": "since reset"}
+SPOKEN: Final = {"tick": "last tick", "open": "since opened", "mark": "since mark", "reset": "since reset"}
+"""Windows that are not called by their length."""
 
 
 def _average(value: float) -> str:
@@ -77,7 +78,7 @@ def moment(at: float, now: float) -> str:
 
 def window_text(table: StatementTable) -> str:
     """``since mark 14:02:10 (2m05s)``."""
-    name = _SPOKEN.get(table.window, f"last {table.window}")
+    name = SPOKEN.get(table.window, f"last {table.window}")
     if table.window in {"open", "mark", "reset"} and not isnan(table.since):
         name += f" {moment(table.since, table.at)}"
     return name if isnan(table.window_s) else f"{name} ({units.duration(table.window_s)})"
@@ -125,10 +126,11 @@ class QueriesPane(TablePane):
         self.window = "1m"
         self._kept: StatementRow | None = None
         self._tracks: dict[Key, Track] = {}
+        self._marked_at = nan
 
     def turn_to(self, server: str) -> None:
         """Show another server's."""
-        self.target, self.selected, self._kept = server, None, None
+        self.target, self.selected, self._kept, self._marked_at = server, None, None, nan
         self._order, self._tracks, self._watched = [], {}, frozenset()
 
     def table(self, state: State) -> StatementTable | None:
@@ -170,6 +172,11 @@ class QueriesPane(TablePane):
         self.window, self._order = window, []
         self.repaint_rows()
 
+    def mark(self) -> None:
+        """Take rates since a mark that was set just now."""
+        self._marked_at = self.console_app.state.at
+        self.use_window("mark")
+
     # Rows -------------------------------------------------------------------------------------------------------------------------
 
     def arranged(self, rows: Sequence[Any], room: int) -> list[Item]:
@@ -186,7 +193,9 @@ class QueriesPane(TablePane):
         return f"{len(self._items)} of {table.total}" + (f"  filter {self.match!r}" if self.match else "")
 
     def notes(self, state: State, table: Table) -> list[str]:  # noqa: ARG002  what is said stands in the table
-        """The load of the whole, and the window."""
+        """The load of the whole, and the window; between a new mark and the next look all numbers are still of the one before."""
+        if table.window == "mark" and table.at <= self._marked_at and not self.console_app.pump.past:
+            return [f"since mark {clock(self._marked_at)}: with the next look"]
         return [f"load {_average(table.load)}", window_text(table)] if isinstance(table, StatementTable) else []
 
     def remarks(self, state: State, table: Table) -> Sequence[str]:

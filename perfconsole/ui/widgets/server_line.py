@@ -19,6 +19,9 @@ class Tabbed(Protocol):
     def tabs(self) -> Sequence[tuple[str, bool]]:
         """Titles of what is in front and what is not; nothing where all can be seen."""
 
+    def known(self) -> Sequence[str]:
+        """All servers that there are."""
+
     @property
     def server(self) -> str:
         """The server that is looked at."""
@@ -39,14 +42,18 @@ class ServerLine(Pane):
         if health is None:
             return [line.put("PostgreSQL", "title")]
         severity = SEVERITIES.get(health.state, "ok")
-        line.put(server, "title").gap().put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(2)
+        line.put(server, "title").gap()
+        known = self._on.known()
+        if len(known) > 1 and server in known:
+            line.put(f"{known.index(server) + 1}/{len(known)}", "dim").gap()
+        line.put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(2)
         for title, front in self._on.tabs():
             line.put(self.look.glyphs.marker if front else " ", "accent").put(title, "title" if front else "dim").gap()
         line.gap()
         if severity != "ok":
             return [line.put(health.error if health.state != "off" else "not connected", "dim")]
         for title, text, role in self._facts(state, server):
-            if line.left > len(title) + len(text) + 2:
+            if line.left > len(title) + bool(title) + len(text):
                 line.put(f"{title} " if title else "", "dim").put(text, role).gap(2)
         return [line]
 

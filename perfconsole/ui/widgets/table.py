@@ -91,11 +91,11 @@ class TablePane(Pane, can_focus=True):
 
     def foot(self, state: State, table: Table) -> list[Line]:
         """The lines below the rows."""
-        lines: list[Line] = []
-        width = max(self.size.width - 2, 1)
-        for remark in self.remarks(state, table)[:_REMARKS]:
-            lines += [self.line().gap().put(part, "warning") for part in wrapped(remark, width)]
-        return lines
+        return [line for remark in self.remarks(state, table)[:_REMARKS] for line in self._told(remark, "warning")]
+
+    def _told(self, text: str, role: str) -> list[Line]:
+        """Words over as many lines as they need, but not many."""
+        return [self.line().gap().put(part, role) for part in wrapped(text, max(self.size.width - 2, 1))]
 
     def sorts(self) -> list[str]:
         """The fields that `next_sort` goes through: those of the columns that are shown."""
@@ -188,7 +188,7 @@ class TablePane(Pane, can_focus=True):
         table = self.table(state)
         columns = self.columns()
         if table is None:
-            return [self.title_line(self._title), self._head(columns), self.line().gap().put(self.waiting(state), "dim")]
+            return [self.title_line(self._title), self._head(columns), *self._told(self.waiting(state), "dim")]
         room = max(height - 2, 1)
         self._items = self.arranged(table.rows, room)
         title = self.title_line(self._title, "  ".join([self._count(table), *self.notes(state, table)]))

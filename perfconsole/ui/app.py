@@ -194,7 +194,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
     def hints(self) -> list[tuple[str, str]]:
         """Keys and titles for the footer."""
         front = self.front
-        hints = [*(_REPLAY_HINTS if self.replaying else ()), *(front.HINTS if front else ())]
+        hints = [*(_REPLAY_HINTS if self.replaying else ()), *(front.hints() if front else ())]
         return [(self.keymap.sign(name), title) for name, title in hints if self.keymap.sign(name) and self.can(name)]
 
     def actions(self) -> list[Action]:

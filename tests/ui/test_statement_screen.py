@@ -176,6 +176,8 @@ async def test_another_window_is_another_history(postgres_world, kind):
         assert console.app._watch.views[0].window == "5m"
         assert len(screen.subject._seen) <= 2
         assert f"{statement(NESTED, window_s=300.0).calls / 300:.0f}/s"[:1] in console.text
+        await console.press("full_stop", "full_stop")
+        assert "since mark" in console.lines[2]
 
 
 async def test_a_server_that_is_gone_is_told_with_the_last_numbers(postgres_world):
@@ -237,6 +239,7 @@ async def test_a_text_of_any_size_and_shape_is_scrolled_to_its_end(postgres_worl
         await console.press("G")
         rows = len(screen.text_section._lines)
         assert f"-{rows} of {rows}" in console.text
+        assert ("shown as it was sent" in console.text) == (len(text) > 10_000)
         await console.press("y")
         assert console.app.clipboard == text
 
@@ -360,6 +363,13 @@ async def test_an_index_is_tried_and_what_would_make_it_copied(postgres_world, k
         await console.press("y")
         assert console.app.clipboard == ddl
         assert [args.index for args in asked(postgres_world, "explain")] == ["", "shop.orders (placed)"]
+        console.app.tell("")
+        await console.pilot.resize_terminal(160, 48)
+        await console.until(lambda: "Enter try an index" in console.lines[-1])
+        await console.press("tab")
+        assert "Enter read again" in console.lines[-1]
+        await console.press("tab", "tab", "tab")
+        assert console.pane is console.screen.plan_section
         await console.press("p")
         await answered(console)
         assert [args.last_hash for args in asked(postgres_world, "explain")] == [
@@ -463,7 +473,7 @@ async def test_what_cannot_be_had_is_said_and_the_numbers_stay(past, why):
         await app.push_screen(StatementScreen(statement(ORDERS), SERVER, "1m"))
         await console.until(lambda: "FROM shop.orders o" in console.text)
         assert "310ms" in console.text
-        assert "what is known here is over tick, not over 1m" in console.text
+        assert "what is known here is over last tick, not over 1m" in console.text
         for _ in range(2):
             await console.press("tab")
             shown = console.text

@@ -47,6 +47,10 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
         """What of the tables is looked at here."""
         return []
 
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """`HINTS`, as they are to be worded here and now."""
+        return self.HINTS
+
     def can(self, action_id: str) -> bool:  # noqa: ARG002  all of them, unless a screen says otherwise
         """Whether an action can be done here and now; what cannot is neither bound nor shown."""
         return True

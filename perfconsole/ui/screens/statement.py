@@ -82,6 +82,15 @@ class StatementScreen(SectionedScreen):
         if self._begin and self.can(self._begin):
             await self.console_app.perform(self._begin)
 
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """Enter does another thing in a plan where an index can be tried."""
+        return [(action, "try an index" if action == "open" and self._can_try else title) for action, title in self.HINTS]
+
+    @property
+    def _can_try(self) -> bool:
+        """Whether Enter tries an index."""
+        return self.pane is self.plan_section and self.plan.result is not None and self.plan.result.can_try
+
     @property
     def _identity(self) -> StatementArgs:
         row = self.subject.row
@@ -223,13 +232,13 @@ class StatementScreen(SectionedScreen):
 
     async def do_open(self) -> None:
         """In a plan: try an index, where that can be done; elsewhere read again."""
-        app, plan = self.console_app, self.plan.result
+        app = self.console_app
         op = POSTGRES_EXPLAIN.name if self.pane is self.plan_section else POSTGRES_STATEMENT.name
         if not app.offers(op):
             app.tell("what is read on request cannot be had here now", "warning")
         elif self.pane is not self.plan_section:
             self.ask_for(self.detail, op, self._identity)
-        elif plan is not None and plan.can_try:
+        elif self._can_try:
             await self._try_index()
         else:
             self._explain("generic")

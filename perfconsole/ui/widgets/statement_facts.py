@@ -10,7 +10,7 @@ from perfconsole.ui.line import Line
 from perfconsole.ui.statement import CALLS, LOAD, MEAN, Statement
 from perfconsole.ui.widgets.facts import FactsGrid, Told
 from perfconsole.ui.widgets.measures import Measure
-from perfconsole.ui.widgets.queries import regressed
+from perfconsole.ui.widgets.queries import SPOKEN, regressed
 
 _LEAST_LOAD, _LEAST_MEAN_S, _LEAST_CALLS = 0.01, 0.001, 1.0
 
@@ -22,6 +22,12 @@ _SHORT_LINES: Final = 3
 def load_text(value: float) -> str:
     """Average active sessions in at most five characters."""
     return units.UNKNOWN if isnan(value) else f"{value:.2f}" if value < 99.995 else f"{value:.0f}"
+
+
+def over(window: str, word: str = "over") -> str:
+    """``over 1m``, ``since mark``."""
+    name = SPOKEN.get(window, window)
+    return name if name.startswith("since") else f"{word} {name}"
 
 
 def measures() -> tuple[Measure[Statement], Measure[Statement], Measure[Statement]]:
@@ -67,9 +73,9 @@ class StatementFacts(FactsGrid):
         if row.new:
             line.gap(2).put("new", "warning")
         if not subject.live:
-            return line.gap(2).put(f"{self.look.glyph('stale')} not executed within {subject.window}", "stale")
-        over = f"over {subject.window}"
-        told = next((text for text in (f"{subject.server}  {over}", over) if line.left > len(text) + 2), "")
+            return line.gap(2).put(f"{self.look.glyph('stale')} not executed {over(subject.window, 'within')}", "stale")
+        window = over(subject.window)
+        told = next((text for text in (f"{subject.server}  {window}", window) if line.left > len(text) + 2), "")
         return line.to(line.width - len(told) - 1).put(told, "dim")
 
     def _limit(self, state: State) -> tuple[str, str] | None:
@@ -82,7 +88,7 @@ class StatementFacts(FactsGrid):
         if table is not None and table.notes:
             return table.notes[0], "warning_bar"
         if table is not None and table.window != subject.window:
-            return f"what is known here is over {table.window}, not over {subject.window}", "dim"
+            return f"what is known here is {over(table.window)}, not {over(subject.window)}", "dim"
         return None
 
     def _facts(self, state: State) -> Iterator[Told]:

@@ -72,6 +72,10 @@ class TextSection(Section):
             self.run_worker(self._lay_out(text, width), group="text", exclusive=True)
         return [*_parts(wrapped(plain(text[:_AT_ONCE]), width - 2)), *below]
 
+    def note(self, state: State) -> str:  # noqa: ARG002  likewise
+        """That a long text is shown as it is, and not laid out."""
+        return f"{units.size(len(self.text))}: shown as it was sent" if long(self.text) else ""
+
     async def _lay_out(self, text: str, width: int) -> None:
         lines = await asyncio.to_thread(lambda: _parts(wrapped(laid_out(text), width - 2)))
         self._lines, self._of = lines, (text, width)

@@ -296,6 +296,12 @@ async def test_questions_wait_for_one_another(server):
     assert server.connects == 1
 
 
+async def test_who_waits_for_another_question_has_its_whole_time_left(server):
+    await server.fetch("SELECT 1")
+    await asyncio.gather(*(server.fetch("SELECT pg_sleep(0.4)", timeout_s=0.6) for _ in range(3)))
+    assert server.connects == 1
+
+
 async def test_one_that_is_given_up_does_not_disturb_the_next(server):
     await server.fetch("SELECT 1")
     task = asyncio.create_task(server.fetch("SELECT pg_sleep(1)"))

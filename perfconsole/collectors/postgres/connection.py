@@ -120,7 +120,7 @@ class Server:
             sql: One statement (extended protocol: a second one is refused); names outside of pg_catalog carry their schema. It is marked
                 as this project's.
             args: Its parameters.
-            timeout_s: For waiting, connecting where that is needed, and the answer.
+            timeout_s: For connecting where that is needed, and the answer; whoever asked before has had as long.
 
         Raises:
             ServerError: Whatever went wrong, with what mends it. While a server is not to be reached, at once what the last attempt said.
@@ -147,7 +147,8 @@ class Server:
     async def _guarded(self, timeout_s: float) -> AsyncIterator[None]:
         """A turn at the connection, for so long; whatever goes wrong is remembered where it leaves none."""
         try:
-            async with asyncio.timeout(timeout_s), self._turn:
+            # The time runs from the turn on: who only waited would take the connection from the one that is being answered.
+            async with self._turn, asyncio.timeout(timeout_s):
                 yield
         except ServerError as failure:
             raise (failure if self.connected or failure is self._failed else self._fail(failure)) from None

@@ -169,7 +169,8 @@ def _called(said: Mapping[str, str]) -> str:
 
 def _of_uri(dsn: str) -> dict[str, str]:
     try:
-        parts = urlsplit(dsn)
+        # To libpq + and # are signs like any other, also in a password.
+        parts = urlsplit(dsn.replace("+", "%2B").replace("#", "%23"))
     except ValueError as error:
         raise ConfigError("not a DSN", f"accepted: {_ACCEPTED}") from error
     if parts.scheme not in SCHEMES:

@@ -38,6 +38,8 @@ def faults(text):
         ("postgresql:///shop?host=/run/postgresql&port=6000", {"dbname": "shop", "host": "/run/postgresql", "port": "6000"}),
         ("postgresql://m%40e@[::1]:5433/a%20b?sslmode=require",
          {"user": "m@e", "host": "::1", "port": "5433", "dbname": "a b", "sslmode": "require"}),
+        ("postgresql://me:1+2#3%2B@db1/shop?sslpassword=4+5#6",
+         {"user": "me", "password": "1+2#3+", "host": "db1", "dbname": "shop", "sslpassword": "4+5#6"}),
         ("postgresql://a:5433,b/shop", {"host": "a,b", "port": "5433,5432", "dbname": "shop"}),
         ("host=db1 dbname=shop user = me", {"host": "db1", "dbname": "shop", "user": "me"}),
         (r"host=db1 application_name='it\'s a \\ b' options=''", {"host": "db1", "application_name": r"it's a \ b", "options": ""}),

@@ -508,7 +508,8 @@ async def test_servers_stand_in_one_order_and_are_told_apart(make_postgres_world
 
 
 async def test_why_there_is_nothing_is_told_in_full(postgres_world):
-    postgres_world.postgres.health = [("postgres", SERVER, "error", START, 0.0, 0.0, "10.0.0.7:5432: down: connection refused", "start " * 12)]
+    down = ("postgres", SERVER, "error", START, 0.0, 0.0, "10.0.0.7:5432: down: connection refused", "start " * 12)
+    postgres_world.postgres.health = [down]
     postgres_world.postgres._tables = lambda target, at, views: ()
     async with queries_screen(postgres_world, size=LOW) as console:
         assert " ".join(console.text.split()).count("start") == 12

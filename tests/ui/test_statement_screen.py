@@ -299,7 +299,9 @@ async def test_a_refusal_stands_in_place_with_its_fix_and_the_plan_before_it_sta
 
 async def test_values_are_asked_for_where_no_session_has_them(postgres_world, kind):
     explain = postgres_world.postgres.answers["postgres.explain"]
-    postgres_world.postgres.answers["postgres.explain"] = lambda args: NO_VALUES if args.how == "live" and not args.values else explain(args)
+    postgres_world.postgres.answers["postgres.explain"] = lambda args: (
+        NO_VALUES if args.how == "live" and not args.values else explain(args)
+    )
     async with queries_screen(postgres_world, kind) as console:
         await console.press("j", "V")
         await console.until(lambda: isinstance(console.app.screen, Prompt))

@@ -393,6 +393,67 @@ async def test_each_piece_of_advice_can_be_carried_out_and_is_gone_then(cluster,
     assert rest in ([], ["nothing"]), (database, section)
 
 
+async def test_what_something_rests_on_is_never_to_be_dropped(cluster, server):
+    await server.ready()
+    distinct = "NULLS NOT DISTINCT" if server.version >= 150000 else "WHERE a > 0"
+    await run(
+        server, cluster,
+        "CREATE TABLE held (a int NOT NULL, b int, c int, during int4range)", "CREATE INDEX held_a ON held (a, b, c)",
+        "CREATE UNIQUE INDEX identity ON held (a)", "ALTER TABLE held REPLICA IDENTITY USING INDEX identity",
+        "CREATE UNIQUE INDEX referred ON held (b)", "CREATE TABLE refers (b int REFERENCES held (b))", "CREATE INDEX ON refers (b)",
+        "CREATE UNIQUE INDEX plain ON held (c)", f"CREATE UNIQUE INDEX nulls ON held (c) {distinct}",
+        "ALTER TABLE held ADD EXCLUDE USING btree (c WITH =)", "ALTER TABLE held ADD EXCLUDE USING gist (during WITH &&)",
+        "CREATE TABLE parts (a int, b int) PARTITION BY RANGE (a)", "CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (9)",
+        "CREATE INDEX ON parts (a)", "CREATE INDEX ON parts (a, b)",
+    )  # fmt: skip
+    section = await read(advice, server)
+    assert [fact.fix for fact in section.facts if fact.fix.startswith("DROP")] == [
+        "DROP INDEX CONCURRENTLY public.held_a", "DROP INDEX CONCURRENTLY public.refers_b_idx",
+    ]  # fmt: skip
+
+
+async def test_temporary_tables_are_nobody_else_s(cluster, server):
+    database = server._settings.keywords({})["dbname"]
+    session = await cluster.connect(database)
+    try:
+        await session.execute("CREATE TEMP TABLE own AS SELECT generate_series(1, 100) AS a")
+        await session.execute("CREATE INDEX own_a ON own (a); CREATE INDEX own_again ON own (a)")
+        await session.execute("SELECT pg_sleep(0)")
+        assert names(await read(advice, server)) == ["nothing"]
+    finally:
+        await session.close()
+
+
+async def test_what_is_being_built_is_not_to_be_dropped(cluster, server):
+    database = server._settings.keywords({})["dbname"]
+    await run(
+        server, cluster, "CREATE TABLE grown AS SELECT 1 AS a, 2 AS b", "CREATE INDEX one ON grown (a)", "CREATE INDEX two ON grown (b)"
+    )
+    holder, builder = await cluster.connect(database), await cluster.connect(database)
+    try:
+        await holder.execute("BEGIN; SELECT * FROM grown")  # the last phase waits for whoever may still use the old ones
+        building = asyncio.create_task(builder.execute("REINDEX TABLE CONCURRENTLY grown"))
+        invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indrelid = 'grown'::regclass"
+        other = await cluster.connect(database)
+        await settled(lambda: other.fetchval(invalid), lambda count: count == 2)
+        await other.close()
+        assert names(await read(advice, server), "invalid index") == []
+        await holder.execute("COMMIT")
+        await building
+    finally:
+        await holder.close()
+        await builder.close()
+
+
+async def test_a_foreign_key_is_not_served_by_what_an_index_merely_includes(cluster, server):
+    await run(
+        server, cluster, "CREATE TABLE pairs (a int, b int, PRIMARY KEY (a, b))", "INSERT INTO pairs VALUES (1, 1)",
+        "CREATE TABLE many (a int, b int, FOREIGN KEY (a, b) REFERENCES pairs)", "CREATE INDEX ON many (a) INCLUDE (b)",
+        "INSERT INTO many SELECT 1, 1 FROM generate_series(1, 20000)", "ANALYZE many",
+    )  # fmt: skip
+    assert named(await read(advice, server), "foreign key").fix == "CREATE INDEX CONCURRENTLY ON public.many (a, b)"
+
+
 async def test_a_table_that_is_read_whole_again_and_again_misses_an_index(cluster, server):
     await run(server, cluster, "CREATE TABLE scanned AS SELECT i AS id FROM generate_series(1, 12000) i",
               "DO $$ BEGIN FOR i IN 1..120 LOOP PERFORM 1 FROM scanned WHERE id = -i; END LOOP; END $$")  # fmt: skip
@@ -450,6 +511,7 @@ CASES = {
     "a unique one is not covered by a longer one": ([index(1, (1,), unique=True), index(2, (1, 2))], []),
     "a unique one does the work of another": ([index(1, (1,)), index(2, (1,), unique=True)], [(1, 2, True)]),
     "of two unique ones one": ([index(1, (1,), unique=True), index(2, (1,), unique=True)], [(2, 1, True)]),
+    "unique ones that take NULLs differently": ([index(1, (1,), unique=True), index(2, (1,), unique=True, one_null=True)], []),
     "two that are needed": ([index(1, (1,), unique=True, needed=True), index(2, (1,), unique=True, needed=True)], []),
     "another order": ([index(1, (1,), options=(3,)), index(2, (1, 2))], []),
     "another class": ([index(1, (1,), classes=(11,)), index(2, (1, 2))], []),

@@ -24,7 +24,8 @@ _PAGES: Final = "c.relpages * current_setting('block_size')::float8"
 _NEEDED: Final = "(i.indisprimary OR i.indisreplident OR i.indexrelid IN (SELECT conindid FROM pg_constraint))"
 """As IN, of which the server makes a hash: EXISTS in an OR it looks up again for each index, 1.4 s for 4,000 of them."""
 
-_OURS: Final = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+_OURS: Final = "c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+"""Temporary tables are their sessions' own."""
 
 _SINCE: Final = """
 SELECT extract(epoch FROM clock_timestamp() - stats_reset)::float8 AS since, (SELECT count(*)::int FROM pg_stat_replication) AS standbys
@@ -37,17 +38,20 @@ WHERE c.relkind = 'i' AND {_OURS} AND pg_stat_get_numscans(i.indexrelid) = 0 AND
       AND NOT {_NEEDED} AND NOT EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid)
 ORDER BY c.relpages DESC LIMIT {_CANDIDATES}
 """  # noqa: S608  what is put in are constants of this project; a part of a partitioned index cannot be dropped alone
+# While a table is reindexed concurrently, all its new indexes wait for their turn; without the right to see whose it is, it may be any.
 _INVALID: Final = f"""
-SELECT {NAMED} AS name, c.relname LIKE '%\\_ccnew%' OR c.relname LIKE '%\\_ccold%' AS leftover, {_PAGES} AS size
+SELECT {NAMED} AS name, c.relname ~ '_cc(new|old)[0-9]*$' AND NOT {_NEEDED} AS leftover, {_PAGES} AS size
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'i' AND NOT i.indisvalid AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid)
+WHERE c.relkind = 'i' AND c.relpersistence <> 't' AND NOT i.indisvalid
+      AND NOT EXISTS (SELECT FROM pg_stat_progress_create_index p
+                      WHERE p.datname = current_database() AND coalesce(p.relid, i.indrelid) = i.indrelid)
 LIMIT {_MOST}
 """  # noqa: S608  likewise
 _EVERY: Final = f"""
 SELECT i.indexrelid::oid AS oid, i.indrelid::oid AS table, {NAMED} AS name, a.amname::text AS method, i.indkey::text AS columns,
-       i.indnkeyatts::int AS keys,       i.indclass::text AS classes, i.indcollation::text AS collations, i.indoption::text AS options,
+       i.indnkeyatts::int AS keys, i.indclass::text AS classes, i.indcollation::text AS collations, i.indoption::text AS options,
        coalesce(i.indexprs::text, '') AS expressions, coalesce(i.indpred::text, '') AS predicate,
-       i.indisunique OR i.indisexclusion AS unique,
+       i.indisunique AS unique, coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false') = 'true' AS one_null,
        {_NEEDED} OR EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS needed,
        i.indisvalid AND i.indisready AND i.indislive AS usable, {_PAGES} AS size
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am a ON a.oid = c.relam
@@ -61,21 +65,24 @@ SELECT {NAMED} AS name, {raw("f.relname::text")} AS target, greatest(c.reltuples
         JOIN pg_attribute a ON a.attrelid = x.conrelid AND a.attnum = k.number) AS columns
 FROM pg_constraint x JOIN pg_class c ON c.oid = x.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      JOIN pg_class f ON f.oid = x.confrelid
-WHERE x.contype = 'f' AND c.relkind = 'r' AND x.conparentid = 0 AND greatest(c.reltuples, pg_stat_get_live_tuples(c.oid)) >= 10000
+WHERE x.contype = 'f' AND c.relkind = 'r' AND c.relpersistence <> 't' AND x.conparentid = 0
+      AND greatest(c.reltuples, pg_stat_get_live_tuples(c.oid)) >= 10000
       AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = x.conrelid AND i.indisvalid AND i.indpred IS NULL
+                      AND i.indnkeyatts >= cardinality(x.conkey)
                       AND (string_to_array(i.indkey::text, ' ')::int2[])[1:cardinality(x.conkey)] @> x.conkey)
 ORDER BY 3 DESC LIMIT {_MOST}
 """  # noqa: S608  likewise
 _SCANNED: Final = f"""
 SELECT {NAMED} AS name, s.seq_scan::float8 AS scans, s.seq_tup_read::float8 AS read, coalesce(s.idx_scan, 0)::float8 AS by_index
 FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE s.seq_scan >= 100 AND s.seq_tup_read / s.seq_scan >= 10000
+WHERE c.relpersistence <> 't' AND s.seq_scan >= 100 AND s.seq_tup_read / s.seq_scan >= 10000
 ORDER BY s.seq_tup_read DESC LIMIT {_MOST}
 """  # noqa: S608  likewise
 _UNANALYZED: Final = f"""
 SELECT {NAMED} AS name, CASE WHEN s.n_live_tup > 0 THEN s.n_live_tup ELSE s.n_mod_since_analyze END::float8 AS rows
 FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE s.last_analyze IS NULL AND s.last_autoanalyze IS NULL AND greatest(s.n_live_tup, s.n_mod_since_analyze) >= 50
+WHERE c.relpersistence <> 't' AND s.last_analyze IS NULL AND s.last_autoanalyze IS NULL
+      AND greatest(s.n_live_tup, s.n_mod_since_analyze) >= 50
 ORDER BY 2 DESC LIMIT {_MOST}
 """  # noqa: S608  likewise
 
@@ -118,7 +125,7 @@ def _index(row: Row) -> Index:
     return Index(
         row["oid"], row["table"], row["name"], row["method"], _numbers(row["columns"]), row["keys"], _numbers(row["classes"]),
         _numbers(row["collations"]), _numbers(row["options"]), row["expressions"], row["predicate"],
-        row["unique"], row["needed"], row["usable"],
+        row["unique"], row["needed"], row["usable"], row["one_null"],
     )  # fmt: skip
 
 

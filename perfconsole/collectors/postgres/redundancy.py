@@ -23,6 +23,7 @@ class Index(NamedTuple):
         expressions: As stored; empty without. `predicate` likewise.
         unique: It rejects duplicates; `needed` says that a constraint or a replica identity rests on it.
         usable: Valid, and kept up.
+        one_null: Of a unique one: two NULLs are duplicates to it (NULLS NOT DISTINCT, from 15 on).
     """
 
     oid: int
@@ -39,6 +40,7 @@ class Index(NamedTuple):
     unique: bool
     needed: bool
     usable: bool
+    one_null: bool = False
 
     @property
     def shape(self) -> tuple[object, ...]:
@@ -83,7 +85,7 @@ def _in_table(group: list[Index]) -> Iterator[Redundant]:
 def _covers(wide: Index, index: Index) -> bool:
     """Whether `wide` does all that `index` does."""
     if index.unique:
-        return wide.unique and wide.shape == index.shape
+        return wide.unique and wide.one_null == index.one_null and wide.shape == index.shape
     if wide.shape == index.shape:
         return True
     if index.method != "btree" or wide.method != "btree" or index.expressions or wide.expressions:

@@ -127,6 +127,21 @@ async def test_the_hit_ratio_is_of_the_interval_and_a_reset_gives_none(cluster, 
     assert isnan(ratio) or 0 <= ratio <= 1
 
 
+async def test_counters_of_another_server_behind_the_same_name_make_no_rate(victim, make_cluster, serve):
+    server = serve(victim.settings_of(user="monitor"))
+    health = ServerHealth(server, Globs(()))
+    await settled(lambda: _numbers(health), lambda measured: of(measured, "blocks.hit") > 0)
+    server.close()
+    server._settings = make_cluster().start().settings_of(user="monitor")
+    counters = [name for name, metric in METRICS.items() if metric.kind == "counter"]
+    after, again = await _numbers(health), await _numbers(health)
+    assert of(after, "up") == of(again, "up") == 1.0
+    assert {series.name for series, value in values(after).items() if not isnan(value)}.isdisjoint(counters)
+    assert isnan(of(after, "cache.hit_ratio"))
+    assert of(again, "transactions") > 0
+    assert of(again, "wal.bytes") > 0
+
+
 async def test_checkpoints_are_counted(victim, health_of):
     health = health_of(victim.settings_of(user="monitor"))
     before, _ = await health.measure(1.0)

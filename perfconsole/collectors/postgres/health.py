@@ -60,10 +60,11 @@ _DATABASES: Final = f"""
 SELECT {raw("s.datname::text")} AS name, s.numbackends::float8 AS connections,
        (s.xact_commit + s.xact_rollback)::float8 AS transactions, s.xact_rollback::float8 AS rollbacks, s.deadlocks::float8 AS deadlocks,
        s.blks_hit::float8 AS "blocks.hit", s.blks_read::float8 AS "blocks.read", s.temp_bytes::float8 AS "temp.bytes",
-       age(d.datfrozenxid)::float8 AS "xid.age", d.datistemplate AS template
+       age(d.datfrozenxid)::float8 AS "xid.age", d.datistemplate AS template, pg_postmaster_start_time() AS started
 FROM pg_stat_database s LEFT JOIN pg_database d ON d.oid = s.datid
 """  # noqa: S608  what is put in are constants of this project
 _SUMMED: Final = ("transactions", "rollbacks", "deadlocks", "blocks.hit", "blocks.read", "temp.bytes")
+_COUNTERS: Final = frozenset({*_SUMMED, "wal.bytes", "checkpoints", "archiver.failures"})
 
 # The position in the log, not pg_stat_wal: it exists on every version, and no reset of statistics takes it back.
 _HERE: Final = """CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
@@ -122,6 +123,8 @@ class ServerHealth:
         self._blocks: dict[str, tuple[float, float]] = {}
         self._known_databases: dict[str, None] = {}
         self._known_applications: dict[str, None] = {}
+        self._started: Any = None
+        self._another = False
         self._refused: dict[str, tuple[float, int, ServerError]] = {}
         self._told: frozenset[str] = frozenset()
 
@@ -136,6 +139,7 @@ class ServerHealth:
         """
         values: Values = {("up", "", ""): 1.0}
         findings: dict[str, Health] = {}
+        self._another = False
         await self._server.ready()
         checkpoints = _CHECKPOINTS_17 if self._server.version >= 170000 else _CHECKPOINTS
         for question, sql, read in (
@@ -152,6 +156,8 @@ class ServerHealth:
                 found = (error.state, f"{question.about} unknown: {error.message}", error.fix)
             if found:
                 findings[question.part] = Health(f"{NAME}.{question.part}", self._server.name, found[0], at, nan, 0.0, *found[1:])
+        if self._another:  # no rate is made of two servers' counters: behind one name, a failover needs no connection to fail
+            values = {key: value for key, value in values.items() if key[0] not in _COUNTERS}
         return self._measured(values), self._told_too(findings, at)
 
     def unreachable(self, failure: ServerError) -> Measured:
@@ -224,6 +230,10 @@ class ServerHealth:
             values["connections", "application", name] = float(counts.get(name, 0))
 
     def _read_databases(self, values: Values, rows: Sequence[Mapping[str, Any]]) -> None:
+        started = rows[0]["started"]
+        self._another, self._started = self._started not in {None, started}, started
+        if self._another:
+            self._blocks.clear()
         named = {safe(row["name"], 64): row for row in rows if row["name"] is not None and not row["template"]}
         for name in _SUMMED:
             values[name, "", ""] = sum(row[name] for row in rows)

@@ -6,7 +6,7 @@ from argparse import Namespace
 from typing import Final
 
 from perfconsole.cli.dispatch import UNMEASURED, notice, put
-from perfconsole.cli.queries import chosen
+from perfconsole.cli.queries import chosen, unread
 from perfconsole.cli.settings import settle
 from perfconsole.config.schema import Config
 from perfconsole.core.errors import ConfigError, RequestError
@@ -66,8 +66,8 @@ def _found(source: Source, state: State, target: str, args: Namespace) -> Statem
     """The statement that is meant: of several with its id, the one that took the most time."""
     table = _statements(source, state, target)
     if table is None:
-        health = state.health.get(("postgres", target))
-        notice(f"{target}: {(health and (health.error or health.fix)) or 'its statements could not be read'}")
+        for why in unread(state, target):
+            notice(f"{target}: {why}")
         return None
     rows = [
         row for row in table.rows if row.queryid == args.queryid and args.database in {None, row.database} and args.user in {None, row.user}

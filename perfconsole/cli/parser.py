@@ -144,7 +144,9 @@ def _explain(verbs: Commands) -> None:
     parser.add_argument(
         "--values", nargs="+", metavar="VALUE", help="with these values for $1 $2 ..., written without quotes; NULL is none"
     )
-    parser.add_argument("--live", action="store_true", help="with the values of a session that runs it now, or ran it last")
+    parser.add_argument(
+        "--live", action="store_true", help="with the values of a session that runs it now, or ran it last; the plan then shows them"
+    )
     parser.add_argument("--analyze", action="store_true",
                         help="run it with those values (of a session, unless given) and measure: SELECT only, 20s at most")  # fmt: skip
     parser.add_argument(

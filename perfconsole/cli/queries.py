@@ -34,11 +34,13 @@ def run(args: Namespace) -> int:
     for line in loaded.notices:
         notice(line)
     window_s = _window_s(args.window)
+    if args.limit < 1:
+        raise ConfigError(f"--limit: found {args.limit}", "accepted: 1 and more")
     shown = View("statement", sort=args.sort, match=args.match, limit=args.limit)
     state, target, table = _measure(loaded.config, args.server, window_s, shown)
     if table is None or isnan(table.window_s):
-        health = state.health.get(("postgres", target))
-        notice(f"{target}: {(health and (health.error or health.fix)) or 'no statements could be measured'}")
+        for why in unread(state, target):
+            notice(f"{target}: {why}")
         return UNMEASURED
     table = replace(table, rows=select(table.rows, shown))
     if args.json:
@@ -74,6 +76,13 @@ def chosen(names: Sequence[str], server: str | None) -> str:
     if (server is None and len(names) > 1) or (server is not None and server not in names):
         raise ConfigError(f"--server: found {server!r}", f"accepted: {' '.join(names)}")
     return server or names[0]
+
+
+def unread(state: State, target: str) -> list[str]:
+    """Why the statements of a server are not known, and what to do; a line a reason."""
+    health, table = state.health.get(("postgres", target)), state.table(StatementTable, target)
+    told = [": ".join(filter(None, (health.error, health.fix)))] if health else []
+    return [line for line in [*told, *(table.notes if table else ())] if line] or ["its statements could not be read"]
 
 
 def _measure(config: Config, server: str | None, window_s: float, shown: View) -> tuple[State, str, StatementTable | None]:

@@ -41,10 +41,10 @@ def shop(cluster):
 
 @pytest.fixture
 def explain(cluster, shop, tmp_path):
-    def run(*args, dsn=None):
+    def run(*args, dsn=None, command=("queries", "explain")):
         env = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
         return subprocess.run(
-            [sys.executable, "-m", "perfconsole", "queries", "explain", "--dsn", dsn or cluster.dsn(shop[0]), *args],
+            [sys.executable, "-m", "perfconsole", *command, "--dsn", dsn or cluster.dsn(shop[0]), *args],
             env=env | {"HOME": str(tmp_path), "LANG": "C.UTF-8"}, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=30, check=False,
         )  # fmt: skip
@@ -98,7 +98,21 @@ def test_what_goes_wrong_is_one_line_and_a_code(explain, shop, args, code, said)
 def test_a_server_that_is_not_there(explain):
     done = explain("5", dsn="postgresql://postgres@127.0.0.1:9/postgres")
     assert done.returncode == 3
-    assert "down: connection refused" in done.stderr
+    assert "down: connection refused: start it, or see that host and port are right" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("--window", "1s"), 3, "CREATE EXTENSION pg_stat_statements"),
+        (("--limit", "-3"), 64, "--limit: found -3: accepted: 1 and more"),
+        (("--window", "2h"), 64, "accepted: 1s to 1h"),
+    ],
+)
+def test_what_loads_a_server_cannot_always_be_told(explain, cluster, args, code, said):
+    done = explain(*args, dsn=cluster.dsn("template1"), command=("queries",))
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
 
 
 def test_without_the_extension_what_to_do_is_said(explain, cluster):

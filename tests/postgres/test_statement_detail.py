@@ -103,6 +103,11 @@ async def test_what_is_in_a_text_is_shown_not_obeyed(cluster, filled, subjects):
     assert detail.query.endswith("\n, $3 AS é")
 
 
+async def test_a_password_in_a_text_is_not_shown(cluster, filled, subjects):
+    detail = await read(subjects, await ran(cluster, filled, "ALTER ROLE plain PASSWORD 'hunter2'"))
+    assert detail.query == "ALTER ROLE plain PASSWORD ?"
+
+
 async def test_a_text_of_a_megabyte_and_one_that_is_longer(cluster, filled, subjects):
     whole = "SELECT 1 /* " + "x" * (LONGEST - 100) + " */"
     detail = await read(subjects, await ran(cluster, filled, whole))

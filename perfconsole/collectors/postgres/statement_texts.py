@@ -134,7 +134,7 @@ class Texts:
             self.own.add(place)
         text = theirs(text)
         # Utility statements are kept as they were first sent, passwords and all.
-        self._texts[place] = lines(hide(text) if "password" in text.lower() else text)
+        self._texts[place] = lines(without_password(text))
         self._live.pop(place, None)
 
     def _bound(self) -> None:
@@ -145,6 +145,11 @@ class Texts:
 def theirs(text: str) -> str:
     """The application's statement in a text: what our PREPARE was of."""
     return text.partition(" AS ")[2] if text.startswith(PLANNED) else text
+
+
+def without_password(text: str) -> str:
+    """Without literals where one may be a password: what is no query (ALTER ROLE, CREATE SUBSCRIPTION) is kept as it was typed."""
+    return hide(text) if "password" in text.lower() else text
 
 
 def lines(text: str) -> str:

@@ -7,7 +7,7 @@ from perfconsole.collectors.postgres.aside import Asides, RefusedError
 from perfconsole.collectors.postgres.connection import MARKER, Server, raw
 from perfconsole.collectors.postgres.faults import ServerError
 from perfconsole.collectors.postgres.statement_source import find
-from perfconsole.collectors.postgres.statement_texts import theirs
+from perfconsole.collectors.postgres.statement_texts import theirs, without_password
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import StatementArgs
 from perfconsole.core.text import safe
@@ -120,5 +120,5 @@ def refused(error: ServerError) -> RequestError:
 
 def shown(text: str) -> str:
     """The whole text, safe, line by line: a comment that ends with its line must not swallow the next."""
-    lines = "\n".join(safe(line, LONGEST) for line in text[:LONGEST].splitlines())
+    lines = "\n".join(safe(line, LONGEST) for line in without_password(text[:LONGEST]).splitlines())
     return lines + "…" if len(text) > LONGEST else lines

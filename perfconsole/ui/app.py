@@ -29,7 +29,6 @@ from perfconsole.ui.screens.operations import OperationsScreen
 from perfconsole.ui.screens.processes import ProcessesScreen
 from perfconsole.ui.settings import Settings
 from perfconsole.ui.theming import textual_theme
-from perfconsole.ui.widgets.pane import Pane
 
 _WATCHDOG_S: Final = 2.0
 _STARTED_S: Final = 1.0
@@ -258,8 +257,8 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
 
     def do_copy(self) -> None:
         """Copy what is selected to the terminal's clipboard (OSC 52)."""
-        pane = self.screen.focused
-        text = pane.copied() if isinstance(pane, Pane) else ""
+        pane = self.front.pane if self.front else None
+        text = pane.copied() if pane else ""
         if text:
             self.copy_to_clipboard(text)
             self.tell(f"copied: {text[:_TOLD]}")

@@ -246,3 +246,17 @@ async def test_a_pooler_says_who_waits_on_operations_and_queries(open_console, m
         await console.step()
         assert said in console.text
         assert "a pooler: it has no statements of its own" in console.text
+
+
+async def test_what_is_typed_right_after_tab_is_meant_for_the_section_it_leads_to(shop):
+    async with queries_screen(shop, size=(80, 24)) as console:
+        await read(console)
+        before = console.screen.pane
+        await console.app.perform("pane.next")  # the focus follows when Textual comes to it
+        after = console.screen.pane
+        assert after is not before
+        await console.app.perform("pane.next")
+        assert console.screen.pane not in {before, after}
+        await console.press("shift+tab")
+        assert console.screen.pane is after
+        assert after.has_focus

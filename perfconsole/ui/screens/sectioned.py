@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 
 from perfconsole.core.errors import RequestError
 from perfconsole.ui.screens.base import ConsoleScreen
+from perfconsole.ui.widgets.pane import Pane
 from perfconsole.ui.widgets.section import Answer, Section
 
 
@@ -25,6 +26,16 @@ class SectionedScreen(ConsoleScreen, inherit_bindings=False):
     ONLY_LIVE: ClassVar[str] = ""
 
     sections: Sequence[Section]
+    _brought: Section | None = None
+
+    @property
+    def pane(self) -> Pane | None:
+        """The section with the focus, or that was given it: it comes a moment later, and what is typed right after Tab is meant for it."""
+        return self._brought or super().pane
+
+    def on_descendant_focus(self) -> None:
+        """It has come."""
+        self._brought = None
 
     @property
     def tabbed(self) -> bool:
@@ -35,6 +46,7 @@ class SectionedScreen(ConsoleScreen, inherit_bindings=False):
         """Bring a section to the front and give it the keys."""
         for other in self.sections:
             other.set_class(other is section, "-front")
+        self._brought = section
         section.focus()
 
     def do_pane_next(self) -> None:
@@ -45,7 +57,7 @@ class SectionedScreen(ConsoleScreen, inherit_bindings=False):
         self._turn(-1)
 
     def _turn(self, steps: int) -> None:
-        front = next((i for i, section in enumerate(self.sections) if section.has_focus), -1)
+        front = next((i for i, section in enumerate(self.sections) if section is self.pane), -1)
         self.bring(self.sections[(front + steps) % len(self.sections)])
 
     # Asking -----------------------------------------------------------------------------------------------------------------------

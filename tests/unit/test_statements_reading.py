@@ -138,3 +138,18 @@ async def test_who_looks_while_an_interval_is_added_up_sees_all_of_it_or_nothing
         table = (await statements.look([view]))[0]
         assert [row.calls for row in table.rows] == [table.window_s], turns
         await adding
+
+
+@pytest.mark.parametrize(
+    ("window", "cost_s", "said"), [("tick", 0.01, ""), ("", 0.01, ""), ("tick", 0.08, "every 10 s"), ("", 0.5, "every 60 s")]
+)
+async def test_that_a_look_is_dear_is_said_where_it_is_and_not_of_a_recorder_that_looks_seldom(window, cost_s, said):
+    def read(at, calls):
+        return [edge(at - cost_s), *answer(at, calls)[1:]]
+
+    server = Server([FOUND], read(100.0, 100), [], [], read(110.0, 110), [])
+    statements = Statements(server)
+    for boot in (1000.0, 1040.0):
+        table = (await statements.run(Slot(boot, boot, boot + 5), [View("statement", "db", "load", window=window)])).tables[0]
+    assert ("read every" in " ".join(table.notes)) == bool(said)
+    assert said in " ".join(table.notes)

@@ -176,8 +176,15 @@ def _in_flight(shown: Shown, key: Key) -> StatementRow:
     )  # fmt: skip
 
 
-def notes(known: Known, window: Window, user: str, interval_s: float, usual_s: float) -> Iterable[str]:
-    """What limits what is shown, each with what mends it; what distorts numbers first."""
+def notes(known: Known, window: Window, user: str, stretched_s: float) -> Iterable[str]:
+    """What limits what is shown, each with what mends it; what distorts numbers first.
+
+    Args:
+        known: What is known of the server.
+        window: What is shown.
+        user: The role that asks.
+        stretched_s: Between two looks, where that is longer than it would be if the server answered faster; else 0.
+    """
     sample, extension = known.ledger.sample, known.extension
     assert sample is not None
     more = max(2 * extension.entries, 10_000)
@@ -190,8 +197,8 @@ def notes(known: Known, window: Window, user: str, interval_s: float, usual_s: f
         yield f'{sample.hidden} statements are hidden: GRANT pg_monitor TO "{user}"'
     if sample.merged:
         yield "statements at top level and inside of functions are not told apart: ALTER EXTENSION pg_stat_statements UPDATE"
-    if interval_s > usual_s:
-        yield f"{len(sample.rows)} statements: read every {interval_s:.0f} s, so that it costs the server under 1 % of a core"
+    if stretched_s:
+        yield f"{len(sample.rows)} statements: read every {stretched_s:.0f} s, so that it costs the server under 1 % of a core"
     if known.texts.problem:
         yield known.texts.problem
 

@@ -116,9 +116,12 @@ class Statements:
     def _mine(self, views: Sequence[View]) -> list[View]:
         return [view for view in views if view.table == "statement" and view.target in {"", self._server.name}]
 
-    def _interval_s(self, views: Sequence[View]) -> float:
+    def _least_s(self, views: Sequence[View]) -> float:
         watched = any(view.window for view in views)
-        interval_s = self._usual_s if watched else max(RECORD_S, self._usual_s)
+        return self._usual_s if watched else max(RECORD_S, self._usual_s)
+
+    def _interval_s(self, views: Sequence[View]) -> float:
+        interval_s = self._least_s(views)
         # Doubled, not stretched to measure: a history is kept by its interval, and another one begins its group anew.
         while interval_s < min(min(self._costs_s) * _SHARE, _LONGEST_S):
             interval_s = min(2 * interval_s, _LONGEST_S)
@@ -209,9 +212,10 @@ class Statements:
         asked = by_window(views)
         self._rows = {name: self._rows[name] for name in asked if name in self._rows}
         interval_s = self._interval_s(views)
-        return [await self._table(at, name, mine, extension, interval_s) for name, mine in asked.items()]
+        stretched_s = interval_s if interval_s > self._least_s(views) else 0.0
+        return [await self._table(at, name, mine, extension, stretched_s) for name, mine in asked.items()]
 
-    async def _table(self, at: float, name: str, views: Sequence[View], extension: Extension, interval_s: float) -> StatementTable:
+    async def _table(self, at: float, name: str, views: Sequence[View], extension: Extension, stretched_s: float) -> StatementTable:
         known = self._known(extension)
         async with self._adding:
             window = await _gently(self._ledger.windowed(name))
@@ -219,7 +223,7 @@ class Statements:
         assert sample is not None
         made, whole = await _gently(rows(known, window, views))
         self._rows[name] = made
-        said = tuple(notes(known, window, self._server.user, interval_s, self._usual_s))
+        said = tuple(notes(known, window, self._server.user, stretched_s))
         return StatementTable(
             self._server.name, at, name, window.seconds, len(sample.rows) + sample.hidden, sample.hidden, window.dealloc,
             extension.block_bytes, made, said if window.name == name else (NO_MARK, *said), load=whole, since=window.since,

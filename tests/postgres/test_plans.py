@@ -339,7 +339,7 @@ async def test_what_only_reads_is_measured(desk, sql):
         ("UPDATE orders SET note = 'x' WHERE id = 5", "only a SELECT"),
         ("WITH gone AS (DELETE FROM orders WHERE id = 1 RETURNING id) SELECT * FROM gone", "it writes"),
         ("SELECT * FROM orders WHERE id = 1 FOR UPDATE", "it locks rows"),
-        ("SELECT id INTO sales.kept FROM orders", "makes a table"),
+        ("SELECT id INTO TEMP kept FROM orders", "makes a table"),
         ("SELECT nextval('numbers')", "pg_catalog.nextval is VOLATILE"),
         ("SELECT pg_terminate_backend /* /* */ */ (0)", "pg_catalog.pg_terminate_backend is VOLATILE"),
         ("SELECT * FROM killing WHERE number = 1", "pg_catalog.pg_terminate_backend is VOLATILE"),

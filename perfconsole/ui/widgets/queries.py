@@ -25,6 +25,7 @@ _ENOUGH_CALLS: Final = 20
 """A mean is only held against its own past when it is twice that, over at least this many calls."""
 
 _BAR: Final = 8
+_FLIGHT: Final = 7
 _TREND: Final = 12
 _TREND_S: Final = 900.0
 _TRACKS: Final = 200
@@ -68,7 +69,16 @@ def flight_text(row: StatementRow) -> str:
     if not row.in_flight:
         return ""
     age = "" if isnan(row.longest_s) else units.duration(row.longest_s)
-    return age or str(row.in_flight) if row.in_flight == 1 else f"{row.in_flight}x{age}"
+    if row.in_flight == 1:
+        return age or "1"
+    text = f"{row.in_flight}x{age}"
+    return text if len(text) <= _FLIGHT else f"{row.in_flight}x{_coarse(age)}"
+
+
+def _coarse(age: str) -> str:
+    """``15m`` of ``15m30s``."""
+    unit = next((character for character in age if character.isalpha()), "")
+    return age[: age.find(unit) + 1]
 
 
 def moment(at: float, now: float) -> str:
@@ -100,7 +110,7 @@ COLUMNS: Final = (
     Column("io", "I/O", "io_ratio", 4, 11, lambda row: units.percent(row.io_ratio)),
     Column("temp", "TEMP/s", "temp_written", 6, 12, by_pane),
     Column("wal", "WAL/s", "wal_bytes", 6, 12, by_pane),
-    Column("flight", "NOW", "in_flight", 7, 2, flight_text),
+    Column("flight", "NOW", "in_flight", _FLIGHT, 2, flight_text),
     Column("database", "DATABASE", "database", 12, 4, lambda row: row.database, right=False),
     Column("user", "USER", "user", 10, 14, lambda row: row.user, right=False),
     Column("query", "QUERY", "query", 0, 0, by_pane, right=False),

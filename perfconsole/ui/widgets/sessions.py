@@ -21,6 +21,9 @@ _HELD: Final = 300
 
 _LEAST_QUERY: Final = 30
 
+_BRIEF_S: Final = 10.0
+"""Sessions that began what they do, or ended it, less long ago stand still: a pool's look busy and idle by turns, every second."""
+
 
 def state_text(row: SessionRow) -> str:
     """Its state in twelve cells; one that waits for another session does not look as busy as it says."""
@@ -42,17 +45,24 @@ COLUMNS: Final = (
 )
 
 
-def arranged(rows: Sequence[SessionRow], glyphs: Glyphs) -> list[Item]:
+def arranged(rows: Sequence[SessionRow], glyphs: Glyphs, now: float = nan) -> list[Item]:
     """What needs somebody first.
 
     Blocking trees, the widest on top, each root before those that wait for it; then transactions that idle, the longest first; then what
-    works; then the rest.
+    works; then a busy pool, by pid; then the rest.
+
+    Args:
+        rows: The sessions.
+        glyphs: What trees are drawn with.
+        now: The moment they are of, by the server's clock.
     """
     tied = [row for row in rows if row.blocks or row.blocked_by]
     loose = [row for row in rows if not (row.blocks or row.blocked_by)]
 
     def place(row: SessionRow) -> tuple[float, ...]:
         since = row.query_start if row.state == "active" else row.state_change
+        if now - since < _BRIEF_S and not now - row.xact_start >= _BRIEF_S:
+            return (-0.5, 0.0, row.pid)
         return (-row.urgency, inf if isnan(since) else since, row.pid)
 
     return [*_trees(tied, glyphs), *map(Item, sorted(loose, key=place))]
@@ -138,7 +148,10 @@ class SessionsPane(TablePane):
         open_since = [row for row in rows if not isnan(row.xact_start)]
         self._oldest = min(open_since, key=lambda row: row.xact_start, default=None)
         items = super().arranged(rows, room)
-        return items if self.sort else arranged([item.row for item in items], self.look.glyphs)
+        if self.sort:
+            return items
+        table = self.table(self.console_app.state)
+        return arranged([item.row for item in items], self.look.glyphs, table.server_at if table else nan)
 
     def notes(self, state: State, table: Table) -> list[str]:  # noqa: ARG002  what is said stands in the table
         """How many wait, and how many hold a transaction open while they do nothing."""

@@ -144,7 +144,10 @@ class TablePane(Pane, can_focus=True):
         return next((item.row for item in self._items if item.row.key == self.selected), None)
 
     def move(self, rows: int) -> None:
-        """Move the selection; far jumps end at the first or last row."""
+        """Move the selection; far jumps end at the first or last row. In a table that was just brought to the front it is not drawn yet."""
+        table = None if self._items else self.table(self.console_app.state)
+        if table:
+            self._items = self.arranged(table.rows, 1)
         if not self._items:
             return
         at = self._selected_at if self.selected is not None else -1 if rows > 0 else 0

@@ -62,6 +62,25 @@ async def test_somebody_listens_who_says_nothing(serve):
     assert "no answer to a connection within 0.5 s" in said.message
 
 
+@pytest.mark.parametrize(
+    ("attributes", "found"), [("", True), ("&target_session_attrs=primary", True), ("&target_session_attrs=standby", False)]
+)
+async def test_of_several_hosts_one_that_says_nothing_and_one_that_is_down_leave_time_for_the_next(cluster, serve, attributes, found):
+    silent, down = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
+    ports = silent.getsockname()[1], down.getsockname()[1], cluster.port
+    down.close()
+    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+    server = serve(ServerSettings("orders", f"postgresql://monitor@{hosts}/postgres?sslmode=disable{attributes}"))
+    try:
+        if found:
+            assert (await server.fetch("SELECT 1 AS one"))[0]["one"] == 1
+        else:
+            assert "target" in (await fault(server)).message
+    finally:
+        server.close()
+        silent.close()
+
+
 async def test_somebody_listens_who_speaks_another_language(serve):
     async def answer(reader, writer):
         await reader.read(64)

@@ -9,13 +9,14 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from perfconsole.collectors.postgres import faults
 from perfconsole.collectors.postgres.faults import ENDED, QUERY, REFUSED, ServerError
-from perfconsole.config.servers import DEFAULT_PORT, ServerSettings
+from perfconsole.collectors.postgres.hosts import each, uri, where
+from perfconsole.config.servers import ServerSettings
 from perfconsole.core.text import safe
 
 if TYPE_CHECKING:
@@ -37,14 +38,6 @@ LIMITS: Final = {
 """Settings of every session. The path leads to the catalog alone: a function of that name in another schema is not called."""
 
 _BACK_OFF_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
-_DRIVER_WORDS: Final = frozenset(
-    {
-        "host", "port", "user", "password", "passfile", "dbname", "sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword",
-        "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version", "target_session_attrs", "krbsrvname", "gsslib", "options",
-    }
-)  # fmt: skip
-"""Keywords that the driver understands; it would send any other to the server as a setting, and the server would refuse it."""
-
 MARKER: Final = "/* perfconsole */"
 """In the text of every statement that is sent: it tells them from others in pg_stat_statements, in logs, and after years."""
 
@@ -227,8 +220,8 @@ class Server:
         try:
             words = self._settings.keywords(self._env)
             self.user, self.database = words.get("user", ""), words.get("dbname", "")
-            self.where = _where(words)
-            connection = await self._log_in(_uri(words))
+            self.where = where(words)
+            connection = await self._log_in_somewhere(each(words))
             try:
                 await self._greet(connection)
             except BaseException:
@@ -241,6 +234,17 @@ class Server:
             failure.cause = REFUSED if failure.cause == QUERY else failure.cause
             raise failure from None
         return connection
+
+    async def _log_in_somewhere(self, hosts: Sequence[Mapping[str, str]]) -> "asyncpg.Connection[Any]":
+        """Connect to the first of several hosts that answers as asked; each has its share of the time, for one that is off says nothing."""
+        for words in hosts[:-1]:
+            try:
+                async with asyncio.timeout(CONNECT_S / len(hosts)):
+                    return await self._log_in(uri(words))
+            except Exception as error:
+                if faults.translate(error, self.where, self.user).cause == REFUSED:
+                    raise  # the next one would refuse the login too
+        return await self._log_in(uri(hosts[-1]))
 
     async def _log_in(self, uri: str) -> "asyncpg.Connection[Any]":
         """Connect with the limits as settings; without them where a pooler refuses (08P01: unsupported startup parameter)."""
@@ -276,19 +280,3 @@ def _driver() -> Any:
 
     warnings.filterwarnings("ignore", message="password file")
     return asyncpg
-
-
-def _uri(words: Mapping[str, str]) -> str:
-    """The keywords as the one form of DSN that the driver reads."""
-    from urllib.parse import quote, urlencode  # noqa: PLC0415  only to connect
-
-    known = {keyword: value for keyword, value in words.items() if keyword in _DRIVER_WORDS}
-    if "hostaddr" in words:
-        known["host"] = words["hostaddr"]
-    return "postgresql://?" + urlencode(known, quote_via=quote)
-
-
-def _where(words: Mapping[str, str]) -> str:
-    hosts = (words.get("host") or "localhost").split(",")
-    ports = (words.get("port") or DEFAULT_PORT).split(",")
-    return safe(",".join(f"{host}:{ports[min(i, len(ports) - 1)]}" for i, host in enumerate(hosts)), 120)

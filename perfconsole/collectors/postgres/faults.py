@@ -119,6 +119,7 @@ _TYPES: Final = (
     ("FileNotFoundError", _Words("down: no server listens on this socket", "start it, or name host=... in its dsn", DOWN)),
     ("ConnectionRefusedError", _Words("down: connection refused", "start it, or see that host and port are right", DOWN)),
     ("gaierror", _Words("no such host:", "see that its name is right and name resolution works", DOWN)),
+    ("TargetServerAttributeNotMatched", _Words("no host is what target_session_attrs asks for", "one is, once it was promoted", DOWN)),
     ("InternalClientError", _Words("the connection was lost", _AGAIN, ENDED)),
     ("PermissionError", _Words("its socket may not be opened by this user", "host=localhost in its dsn", REFUSED, "denied")),
 )

@@ -527,6 +527,41 @@ async def test_no_index_is_tried_without_hypopg_nor_measured(desk):
         await explain(desk.subjects(), ExplainArgs(statement, how="analyze", index="sales.orders (customer)"))
 
 
+# Large ones ------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_plan_that_is_nested_too_deeply_is_said(desk):
+    statement = await desk.statement("SELECT * FROM (" * 600 + "SELECT 1 AS a" + ") a LIMIT 5" * 600)
+    with pytest.raises(RequestError, match="nested too deeply"):
+        await explain(desk.subjects(), ExplainArgs(statement))
+
+
+@pytest.mark.parametrize("how", ["generic", "analyze"])
+async def test_a_plan_over_thousands_of_partitions_holds_up_nothing(desk, monkeypatch, how):
+    part = {"Node Type": "Seq Scan", "Schema": "sales", "Total Cost": 1.0, "Plan Rows": 1, "Output": ["id"], "Filter": "(f.id = 1)"}
+    parts = [part | {"Relation Name": f"orders_{n}", "Alias": "f"} for n in range(20_000)]
+
+    async def explained(*_):
+        return [{"Plan": {"Node Type": "Append", "Total Cost": 1.0, "Plan Rows": 1, "Plans": parts}}]
+
+    monkeypatch.setattr(planning, "_explained", explained)
+    statement = await desk.statement("SELECT * FROM orders WHERE id = 5")
+    gaps, done = [], asyncio.Event()
+
+    async def beat():
+        while not done.is_set():
+            before = time.perf_counter()
+            await asyncio.sleep(0.005)
+            gaps.append(time.perf_counter() - before)
+
+    beating = asyncio.create_task(beat())
+    plan = await explain(desk.subjects(), ExplainArgs(statement, how, ("5",) if how == "analyze" else ()))
+    done.set()
+    await beating
+    assert plan.notes == ("18001 more nodes are not shown",)
+    assert max(gaps) < 0.3
+
+
 # Connections -----------------------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ a domain, in the statement, in its plan, or in a view or function that these nam
 of its own what it runs, any planner may run.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -96,33 +97,37 @@ async def check(transaction: Transaction, text: str, document: Sequence[Node]) -
         raise RequestError("ANALYZE runs the statement: names in Unicode escapes hide what it calls", "its plan can be had without")
     if "into" in sqltext.words(text):  # prepared and explained, the server makes the table even where nothing may be written (seen on 15)
         raise RequestError("ANALYZE runs the statement: SELECT INTO makes a table", "its plan can be had without")
-    kinds = plans.kinds(document)
+    kinds, said = await asyncio.to_thread(lambda: (plans.kinds(document), list(plans.texts(document))))
     for kind, why in _WRITING.items():
         if kind in kinds:
             raise RequestError(f"ANALYZE runs the statement: {why}", "its plan can be had without")
-    texts = await _read(transaction, [text, *plans.texts(document)])
-    called = {name for said in texts for name in sqltext.calls(said)}
+    texts, called = await _read(transaction, [text, *said])
     if running := sorted(called & _RUNNERS):
         raise RequestError(f"ANALYZE runs the statement: {running[0]} runs what cannot be seen from here", "its plan can be had without")
     acting = {row[0] for row in await transaction.fetch(_VOLATILE, sorted(called), list(_HARMLESS))}
     unnamed = await transaction.fetch(_UNNAMED)
-    acting |= {row["name"] for row in unnamed if row["sign"] in _IMPLIED or any(row["sign"] in said for said in texts)}
+    acting |= {row["name"] for row in unnamed if row["sign"] in _IMPLIED or any(row["sign"] in one for one in texts)}
     if acting:
         names = ", ".join(safe(name, 200) for name in sorted(acting)[:_TOLD])
         fix = "a function that only reads can be declared STABLE; its plan can be had without ANALYZE"
         raise RequestError(f"ANALYZE runs the statement: {names} is VOLATILE, and may act beyond a rollback", fix)
 
 
-async def _read(transaction: Transaction, texts: list[str]) -> list[str]:
-    """Texts, and those of the views, functions and domains that they name, however deep."""
+async def _read(transaction: Transaction, texts: list[str]) -> tuple[list[str], set[str]]:
+    """Texts, and those of the views, functions and domains that they name, however deep; and what is called in them."""
     read, new = list(texts), texts
     named, called = set[str](), set[str]()
     for _ in range(_DEEPEST):
-        words = {name for text in new for name in sqltext.words(text)} - named
-        calls = {name for text in new for name in sqltext.calls(text)} - called
+        words, calls = await asyncio.to_thread(_names, new)  # of a plan over thousands of partitions it takes a second
+        rows = await transaction.fetch(_INSIDE, sorted(words - named), sorted(calls - called))
         named, called = named | words, called | calls
-        new = [row[0] for row in await transaction.fetch(_INSIDE, sorted(words), sorted(calls)) if row[0]]
+        new = [row[0] for row in rows if row[0]]
         if not new:
-            return read
+            return read, called
         read += new
     raise RequestError("ANALYZE runs the statement: its views and functions lie too deep to tell what they call")
+
+
+def _names(texts: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Names in texts, and those of them that could be called."""
+    return {name for text in texts for name in sqltext.words(text)}, {name for text in texts for name in sqltext.calls(text)}

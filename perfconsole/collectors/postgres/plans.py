@@ -4,6 +4,7 @@ All of it happens in one transaction that is read-only and rolled back, on a con
 as the body of PREPARE, in the extended protocol: what follows a semicolon in it is refused, not run.
 """
 
+import asyncio
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -89,7 +90,7 @@ async def explain(subjects: Subjects, args: ExplainArgs) -> Plan:
         answer = await ask(subjects, subject, question)
     except ServerError as error:
         raise refused(error) from None
-    return _plan(args, answer, notes)
+    return await asyncio.to_thread(_plan, args, answer, notes)  # over thousands of partitions it takes a second
 
 
 def _check(args: ExplainArgs) -> None:
@@ -154,7 +155,7 @@ async def _asked(transaction: Transaction, subject: Subject, question: Question)
     if question.tried:
         async with trial.tried(transaction, where, question.tried, subject.path) as index:
             after = await _planned(transaction, subject, question)
-            effect = trial.told(answer.picture, after.picture, index)
+            effect = await asyncio.to_thread(lambda: trial.told(answer.picture, after.picture, index))
             return after._replace(can_try=True, effect=effect, ddl=index.ddl, notes=answer.notes)
     return answer
 
@@ -169,7 +170,7 @@ async def _planned(transaction: Transaction, subject: Subject, question: Questio
             await transaction.say(f"SET LOCAL statement_timeout = '{MEASURED_S}s'")
             document = await _explained(transaction, ", ANALYZE, BUFFERS", statement.name + given, statement.path)
             await transaction.say("SET LOCAL statement_timeout = '2s'")
-    found = plans.tables(document)
+    found = await asyncio.to_thread(plans.tables, document)
     rows = await transaction.fetch(_ROWS, [schema for schema, _ in found], [name for _, name in found])
     known = {(schema, name): count for schema, name, count in rows}
     return Answer(document, known, statement.types, statement.notes)
@@ -177,7 +178,10 @@ async def _planned(transaction: Transaction, subject: Subject, question: Questio
 
 async def _explained(transaction: Transaction, options: str, what: str, path: str) -> list[Any]:
     rows = await transaction.attempt(f"EXPLAIN {MARKER} (FORMAT JSON, VERBOSE, SUMMARY{options}) EXECUTE {what}", path=path)
-    document: list[Any] = msgspec.json.decode(rows[0][0])
+    try:
+        document: list[Any] = msgspec.json.decode(rows[0][0])
+    except RecursionError:
+        raise RequestError("no plan: it is nested too deeply to be read") from None
     planned = [one for one in document if isinstance(one, dict) and "Plan" in one]
     if not planned:
         raise RequestError("no plan: a rule turns the statement into nothing")

@@ -136,6 +136,15 @@ async def test_the_line_on_top_says_how_the_server_does(postgres_world):
         assert "SELECT o.id" in console.text  # what was known stays
 
 
+async def test_who_is_blocked_is_counted_once(postgres_world):
+    async with queries_screen(postgres_world, size=TALL) as console:
+        rows = sessions(0)
+        postgres_world.postgres.sessions = lambda step: [row for row in rows if row.pid != 4102]
+        await console.step()  # the number of the server, read less often, is 2 still
+        assert "■ 1 blocked" in console.lines[2]
+        assert "1 blocked  1 idle in transaction" in console.text
+
+
 async def test_what_is_no_longer_so_says_so_in_full_on_a_low_screen(postgres_world, kind):
     down = "/var/run/postgresql:5432: down: connection refused"
     async with queries_screen(postgres_world, kind, size=LOW) as console:

@@ -10,7 +10,7 @@ from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
 from perfconsole.ui.widgets.pane import Pane
 from perfconsole.ui.widgets.places import LONG_S, SEVERITIES, waiting_text
-from perfconsole.ui.widgets.sessions import waits_text
+from perfconsole.ui.widgets.sessions import blocked_count, waits_text
 
 
 class Tabbed(Protocol):
@@ -58,13 +58,15 @@ class ServerLine(Pane):
         return [line]
 
     def _facts(self, state: State, server: str) -> Iterator[tuple[str, str, str]]:
+        table = state.table(SessionTable, server)
         blocked = state.value("postgresql.sessions.blocked", server=server)
+        if table and len(table.rows) >= table.total:  # looked at every second, the number every few: both are on this screen
+            blocked = float(blocked_count(table))
         if blocked > 0:
             yield "", f"{self.look.glyph('critical')} {blocked:.0f} blocked", "critical"
         waiting, longest = (state.value(f"postgresql.pool.{name}", server=server) for name in ("waiting", "max_wait"))
         if waiting >= 0:
             yield "clients waiting", waiting_text(waiting, longest), "critical" if longest >= LONG_S else "foreground"
-        table = state.table(SessionTable, server)
         if table and table.waits:
             yield "1 min:", waits_text(table), "foreground"
         used = state.value("postgresql.connections.utilization", server=server)

@@ -95,6 +95,11 @@ def _trees(rows: Sequence[SessionRow], glyphs: Glyphs) -> Iterator[Item]:
                 stack.append((each, trunk + branch, trunk + on))
 
 
+def blocked_count(table: SessionTable) -> int:
+    """How many wait for another session."""
+    return sum(bool(row.blocked_by) for row in table.rows)
+
+
 def waits_text(table: SessionTable, most: int = 4) -> str:
     """``Lock 61% CPU 30%``: what active sessions did over the last minute."""
     return " ".join(f"{name} {units.percent(share)}" for name, share in table.waits[:most] if share >= 0.005)
@@ -157,7 +162,7 @@ class SessionsPane(TablePane):
         """How many wait, and how many hold a transaction open while they do nothing."""
         if not isinstance(table, SessionTable):
             return []
-        blocked = sum(bool(row.blocked_by) for row in table.rows)
+        blocked = blocked_count(table)
         idle = sum(row.state.startswith("idle in transaction") for row in table.rows)
         return [*([f"{blocked} blocked"] if blocked else []), *([f"{idle} idle in transaction"] if idle else [])]
 

@@ -46,6 +46,6 @@ def _chosen(rows: Sequence[Any]) -> tuple[str, str]:
     for row in whole:
         text = bytes(row["text"]).decode("utf-8", "replace")
         if not sqltext.parameters(text):
-            since = f"runs it for {duration(row['age_s'])}" if row["running"] else f"ran it {duration(row['age_s'])} ago"
+            since = f"has run it for {duration(row['age_s'])}" if row["running"] else f"ran it {duration(row['age_s'])} ago"
             return text, f"values of session {row['pid']} ({safe(row['application'] or 'no name', 64)}), which {since}"
     raise RequestError("its sessions send their values apart from its text (bound parameters)", BY_HAND)

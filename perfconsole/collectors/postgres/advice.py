@@ -51,7 +51,7 @@ _EVERY: Final = f"""
 SELECT i.indexrelid::oid AS oid, i.indrelid::oid AS table, {NAMED} AS name, a.amname::text AS method, i.indkey::text AS columns,
        i.indnkeyatts::int AS keys, i.indclass::text AS classes, i.indcollation::text AS collations, i.indoption::text AS options,
        coalesce(i.indexprs::text, '') AS expressions, coalesce(i.indpred::text, '') AS predicate,
-       i.indisunique AS unique, coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false') = 'true' AS one_null,
+       i.indisunique AS unique, %s AS one_null,
        {_NEEDED} OR EXISTS (SELECT FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) AS needed,
        i.indisvalid AND i.indisready AND i.indislive AS usable, {_PAGES} AS size
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am a ON a.oid = c.relam
@@ -106,7 +106,7 @@ async def read(inquiry: Inquiry) -> FactSection:
 
 async def _put_redundant(page: Page) -> set[int]:
     """Those another one makes superfluous; returns them and those others: of these none is to be called unused as well."""
-    rows = await page.ask("redundant indexes", _EVERY)
+    rows = await page.ask("redundant indexes", _EVERY % ("i.indnullsnotdistinct" if page.server.version >= 150000 else "false"))
     sizes = {row["oid"]: row["size"] for row in rows}
     found = sorted(redundant(map(_index, rows)), key=lambda one: -sizes[one.which.oid])
     for one in found[:_MOST]:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from perfconsole.collectors.postgres import faults
-from perfconsole.collectors.postgres.connection import LIMITS, Server, marked
+from perfconsole.collectors.postgres.connection import BEGIN, LIMITS, Server, marked
 from perfconsole.collectors.postgres.faults import ENDED, ServerError
 from perfconsole.config.servers import ServerSettings
 from perfconsole.core.errors import PerfconsoleError
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 
 IDLE_S: Final = 30.0
 _AT_ONCE: Final = 2
-_BEGIN: Final = "; ".join(
-    marked(part)
-    for part in ("BEGIN READ ONLY", *(f"SET LOCAL {name} = '{value}'" for name, value in LIMITS.items() if not name.startswith("default_")))
-)
-
 _PATH: Final = "SELECT set_config('search_path', $1, true)"
 _OWN_PATH: Final = f"SET LOCAL search_path = {LIMITS['search_path']}"
 
@@ -162,13 +157,13 @@ class Aside(Server):
         kept = self.connected
         begun = Transaction(self, await self._ready())
         try:
-            await begun.say(_BEGIN)
+            await begun.say(BEGIN)
         except ServerError as failure:
             self.close()
             if failure.cause != ENDED or not kept:
                 raise
             begun = Transaction(self, await self._ready())
-            await begun.say(_BEGIN)
+            await begun.say(BEGIN)
         return begun
 
 

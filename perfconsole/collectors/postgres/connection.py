@@ -53,7 +53,7 @@ _HELLO: Final = """
 SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS standby, pg_backend_pid() AS pid,
        current_setting('statement_timeout') AS timeout, current_database()::text AS database, current_user::text AS username
 """
-_LOCALS: Final = "; ".join(
+BEGIN: Final = "; ".join(
     marked(statement)
     for statement in (
         "BEGIN READ ONLY",
@@ -185,7 +185,7 @@ class Server:
 
     @staticmethod
     async def _ask_locally(connection: "asyncpg.Connection[Any]", sql: str, args: tuple[Any, ...]) -> "list[asyncpg.Record]":
-        await connection.execute(_LOCALS)
+        await connection.execute(BEGIN)
         try:
             rows: list[asyncpg.Record] = await connection.fetch(sql, *args)
             return rows

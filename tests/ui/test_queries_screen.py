@@ -31,7 +31,7 @@ from perfconsole.ui.look import ASCII, UNICODE
 from perfconsole.ui.screens.queries import QueriesScreen
 from perfconsole.ui.screens.session_dialog import SessionDialog, end_session
 from perfconsole.ui.widgets.header import clock
-from perfconsole.ui.widgets.queries import COLUMNS, QueriesPane, flight_text, moment
+from perfconsole.ui.widgets.queries import COLUMNS, QueriesPane, flight_text, load_text, moment
 from perfconsole.ui.widgets.sessions import SessionsPane, arranged, waits_text
 from perfconsole.ui.widgets.table import wrapped
 
@@ -606,6 +606,7 @@ def test_words():
     assert flight_text(statement(ORDERS, in_flight=5, longest_s=933.0)) == "5x15m"
     assert flight_text(statement(ORDERS, in_flight=12, longest_s=90_000.0)) == "12x1d1h"
     assert flight_text(statement(CART)) == ""
+    assert [load_text(value) for value in (nan, 0.004, 99.99, 1234.56)] == ["-", "0.00", "99.99", "1235"]
     assert flight_text(statement(CART, in_flight=1)) == "1"
     assert moment(START - 60, START) == "03:11:00"
     assert moment(START - 86_400.0 * 3, START) == "01 Mar 03:12"

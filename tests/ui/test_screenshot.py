@@ -3,8 +3,9 @@
 from html import unescape
 
 from msgspec import structs
-from postgres_world import PLAN, make_postgres_world, postgres_world, queries_screen
+from postgres_world import PLAN, SERVER, TEXTS, VACUUM, make_postgres_world, postgres_world, queries_screen, statement
 
+from perfconsole.ui.screens.statement import StatementScreen
 from perfconsole.ui.widgets.statement_sections import _without_values
 
 __all__ = ["make_postgres_world", "postgres_world"]
@@ -27,6 +28,24 @@ async def test_what_sessions_say_is_not_in_it(postgres_world, tmp_path, monkeypa
         assert "note = 'x'" not in text
         assert said in console.text
         assert "screenshot: " in console.lines[-1]
+
+
+async def test_nor_are_the_literals_that_a_server_keeps(postgres_world, tmp_path, monkeypatch):
+    """Of what is no query pg_stat_statements keeps the text of one call (F.32.1)."""
+    monkeypatch.chdir(tmp_path)
+    kept = "ALTER ROLE app SET a.b = 'Anna'"
+    monkeypatch.setitem(TEXTS, VACUUM, kept)
+    async with queries_screen(postgres_world, size=(200, 60)) as console:
+        assert kept in console.text
+        text = await pictured(console, tmp_path)
+        assert "Anna" not in text
+        assert "SET a.b = ?" in text
+        next(tmp_path.glob("*.svg")).unlink()
+        await console.app.push_screen(StatementScreen(statement(VACUUM), SERVER, "1m"))
+        await console.until(lambda: "'Anna'" in console.text and not console.screen.detail.waiting)
+        text = await pictured(console, tmp_path)
+        assert "Anna" not in text
+        assert "'Anna'" in console.text
 
 
 def test_nor_are_the_values_of_a_plan():

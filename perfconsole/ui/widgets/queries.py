@@ -18,7 +18,7 @@ from perfconsole.ui.widgets.header import clock
 from perfconsole.ui.widgets.places import offer, pooler, trouble
 from perfconsole.ui.widgets.table import TablePane
 
-__all__ = ["WINDOWS", "QueriesPane", "change_text", "one_line", "regressed"]
+__all__ = ["LEAST_LOAD", "SPOKEN", "WINDOWS", "QueriesPane", "change_text", "load_text", "one_line", "regressed"]
 
 _REGRESSED: Final = 2.0
 _ENOUGH_CALLS: Final = 20
@@ -31,7 +31,7 @@ _TREND_S: Final = 900.0
 _TRACKS: Final = 200
 """Rows whose trends are kept made; more are on no screen."""
 
-_LEAST_LOAD: Final = 0.01
+LEAST_LOAD: Final = 0.01
 """The top of a trend's scale at the least: below it a statement that does next to nothing would draw mountains."""
 
 _DAY_S: Final = 86_400.0
@@ -41,17 +41,18 @@ SPOKEN: Final = {"tick": "last tick", "open": "since opened", "mark": "since mar
 """Windows that are not called by their length."""
 
 
-def _average(value: float) -> str:
-    return units.UNKNOWN if isnan(value) else f"{value:.2f}"
+def load_text(value: float) -> str:
+    """Average active sessions in at most five characters."""
+    return units.UNKNOWN if isnan(value) else f"{value:.2f}" if value < 99.995 else f"{value:.0f}"
 
 
 def _rate(amount: float, window_s: float) -> float:
     return amount / window_s if window_s > 0 else nan
 
 
-def one_line(row: StatementRow) -> str:
-    """The text on one line, or why there is none."""
-    return " ".join(row.query.split()) or f"queryid {row.queryid}"
+def one_line(row: StatementRow, text: str) -> str:
+    """Its text, as it may be shown, on one line; what it is known by where there is none."""
+    return " ".join(text.split()) or f"queryid {row.queryid}"
 
 
 def regressed(row: StatementRow) -> bool:
@@ -95,7 +96,7 @@ def window_text(table: StatementTable) -> str:
 
 
 COLUMNS: Final = (
-    Column("load", "LOAD", "load", 6, 0, lambda row: _average(row.load)),
+    Column("load", "LOAD", "load", 6, 0, lambda row: load_text(row.load)),
     Column("share", "SHARE", "share", 5, 1, lambda row: units.percent(row.share)),
     Column("bar", "", "", _BAR, 9, by_pane, right=False),
     Column("trend", "TREND", "", _TREND, 5, by_pane, right=False),
@@ -206,7 +207,7 @@ class QueriesPane(TablePane):
         """The load of the whole, and the window; between a new mark and the next look all numbers are still of the one before."""
         if table.window == "mark" and table.at <= self._marked_at and not self.console_app.pump.past:
             return [f"since mark {clock(self._marked_at)}: with the next look"]
-        return [f"load {_average(table.load)}", window_text(table)] if isinstance(table, StatementTable) else []
+        return [f"load {load_text(table.load)}", window_text(table)] if isinstance(table, StatementTable) else []
 
     def remarks(self, state: State, table: Table) -> Sequence[str]:
         """What limits what can be seen."""
@@ -219,7 +220,7 @@ class QueriesPane(TablePane):
         rest = whole - sum(item.row.load for item in self._items if not isnan(item.row.load))
         if not whole > 0 or rest / whole < _LEAST_REST:
             return below
-        texts = {"load": _average(rest), "share": units.percent(rest / whole), "bar": bar(self.look, rest / whole, _BAR)}
+        texts = {"load": load_text(rest), "share": units.percent(rest / whole), "bar": bar(self.look, rest / whole, _BAR)}
         texts["query"] = "others: statements that do not match" if self.match else "others: statements that are not listed"
         line = self.line().gap()
         for column in self.columns():
@@ -236,7 +237,8 @@ class QueriesPane(TablePane):
         if column.id == "change" and regressed(row):
             return f"{self.look.glyph('warning')}{change_text(row)}", "warning"
         if column.id == "query":
-            return ("" if row.toplevel else self.look.glyphs.last_branch) + one_line(row), "foreground" if row.query else "dim"
+            text = one_line(row, self.console_app.said(row.query))
+            return ("" if row.toplevel else self.look.glyphs.last_branch) + text, "foreground" if row.query else "dim"
         text = self._by_window(row, column.id, state) if column.text is by_pane else column.text(row)
         return text, "accent" if column.id == "flight" else "dim" if column.id in _QUIET else "foreground"
 
@@ -263,7 +265,7 @@ class QueriesPane(TablePane):
                 self._tracks.clear()
             track = self._tracks[row.key] = Track(_TREND, window_s)
         values = track.values(found, state.at)
-        return drawn(self.look, values, scale_top(values, _LEAST_LOAD))
+        return drawn(self.look, values, scale_top(values, LEAST_LOAD))
 
     def copied(self) -> str:
         """The whole text of the selected statement."""

@@ -61,6 +61,14 @@ def matches(item: Item, words: str) -> bool:
     return all(word in text for word in words.lower().split())
 
 
+def server_screen(pane: Pane) -> "ServerScreen":
+    """The screen a pane stands on, by its own type."""
+    from perfconsole.ui.screens.server import ServerScreen  # noqa: PLC0415  the screen mounts the panes
+
+    assert isinstance(pane.screen, ServerScreen)
+    return pane.screen
+
+
 class FactsSection(ChoiceSection[Item]):
     """The facts of one section; without a title of its own those of all that deserve a look.
 
@@ -152,11 +160,7 @@ class FactsSection(ChoiceSection[Item]):
 
     @property
     def _server_screen(self) -> "ServerScreen":
-        """The screen, by its own type."""
-        from perfconsole.ui.screens.server import ServerScreen  # noqa: PLC0415  the screen mounts the sections
-
-        assert isinstance(self.screen, ServerScreen)
-        return self.screen
+        return server_screen(self)
 
     # Using ------------------------------------------------------------------------------------------------------------------------
 
@@ -209,10 +213,7 @@ class ChosenPane(Pane):
 
     @property
     def _server_screen(self) -> "ServerScreen":
-        from perfconsole.ui.screens.server import ServerScreen  # noqa: PLC0415  the screen mounts it
-
-        assert isinstance(self.screen, ServerScreen)
-        return self.screen
+        return server_screen(self)
 
 
 def sections_of(answer: Answer[ServerDetail], known: Sequence[Section]) -> list[FactsSection]:

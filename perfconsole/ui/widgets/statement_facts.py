@@ -10,18 +10,13 @@ from perfconsole.ui.line import Line
 from perfconsole.ui.statement import CALLS, LOAD, MEAN, Statement
 from perfconsole.ui.widgets.facts import FactsGrid, Told
 from perfconsole.ui.widgets.measures import Measure
-from perfconsole.ui.widgets.queries import SPOKEN, regressed
+from perfconsole.ui.widgets.queries import LEAST_LOAD, SPOKEN, load_text, regressed
 
-_LEAST_LOAD, _LEAST_MEAN_S, _LEAST_CALLS = 0.01, 0.001, 1.0
+_LEAST_MEAN_S, _LEAST_CALLS = 0.001, 1.0
 
 _SHORT: Final = 20
 _SHORT_LINES: Final = 3
 """Lines of numbers on a screen with fewer rows than that."""
-
-
-def load_text(value: float) -> str:
-    """Average active sessions in at most five characters."""
-    return units.UNKNOWN if isnan(value) else f"{value:.2f}" if value < 99.995 else f"{value:.0f}"
 
 
 def over(window: str, word: str = "over") -> str:
@@ -33,7 +28,7 @@ def over(window: str, word: str = "over") -> str:
 def measures() -> tuple[Measure[Statement], Measure[Statement], Measure[Statement]]:
     """Load, mean and calls a second."""
     return (
-        Measure("load", LOAD, _LEAST_LOAD, lambda subject: subject.row.load, load_text),
+        Measure("load", LOAD, LEAST_LOAD, lambda subject: subject.row.load, load_text),
         Measure("mean", MEAN, _LEAST_MEAN_S, lambda subject: subject.row.mean_s, units.latency),
         Measure("calls/s", CALLS, _LEAST_CALLS, lambda subject: subject.calls_s, units.count),
     )

@@ -60,6 +60,9 @@ class TextSection(Section):
             return self.unanswered(answer, width)
         if text == HIDDEN:
             return self.paragraph("its text may not be seen: GRANT pg_read_all_stats (or pg_monitor) to the role that asks", width, "dim")
+        pictured = self.console_app.said(text)
+        if pictured != text:  # what is no query, the server keeps with its literals
+            return _parts(wrapped(plain(pictured[:_AT_ONCE]), width - 2))
         if long(text):
             if self._of != (text, width):
                 self._lines, self._of = Uncut(text, width - 2), (text, width)

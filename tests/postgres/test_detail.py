@@ -407,9 +407,8 @@ async def test_what_something_rests_on_is_never_to_be_dropped(cluster, server):
         "CREATE INDEX ON parts (a)", "CREATE INDEX ON parts (a, b)",
     )  # fmt: skip
     section = await read(advice, server)
-    assert [fact.fix for fact in section.facts if fact.fix.startswith("DROP")] == [
-        "DROP INDEX CONCURRENTLY public.held_a", "DROP INDEX CONCURRENTLY public.refers_b_idx",
-    ]  # fmt: skip
+    dropped = sorted(fact.fix for fact in section.facts if fact.fix.startswith("DROP"))
+    assert dropped == ["DROP INDEX CONCURRENTLY public.held_a", "DROP INDEX CONCURRENTLY public.refers_b_idx"]  # those no query used
 
 
 async def test_temporary_tables_are_nobody_else_s(cluster, server):

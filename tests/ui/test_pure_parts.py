@@ -16,13 +16,14 @@ from perfconsole.config.schema import PROCESS_COLUMNS
 from perfconsole.core.series import HELD_S, Ring
 from perfconsole.core.state import Series, State
 from perfconsole.core.tables import View, select
-from perfconsole.core.tick import Group, Reading, SeriesDef, Stream, Tick
+from perfconsole.core.tick import Group, Health, Reading, SeriesDef, Stream, Tick
 from perfconsole.ui import columns, meters
 from perfconsole.ui.arrange import grouped, settle, tree
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import ASCII, UNICODE, Look
 from perfconsole.ui.screens.prompt import read_time
 from perfconsole.ui.spark import Track, put_spark, scale_top
+from perfconsole.ui.widgets.places import long_ago
 
 # Sparklines -------------------------------------------------------------------------------------------------------------------------
 
@@ -277,3 +278,13 @@ def test_what_is_no_moment_is_said_to_be_none(typed):
 
 def test_a_ring_holds_what_the_widest_window_shows():
     assert HELD_S >= 1800.0
+
+
+def test_sessions_of_a_recording_say_how_long_ago_they_were_seen_unless_the_server_says_why():
+    state = State()
+    state.apply(Tick(1, 144.0, 1.0, key=True))
+    assert long_ago(state, "orders", 143.0) == []
+    (said,) = long_ago(state, "orders", 100.0)
+    assert said.startswith("seen 44")
+    state.apply(Tick(2, 145.0, 2.0, health=[Health("postgres", "orders", "error", 145.0, 100.0, 0.0, "down", "start it")]))
+    assert long_ago(state, "orders", 100.0) == []

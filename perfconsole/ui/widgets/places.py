@@ -21,6 +21,9 @@ _NAME_MOST: Final = 24
 LONG_S: Final = 1.0
 """A client that waits longer for a pooler's connection has met a pool that is too small, or connections that are held."""
 
+_SEEN_S: Final = 5.0
+"""Sessions are told once a second; a busy machine, or a server that takes its time, makes that two or three."""
+
 SEVERITIES: Final = {"error": "critical", "denied": "warning", "stale": "stale", "off": "unknown"}
 """Of the states of a server that is not well."""
 _NOT_WELL: Final = frozenset({"error", "denied", "stale"})
@@ -53,6 +56,14 @@ def trouble(state: State, server: str, at: float) -> list[str]:
     age = f"shown is what was known {units.duration(state.at - at)} ago" if state.at - at > 1 else ""
     fix = "" if health.state == "stale" and age else health.fix  # it says no more than that
     return [": ".join(filter(None, (health.error, fix, age)))]
+
+
+def long_ago(state: State, server: str, at: float) -> list[str]:
+    """That the sessions shown, which are of the moment `at`, were: they are told once a second, but only while somebody looks."""
+    age_s = state.at - at
+    if age_s < _SEEN_S or trouble(state, server, at):
+        return []
+    return [f"seen {units.duration(age_s)} ago: sessions are kept only while somebody looks at them"]
 
 
 class PlacesPane(Pane):

@@ -10,7 +10,7 @@ from perfconsole.core.tables import SessionRow, SessionTable, Table, View
 from perfconsole.ui.arrange import Item
 from perfconsole.ui.columns import Column, by_pane, fitting
 from perfconsole.ui.look import Glyphs
-from perfconsole.ui.widgets.places import pooler, trouble
+from perfconsole.ui.widgets.places import long_ago, pooler, trouble
 from perfconsole.ui.widgets.table import TablePane
 
 _LONG_S: Final = 60.0
@@ -168,7 +168,8 @@ class SessionsPane(TablePane):
 
     def remarks(self, state: State, table: Table) -> Sequence[str]:
         """What limits what can be seen."""
-        return [*trouble(state, self.target, table.at), *(table.notes if isinstance(table, SessionTable) else ())]
+        said = table.notes if isinstance(table, SessionTable) else ()
+        return [*trouble(state, self.target, table.at), *long_ago(state, self.target, table.at), *said]
 
     def cell(self, item: Item, column: Column, state: State) -> tuple[str, str]:
         """Ages by the server's clock; what blocks, and what idles in a transaction, stands out."""

@@ -78,7 +78,7 @@ async def _rights(server: "Server") -> list[Finding]:
 
 
 async def _statements(server: "Server") -> Finding:
-    from perfconsole.collectors.postgres.statement_source import find
+    from perfconsole.collectors.postgres.statements.source import find
 
     found = await find(server)
     if isinstance(found, str):

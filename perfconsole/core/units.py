@@ -110,7 +110,7 @@ def count(value: float) -> str:
 
 def duration(value: float) -> str:
     """Two units at most: ``0.4s  48s  6m12s  31m00s  2h05m  4d3h  41d``."""
-    if isnan(value):
+    if not isfinite(value):
         return UNKNOWN
     if value < 0:
         return "-" + duration(-value)

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from perfconsole.collectors.postgres import PostgresCollector, advice, connections, detail, maintenance, replication, sizes, visibility
-from perfconsole.collectors.postgres.facts import Inquiry, ago, literal, quoted, shell_word, statement
-from perfconsole.collectors.postgres.redundancy import Index, redundant
+from perfconsole.collectors.postgres.detail.facts import Inquiry, ago, literal, quoted, shell_word, statement
+from perfconsole.collectors.postgres.detail.redundancy import Index, redundant
 from perfconsole.core.errors import RequestError
 from perfconsole.core.ports import Slot
 from perfconsole.core.requests import POSTGRES_DETAIL, ServerArgs

@@ -13,8 +13,8 @@ from perfconsole.collectors.postgres import PostgresCollector
 from perfconsole.collectors.postgres import plans as planning
 from perfconsole.collectors.postgres.aside import Asides
 from perfconsole.collectors.postgres.plans import explain
-from perfconsole.collectors.postgres.statement_detail import read
-from perfconsole.collectors.postgres.subject import Subject, Subjects
+from perfconsole.collectors.postgres.plans.statement_detail import read
+from perfconsole.collectors.postgres.plans.subject import Subject, Subjects
 from perfconsole.core.errors import RequestError
 from perfconsole.core.ports import Slot
 from perfconsole.core.requests import ExplainArgs, StatementArgs

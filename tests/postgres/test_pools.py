@@ -13,8 +13,8 @@ import pytest
 
 from perfconsole.collectors.postgres import PostgresCollector, detail
 from perfconsole.collectors.postgres.faults import ServerError
-from perfconsole.collectors.postgres.logins import LoginError, Scram, md5_answer, password_from_file
 from perfconsole.collectors.postgres.pools import Pooler, Pools, by_database
+from perfconsole.collectors.postgres.pools.logins import LoginError, Scram, md5_answer, password_from_file
 from perfconsole.config.servers import ServerSettings
 from perfconsole.core.errors import RequestError
 from perfconsole.core.metrics import METRICS

@@ -8,8 +8,8 @@ import pytest
 
 from perfconsole.collectors.postgres import PostgresCollector
 from perfconsole.collectors.postgres.aside import Asides
-from perfconsole.collectors.postgres.statement_detail import read
-from perfconsole.collectors.postgres.subject import LONGEST, Subjects
+from perfconsole.collectors.postgres.plans.statement_detail import read
+from perfconsole.collectors.postgres.plans.subject import LONGEST, Subjects
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import POSTGRES_EXPLAIN, POSTGRES_STATEMENT, ExplainArgs, StatementArgs
 

@@ -12,8 +12,8 @@ import pytest
 
 from perfconsole.collectors.postgres.aside import Asides
 from perfconsole.collectors.postgres.plans import explain
-from perfconsole.collectors.postgres.statement_rows import MOST
-from perfconsole.collectors.postgres.subject import Subjects
+from perfconsole.collectors.postgres.plans.subject import Subjects
+from perfconsole.collectors.postgres.statements.rows import MOST
 from perfconsole.core.ports import Slot
 from perfconsole.core.requests import ExplainArgs, StatementArgs
 from perfconsole.core.tables import View

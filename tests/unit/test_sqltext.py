@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfconsole.collectors.postgres.sqltext import blanked, body, calls, first_word, literal, name_at, parameters, words
+from perfconsole.collectors.postgres.plans.sqltext import blanked, body, calls, first_word, literal, name_at, parameters, words
 
 pieces = st.lists(
     st.sampled_from(

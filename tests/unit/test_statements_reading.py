@@ -6,8 +6,8 @@ from math import isnan
 import pytest
 
 from perfconsole.collectors.postgres.faults import DOWN, ServerError
-from perfconsole.collectors.postgres.statement_source import find, parsed
 from perfconsole.collectors.postgres.statements import Statements
+from perfconsole.collectors.postgres.statements.source import find, parsed
 from perfconsole.core.ports import Slot
 from perfconsole.core.tables import View
 

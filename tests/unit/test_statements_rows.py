@@ -1,8 +1,8 @@
 """Windows as rows: of very many statements the first ones, found without holding a loop."""
 
-from perfconsole.collectors.postgres.statement_rows import MOST, SEARCHED, Known, rows
-from perfconsole.collectors.postgres.statement_source import Extension, Flights
-from perfconsole.collectors.postgres.statement_texts import Names, Texts
+from perfconsole.collectors.postgres.statements.rows import MOST, SEARCHED, Known, rows
+from perfconsole.collectors.postgres.statements.source import Extension, Flights
+from perfconsole.collectors.postgres.statements.texts import Names, Texts
 from perfconsole.core.ledger import Ledger, Window
 from perfconsole.core.tables import View
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from perfconsole.collectors.postgres import statement_texts
 from perfconsole.collectors.postgres.faults import ENDED, ServerError
-from perfconsole.collectors.postgres.statement_rows import MOST, SEARCHED
-from perfconsole.collectors.postgres.statement_texts import EVERY_S, MARKER, Names, Texts, lines
+from perfconsole.collectors.postgres.statements import texts as statement_texts
+from perfconsole.collectors.postgres.statements.rows import MOST, SEARCHED
+from perfconsole.collectors.postgres.statements.texts import EVERY_S, MARKER, Names, Texts, lines
 
 KEY = (10, 5, 77, True)
 

@@ -61,7 +61,7 @@ def test_ratios_that_are_not(text):
         (units.count, 310_000, "310k"), (units.count, 1.2e6, "1.2M"), (units.count, nan, "-"),
         (units.duration, 0.4, "0.4s"), (units.duration, 48, "48s"), (units.duration, 59.6, "1m00s"), (units.duration, 372, "6m12s"),
         (units.duration, 7500, "2h05m"), (units.duration, 4 * 86400 + 3 * 3600, "4d3h"), (units.duration, 41 * 86400, "41d"),
-        (units.duration, nan, "-"), (units.duration, -5, "-5.0s"),
+        (units.duration, nan, "-"), (units.duration, inf, "-"), (units.duration, -5, "-5.0s"),
         (units.latency, 0.00034, "340us"), (units.latency, 0.0082, "8.2ms"), (units.latency, 0.31, "310ms"), (units.latency, 2.1, "2.1s"),
         (units.latency, nan, "-"),
     ],

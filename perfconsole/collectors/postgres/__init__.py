@@ -36,8 +36,8 @@ from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import Health
 
 if TYPE_CHECKING:
+    from perfconsole.collectors.postgres.plans.subject import Subjects
     from perfconsole.collectors.postgres.pools import Pooler, Pools
-    from perfconsole.collectors.postgres.subject import Subjects
 
 __all__ = ["NAME", "PostgresCollector", "Server", "ServerSettings"]
 
@@ -82,7 +82,7 @@ class _Target:
         """Statements that requests are about, and the connections beside the polling one."""
         if self._subjects is None:
             from perfconsole.collectors.postgres.aside import Asides  # noqa: PLC0415  only when asked
-            from perfconsole.collectors.postgres.subject import Subjects  # noqa: PLC0415  likewise
+            from perfconsole.collectors.postgres.plans.subject import Subjects  # noqa: PLC0415  likewise
 
             self._subjects = Subjects(Asides(self.settings))
         return self._subjects
@@ -230,7 +230,7 @@ class PostgresCollector:
             return await detail.read(aside)
 
     async def _statement(self, args: StatementArgs) -> StatementDetail:
-        from perfconsole.collectors.postgres import statement_detail  # noqa: PLC0415  only when asked
+        from perfconsole.collectors.postgres.plans import statement_detail  # noqa: PLC0415  only when asked
 
         return await statement_detail.read(self._named(args.server).subjects(), args)
 

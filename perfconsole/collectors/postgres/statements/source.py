@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from perfconsole.collectors.postgres.connection import MARKER, raw
-from perfconsole.collectors.postgres.statement_texts import PLANNED, Place
+from perfconsole.collectors.postgres.statements.texts import PLANNED, Place
 from perfconsole.core.statements import CALLS, EXEC, IO, PLAN, ROWS, Identity, Sample, gathered
 from perfconsole.core.text import safe
 

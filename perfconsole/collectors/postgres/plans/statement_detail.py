@@ -7,7 +7,7 @@ from typing import Any, Final
 from perfconsole.collectors.postgres.aside import RefusedError
 from perfconsole.collectors.postgres.faults import ServerError
 from perfconsole.collectors.postgres.plans import Question, ask, plannable
-from perfconsole.collectors.postgres.subject import LONGEST, Subject, Subjects, refused, shown
+from perfconsole.collectors.postgres.plans.subject import LONGEST, Subject, Subjects, refused, shown
 from perfconsole.core import plans
 from perfconsole.core.errors import RequestError
 from perfconsole.core.plan_steps import Table

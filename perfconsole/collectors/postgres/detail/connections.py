@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from perfconsole.collectors.postgres.connection import raw
-from perfconsole.collectors.postgres.facts import Inquiry, Page, Row, name_of, setting
+from perfconsole.collectors.postgres.detail.facts import Inquiry, Page, Row, name_of, setting
 from perfconsole.core.requests import FactSection
 from perfconsole.core.text import safe
 from perfconsole.core.units import duration, percent

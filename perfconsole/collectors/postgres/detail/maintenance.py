@@ -3,7 +3,7 @@
 from typing import Final
 
 from perfconsole.collectors.postgres.connection import raw
-from perfconsole.collectors.postgres.facts import (
+from perfconsole.collectors.postgres.detail.facts import (
     NAMED,
     Inquiry,
     Page,

@@ -6,8 +6,8 @@ from itertools import islice
 from math import nan
 from typing import Final
 
-from perfconsole.collectors.postgres.statement_source import Flights
-from perfconsole.collectors.postgres.statement_texts import Names
+from perfconsole.collectors.postgres.statements.source import Flights
+from perfconsole.collectors.postgres.statements.texts import Names
 from perfconsole.core.ports import Measured
 from perfconsole.core.statements import CALLS, EXEC, Interval, Sums, load
 from perfconsole.core.tables import Key

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from perfconsole.collectors.postgres import sqltext
 from perfconsole.collectors.postgres.aside import Asides
 from perfconsole.collectors.postgres.connection import raw
+from perfconsole.collectors.postgres.plans import sqltext
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import BY_HAND, StatementArgs
 from perfconsole.core.text import safe

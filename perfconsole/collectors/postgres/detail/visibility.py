@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from perfconsole.collectors.postgres.facts import Inquiry, Page, grant, setting
+from perfconsole.collectors.postgres.detail.facts import Inquiry, Page, grant, setting
 from perfconsole.core.requests import FactSection
 from perfconsole.core.text import safe
 from perfconsole.core.units import size

@@ -12,8 +12,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from perfconsole.collectors.postgres import sqltext
 from perfconsole.collectors.postgres.aside import Transaction
+from perfconsole.collectors.postgres.plans import sqltext
 from perfconsole.core import plans
 from perfconsole.core.errors import RequestError
 from perfconsole.core.plan_steps import Node

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
-from perfconsole.collectors.postgres import sqltext
 from perfconsole.collectors.postgres.aside import RefusedError, Transaction
 from perfconsole.collectors.postgres.connection import MARKER
+from perfconsole.collectors.postgres.plans import sqltext
 
 _NAME: Final = "perfconsole_plan"
 """One for all: pg_stat_statements keeps an entry for every EXPLAIN of another name (before 17)."""

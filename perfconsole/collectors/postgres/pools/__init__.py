@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import isnan, nan
 from typing import TYPE_CHECKING, Any, Final
 
-from perfconsole.collectors.postgres import simple_query
 from perfconsole.collectors.postgres.connection import MARKER, Server
 from perfconsole.collectors.postgres.faults import ANSWERED, QUERY, ServerError
+from perfconsole.collectors.postgres.pools import simple_query
 from perfconsole.core.errors import RequestError
 from perfconsole.core.ports import Measured
 from perfconsole.core.requests import Fact, FactSection, ServerDetail

@@ -6,8 +6,8 @@ from typing import Any, Final, NamedTuple
 from perfconsole.collectors.postgres.aside import Asides, RefusedError
 from perfconsole.collectors.postgres.connection import MARKER, Server, raw
 from perfconsole.collectors.postgres.faults import ServerError
-from perfconsole.collectors.postgres.statement_source import find
-from perfconsole.collectors.postgres.statement_texts import theirs, without_password
+from perfconsole.collectors.postgres.statements.source import find
+from perfconsole.collectors.postgres.statements.texts import theirs, without_password
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import StatementArgs
 from perfconsole.core.text import safe

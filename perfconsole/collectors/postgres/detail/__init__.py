@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from perfconsole.collectors.postgres import advice, connections, maintenance, replication, sizes, visibility
 from perfconsole.collectors.postgres.connection import Server
-from perfconsole.collectors.postgres.facts import Inquiry
+from perfconsole.collectors.postgres.detail import advice, connections, maintenance, replication, sizes, visibility
+from perfconsole.collectors.postgres.detail.facts import Inquiry
 from perfconsole.collectors.postgres.faults import ServerError
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import ServerDetail

@@ -9,14 +9,14 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from perfconsole.collectors.postgres import acting, sqltext, trial
 from perfconsole.collectors.postgres.aside import RefusedError, Transaction
 from perfconsole.collectors.postgres.connection import MARKER
 from perfconsole.collectors.postgres.faults import ServerError
-from perfconsole.collectors.postgres.ladder import prepared
-from perfconsole.collectors.postgres.live import values_of_a_session
-from perfconsole.collectors.postgres.subject import Subject, Subjects, refused
-from perfconsole.collectors.postgres.unplanned import why
+from perfconsole.collectors.postgres.plans import acting, sqltext, trial
+from perfconsole.collectors.postgres.plans.ladder import prepared
+from perfconsole.collectors.postgres.plans.live import values_of_a_session
+from perfconsole.collectors.postgres.plans.subject import Subject, Subjects, refused
+from perfconsole.collectors.postgres.plans.unplanned import why
 from perfconsole.core import plans
 from perfconsole.core.errors import RequestError
 from perfconsole.core.plan_steps import Node, Table

@@ -9,7 +9,7 @@ from math import nan
 from typing import Final, NamedTuple
 
 from perfconsole.collectors.postgres.connection import raw
-from perfconsole.collectors.postgres.facts import NAMED, Inquiry, Page, Row, ago, joined, name_of, quoted, statement, text_of
+from perfconsole.collectors.postgres.detail.facts import NAMED, Inquiry, Page, Row, ago, joined, name_of, quoted, statement, text_of
 from perfconsole.core.requests import FactSection
 from perfconsole.core.units import count, percent, size
 

@@ -6,8 +6,8 @@ from itertools import islice
 from math import isnan, nan
 from typing import Final, NamedTuple, TypeVar
 
-from perfconsole.collectors.postgres.statement_source import Extension, Flights
-from perfconsole.collectors.postgres.statement_texts import Names, Place, Texts
+from perfconsole.collectors.postgres.statements.source import Extension, Flights
+from perfconsole.collectors.postgres.statements.texts import Names, Place, Texts
 from perfconsole.core.ledger import OTHERS, Ledger, Window
 from perfconsole.core.statements import CALLS, EXEC, HIT, IO, MAX, MAX_SINCE, PLAN, READ, ROWS, STDDEV, TEMP, WAL, Sums, deviation_s, load
 from perfconsole.core.tables import Key, StatementRow, View

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from perfconsole.collectors.postgres.faults import REFUSED, ServerError
-from perfconsole.collectors.postgres.logins import LoginError, Scram, md5_answer, password_from_file, tls_context
+from perfconsole.collectors.postgres.pools.logins import LoginError, Scram, md5_answer, password_from_file, tls_context
 from perfconsole.config.servers import DEFAULT_PORT
 from perfconsole.core.text import safe
 

@@ -3,10 +3,10 @@
 import re
 from typing import Final
 
-from perfconsole.collectors.postgres import sqltext
 from perfconsole.collectors.postgres.aside import RefusedError, Transaction
-from perfconsole.collectors.postgres.facts import quoted
-from perfconsole.collectors.postgres.subject import Subject
+from perfconsole.collectors.postgres.detail.facts import quoted
+from perfconsole.collectors.postgres.plans import sqltext
+from perfconsole.collectors.postgres.plans.subject import Subject
 from perfconsole.core.errors import RequestError
 from perfconsole.core.text import safe
 

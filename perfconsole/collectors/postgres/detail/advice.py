@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from perfconsole.collectors.postgres.connection import raw
-from perfconsole.collectors.postgres.facts import NAMED, Inquiry, Page, Row, ago, joined, name_of, statement
-from perfconsole.collectors.postgres.redundancy import Index, redundant
+from perfconsole.collectors.postgres.detail.facts import NAMED, Inquiry, Page, Row, ago, joined, name_of, statement
+from perfconsole.collectors.postgres.detail.redundancy import Index, redundant
 from perfconsole.core.requests import FactSection
 from perfconsole.core.units import count, duration, size
 

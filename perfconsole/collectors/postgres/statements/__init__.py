@@ -7,10 +7,10 @@ from typing import Final, TypeVar
 
 from perfconsole.collectors.postgres.connection import Server
 from perfconsole.collectors.postgres.faults import QUERY, ServerError
-from perfconsole.collectors.postgres.statement_rows import SEARCHED, Known, notes, rows
-from perfconsole.collectors.postgres.statement_series import Histories
-from perfconsole.collectors.postgres.statement_source import UNREADABLE, Extension, Flights, find, flights, own_by_text, parsed
-from perfconsole.collectors.postgres.statement_texts import Names, Place, Texts
+from perfconsole.collectors.postgres.statements.rows import SEARCHED, Known, notes, rows
+from perfconsole.collectors.postgres.statements.series import Histories
+from perfconsole.collectors.postgres.statements.source import UNREADABLE, Extension, Flights, find, flights, own_by_text, parsed
+from perfconsole.collectors.postgres.statements.texts import Names, Place, Texts
 from perfconsole.core.ledger import Ledger
 from perfconsole.core.ports import Measured, Result, Slot
 from perfconsole.core.tables import TICK, Key, StatementRow, StatementTable, Table, View, select

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from perfconsole.collectors.postgres import PostgresCollector, advice, connections, detail, maintenance, replication, sizes, visibility
+from perfconsole.collectors.postgres import PostgresCollector, detail
+from perfconsole.collectors.postgres.detail import advice, connections, maintenance, replication, sizes, visibility
 from perfconsole.collectors.postgres.detail.facts import Inquiry, ago, literal, quoted, shell_word, statement
 from perfconsole.collectors.postgres.detail.redundancy import Index, redundant
 from perfconsole.core.errors import RequestError

@@ -218,7 +218,8 @@ class ChoiceSection(Section, Generic[K]):
         return next((i for i, member in enumerate(self._members) if member.key == self.selected), self.start())
 
     def move(self, rows: int) -> None:
-        """Move the selection."""
+        """Move the selection. In a section that was just brought to the front there is none yet: it was not drawn."""
+        self._members = self.members(self.console_app.state)
         if self._members:
             self.selected = self._members[max(0, min(len(self._members) - 1, self._at() + rows))].key
             self.show(self.console_app.state)

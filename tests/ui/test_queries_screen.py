@@ -11,6 +11,7 @@ from postgres_world import (
     REPORT,
     SERVER,
     STOCK,
+    WINDOWS_S,
     Postgres,
     make_postgres_world,
     postgres_world,
@@ -254,6 +255,14 @@ async def test_the_selection_sticks_to_the_statement_also_where_it_was_not_execu
         await console.step()
         assert pane(console).row.queryid == chosen
         assert pane(console).row.calls > 0
+
+
+@pytest.mark.parametrize(("window_s", "said"), [(60.0, "no statement was executed in this window"), (nan, "collecting…: a rate needs two")])
+async def test_no_rows_before_there_is_a_rate_are_no_statement_about_statements(postgres_world, monkeypatch, window_s, said):
+    monkeypatch.setitem(WINDOWS_S, "1m", window_s)
+    postgres_world.postgres.statements = lambda step, window_s: []
+    async with queries_screen(postgres_world) as console:
+        assert said in console.text
 
 
 async def test_windows_turn_and_the_mark_is_set_and_shown(postgres_world, kind):

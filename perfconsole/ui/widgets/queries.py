@@ -157,7 +157,7 @@ class QueriesPane(TablePane):
             return offer(health, "press c to connect")
         if pooler(state, self.target):
             return "a pooler: it has no statements of its own; its pools are read in detail"
-        return f"{health.error}  {health.fix}".strip() or f"collecting{self.look.glyphs.ellipsis}: a rate needs two samples"
+        return f"{health.error}  {health.fix}".strip() or self._collecting
 
     def view(self) -> View:
         """Of this server, over this window."""
@@ -202,6 +202,15 @@ class QueriesPane(TablePane):
 
     def _count(self, table: Table) -> str:
         return f"{len(self._items)} of {table.total}" + (f"  filter {self.match!r}" if self.match else "")
+
+    def empty(self, table: Table) -> str:
+        """Until there is a rate that is no statement about the statements."""
+        measured = isinstance(table, StatementTable) and not isnan(table.window_s)
+        return self.EMPTY if measured else self._collecting
+
+    @property
+    def _collecting(self) -> str:
+        return f"collecting{self.look.glyphs.ellipsis}: a rate needs two samples"
 
     def notes(self, state: State, table: Table) -> list[str]:  # noqa: ARG002  what is said stands in the table
         """The load of the whole, and the window; between a new mark and the next look all numbers are still of the one before."""

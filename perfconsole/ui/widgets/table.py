@@ -81,6 +81,10 @@ class TablePane(Pane, can_focus=True):
         """Why there is no table yet, in words."""
         raise NotImplementedError
 
+    def empty(self, table: Table) -> str:  # noqa: ARG002  the same, unless it says more
+        """What is said of a table without rows."""
+        return self.EMPTY
+
     def notes(self, state: State, table: Table) -> list[str]:  # noqa: ARG002  nothing, unless there is something
         """What stands at the right of the title, after the count."""
         return []
@@ -202,7 +206,7 @@ class TablePane(Pane, can_focus=True):
         shown = self._items[self._first : self._first + room]
         self._shown = len(shown)
         if not shown:
-            empty = f"nothing matches {self.match!r}" if self.match else "" if foot else self.EMPTY
+            empty = f"nothing matches {self.match!r}" if self.match else "" if foot else self.empty(table)
             return [title, self._head(columns), *([self.line().gap().put(empty, "dim")] if empty else []), *foot]
         rows = [self._row(item, columns, state) for item in shown]
         return [title, self._head(columns), *rows, *(self.line() for _ in range(room - len(rows) if foot else 0)), *foot]

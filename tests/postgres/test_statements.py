@@ -443,8 +443,10 @@ async def test_what_was_planned_as_the_role_that_runs_it_is_still_the_applicatio
     finally:
         subjects.asides.close()
         await connection.close()
-    assert len(entries) == 1 + (await version(cluster) >= 14)
-    assert found == [(True, 1, sql)]
+    told_apart = await version(cluster) >= 14  # before, a nested call and one of the application share an entry
+    assert len(entries) == 1 + told_apart
+    assert [(toplevel, text) for toplevel, _, text in found] == [(True, sql)]
+    assert found[0][1] == 1 or not told_apart
 
 
 async def test_a_session_of_ours_that_plans_a_statement_does_not_make_it_ours(victim, looker):

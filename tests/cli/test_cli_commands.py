@@ -209,11 +209,13 @@ def unshared(flags, setup):
     )
     command = ["unshare", *flags, "sh", "-c", f'{setup} && exec "$@"', "sh", sys.executable, "-c", code]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=20, check=False)
+        probe = subprocess.run(["unshare", *flags, "sh", "-c", setup], capture_output=True, timeout=20, check=False)
     except FileNotFoundError:
         pytest.skip("no unshare here")
-    if done.returncode:
-        pytest.skip(f"no namespaces here: {done.stderr.decode()[-200:]}")
+    if probe.returncode:
+        pytest.skip(f"no namespaces here: {probe.stderr.decode()[-200:]}")
+    done = subprocess.run(command, capture_output=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr.decode()
     return json.loads(done.stdout)
 
 

@@ -128,7 +128,7 @@ async def test_a_click_brings_a_table_to_the_front_and_selects(postgres_world):
 
 async def test_the_line_on_top_says_how_the_server_does(postgres_world):
     async with queries_screen(postgres_world, size=TALL) as console:
-        assert [word in console.lines[2] for word in (SERVER, "● OK", "■ 2 blocked", "1 min: CPU 50% Lock 30% IO 20%")] == [True] * 4
+        assert [word in console.lines[2] for word in (SERVER, "● OK", "■ 2 blocked", "time in: CPU 50% Lock 30% IO 20%")] == [True] * 4
         postgres_world.postgres.fault = None
         postgres_world.postgres.health = [("postgres", SERVER, "error", START, 0.0, 0.0, "db1:5432: down: connection refused", "start it")]
         await console.step()

@@ -68,7 +68,7 @@ class ServerLine(Pane):
         if waiting >= 0:
             yield "clients waiting", waiting_text(waiting, longest), "critical" if longest >= LONG_S else "foreground"
         if table and table.waits:
-            yield "1 min:", waits_text(table), "foreground"
+            yield "time in:", waits_text(table), "foreground"
         used = state.value("postgresql.connections.utilization", server=server)
         for title, text in (
             ("active", units.count(state.value("postgresql.sessions", server=server, state="active"))),

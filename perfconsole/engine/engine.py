@@ -231,7 +231,8 @@ class Engine:
                 del self._groups[place]
                 return
             self._groups[place] = group
-        self._pending.readings.append(Reading(group.id, at, measured.values, measured.began))
+        taken_at = at if measured.at is None else measured.at
+        self._pending.readings.append(Reading(group.id, taken_at, measured.values, measured.began))
 
     def _note_time(self) -> None:
         before = self._clock.now().at

@@ -1,0 +1,12 @@
+"""What all probers of one process share: lookups of names that are joined, and TLS settings that are loaded once."""
+
+from perfconsole.collectors.http.contexts import Contexts
+from perfconsole.collectors.http.names import Resolver
+
+
+class Shared:
+    """The resolver and the TLS contexts; both belong to the loop on which they are first used."""
+
+    def __init__(self, resolver: Resolver | None = None, contexts: Contexts | None = None) -> None:
+        self.resolver = resolver or Resolver()
+        self.contexts = contexts or Contexts()

@@ -128,10 +128,15 @@ class AlertStage:
 
 
 def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
-    """Firing alerts by severity, then age; of several about one series only the most severe."""
+    """Firing alerts by severity, then age; of several about one series only the most severe.
+
+    Of an endpoint that is down it is not told that it is slow as well: a check that was given up took as long as its timeout.
+    """
+    firing = [alert for alert in alerts if alert.state == "firing"]
+    down = {alert.labels for alert in firing if alert.metric == "httpcheck.up"}
     worst: dict[tuple[str, tuple[tuple[str, str], ...]], Alert] = {}
-    for alert in alerts:
-        if alert.state != "firing":
+    for alert in firing:
+        if alert.metric == "httpcheck.duration" and alert.labels in down:
             continue
         known = worst.get((alert.metric, alert.labels))
         if known is None or rank(alert.severity) > rank(known.severity):

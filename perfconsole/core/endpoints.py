@@ -9,6 +9,9 @@ from msgspec import Struct
 STATES: Final = ("down", "failing", "unknown", "suppressed", "maintenance", "up")
 """From what asks for a look to what does not. Failing: not yet often enough to be down. Suppressed: what it depends on is down."""
 
+TARGET: Final = "checks"
+"""What the table of all endpoints is of: a checker looks after them together."""
+
 _URGENCY: Final = {state: float(len(STATES) - rank) for rank, state in enumerate(STATES)}
 
 

@@ -10,6 +10,7 @@ from perfconsole.collectors.http.bodies import SMALL_BYTES, Unread, json_of, pau
 from perfconsole.collectors.http.json_tests import tested, worded
 from perfconsole.collectors.http.patterns import is_found
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
+from perfconsole.collectors.http.wording import Secrets, shown_headers
 from perfconsole.collectors.loop import ask
 from perfconsole.core.checks import Assertion, Expect
 from perfconsole.core.text import safe
@@ -19,7 +20,6 @@ BUDGET_S: Final = 2.0
 """For all expectations of one answer together; an ordinary mebibyte of JSON takes a quarter of it."""
 
 _ANY: Final = ((200, 399),)
-_SECRET: Final = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie", "x-api-key"})
 _LONG: Final = "not known: it takes too long to find out"
 
 
@@ -62,21 +62,25 @@ def assertions(expect: Expect, answer: Answer) -> tuple[Assertion, ...]:
     Takes up to `BUDGET_S` where there are patterns or large bodies: on a loop, await `judged`.
     """
     until = time.monotonic() + BUDGET_S
-    found = [_status(expect, answer)]
-    if not isnan(expect.max_latency_s):
-        ok = answer.total_s <= expect.max_latency_s
-        found.append(Assertion(f"latency at most {latency(expect.max_latency_s)}", ok, latency(answer.total_s)))
+    found = [_status(expect, answer), *timely(expect, answer.total_s)]
     found += [_header(name, pattern, answer, until) for name, pattern in expect.header]
     if expect.body or expect.not_body or expect.regex or expect.json:
         found += _of_body(expect, answer, until)
     return tuple(found)
 
 
+def timely(expect: Expect, total_s: float) -> tuple[Assertion, ...]:
+    """The expectation of the latency; none when there is no limit."""
+    if isnan(expect.max_latency_s):
+        return ()
+    return (Assertion(f"latency at most {latency(expect.max_latency_s)}", total_s <= expect.max_latency_s, f"latency {latency(total_s)}"),)
+
+
 def verdict(found: Sequence[Assertion]) -> tuple[str, str]:
     """Cause and error of an outcome, from the first assertion that did not hold; both empty when all did."""
-    for place, one in enumerate(found):
+    for one in found:
         if not one.ok:
-            return ("assertion" if place else "status"), f"{one.found or 'not so'}, expected {one.expected}"
+            return ("status" if one.expected.startswith("status ") else "assertion"), f"{one.found or 'not so'}, expected {one.expected}"
     return "", ""
 
 
@@ -105,7 +109,7 @@ def _header(name: str, pattern: str, answer: Answer, until: float) -> Assertion:
     values = [value for key, value in answer.headers if key.lower() == name.lower()]
     if not values:
         return Assertion(expected, ok=False, found="no such header")
-    shown = "another value" if name.lower() in _SECRET else safe(values[0], 120)
+    shown = shown_headers([(name, values[0])], Secrets())[0][1]
     return _timed(expected, lambda: any(is_found(pattern, value, until - time.monotonic()) for value in values), shown)
 
 

@@ -49,12 +49,12 @@ _RESOLVER: Final = {
 _BY_NUMBER: Final = {getattr(socket, name): text for name, text in _RESOLVER.items() if hasattr(socket, name)}
 
 DOING: Final = {
-    "dns": "the name was looked up",
-    "connect": "it was connected to",
+    "dns": "the name was being looked up",
+    "connect": "a connection was being made",
     "tls": "TLS was being set up",
-    "send": "the request was sent",
+    "send": "the request was being sent",
     "wait": "the answer was awaited",
-    "transfer": "the answer was received",
+    "transfer": "the answer was being received",
 }
 """Phases in words, after "while"."""
 

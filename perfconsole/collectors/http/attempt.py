@@ -1,0 +1,149 @@
+"""One run of a check that is no HTTP: its stopwatch, what is known so far, and the outcome, whatever ends it."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from math import isnan, nan
+from typing import Any, Final
+
+from perfconsole.collectors.http import arrival
+from perfconsole.collectors.http.expect import timely, verdict
+from perfconsole.collectors.http.faults import failure_of, timed_out
+from perfconsole.collectors.http.names import literal_family, plain
+from perfconsole.collectors.http.prober import Failure
+from perfconsole.collectors.http.shared import Shared
+from perfconsole.collectors.http.stopwatch import Stopwatch
+from perfconsole.core.checks import Assertion, Check, Outcome, TlsFacts
+
+_UNIX: Final = "unix:"
+
+
+class Attempt:
+    """One run.
+
+    Attributes:
+        watch: Tells the phases apart.
+        address: Where it connected to, or tried: ``192.0.2.7:443``; empty before.
+        protocol, size_bytes, assertions, tls: As those of an `Outcome`.
+    """
+
+    def __init__(self, check: Check, shared: Shared) -> None:
+        self.check = check
+        self.shared = shared
+        self.watch = Stopwatch()
+        self.address = self.protocol = ""
+        self.size_bytes = nan
+        self.assertions: tuple[Assertion, ...] = ()
+        self.tls: TlsFacts | None = None
+
+    async def run(self, work: "Callable[[Attempt], Awaitable[None]]") -> Outcome:
+        """Do the work within the check's timeout, and hold its latency against what is expected."""
+        limit = asyncio.timeout(self.check.timeout_s)
+        failure: Failure | None = None
+        try:
+            async with limit:
+                await work(self)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is the outcome of this check, and of no other
+            failure = timed_out(self.watch.phase, self.check.timeout_s) if limit.expired() else failure_of(error, self.watch.phase)
+        self.watch.stand()
+        return self._outcome(failure)
+
+    def _outcome(self, failure: Failure | None) -> Outcome:
+        total_s = self.watch.elapsed_s if failure is not None and failure.at_least else float(self.watch.total_s)
+        if failure is None:
+            self.assertions += timely(self.check.expect, total_s)
+        cause, error = verdict(self.assertions) if failure is None else (failure.cause, failure.text)
+        return Outcome(
+            self.check.name,
+            time.time(),
+            not cause,
+            cause,
+            error,
+            self.watch.phases(),
+            total_s,
+            at_least=failure is not None and failure.at_least,
+            address=self.address,
+            protocol=self.protocol,
+            size_bytes=self.size_bytes,
+            tls=self.tls,
+            assertions=self.assertions,
+        )
+
+    async def connected(self, target: str) -> socket.socket:
+        """A TCP connection to a target, which the caller closes: to the first address of its host, once.
+
+        Args:
+            target: ``host:port``, or ``unix:/path``.
+
+        Raises:
+            Failure: When the name has no address, or a phase took longer than it may.
+            OSError: When it was refused.
+        """
+        family, place = await self.place(target)
+        watch = self.watch
+        watch.enter("connect")
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.setblocking(False)
+            began = time.monotonic()
+            async with limited("connect", self.check.timeouts.connect):
+                await asyncio.get_running_loop().sock_connect(connection, place)
+            # The kernel's own round trip: a loop that came late to it made none of the target's time.
+            known = arrival.handshake(connection)
+            watch.stand(None if known.repeated or isnan(known.seconds) else began + known.seconds)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def place(self, target: str) -> tuple[int, Any]:
+        """Family and address of a target, for a socket; notes the address.
+
+        Raises:
+            Failure: As `connected`.
+        """
+        if target.startswith(_UNIX):
+            self.address = target
+            return socket.AF_UNIX, target.removeprefix(_UNIX)
+        host, port = split(target)
+        if not literal_family(host):
+            self.watch.enter("dns")
+        address = (await self.shared.resolver.addresses(host, self.check.family, self.check.timeouts.dns))[0]
+        self.watch.stand()
+        self.address = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        return _place(address, port)
+
+
+def split(target: str) -> tuple[str, int]:
+    """Host, without brackets, and port of ``host:port``."""
+    host, _, port = target.rpartition(":")
+    return plain(host), int(port)
+
+
+def _place(address: str, port: int) -> tuple[int, Any]:
+    """For a socket. A zone becomes its number: with its name, asyncio would look the address up in its executor."""
+    if ":" not in address:
+        return socket.AF_INET, (address, port)
+    address, _, zone = address.partition("%")
+    if not zone:
+        return socket.AF_INET6, (address, port)
+    return socket.AF_INET6, (address, port, 0, int(zone) if zone.isdecimal() else socket.if_nametoindex(zone))
+
+
+@asynccontextmanager
+async def limited(phase: str, seconds: float) -> AsyncIterator[None]:
+    """At most so long for a phase; NaN for as long as the whole check has.
+
+    Raises:
+        Failure: ``timeout``, when that has passed.
+    """
+    limit = asyncio.timeout(None if isnan(seconds) else seconds)
+    try:
+        async with limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise timed_out(phase, seconds) from None

@@ -6,7 +6,9 @@ The default executor of a loop has six threads on a small machine: six lookups t
 import asyncio
 import socket
 from asyncio import Future
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import isnan
 from typing import Any, Final
 
@@ -58,8 +60,10 @@ class Resolver:
 
     def __init__(self, getaddrinfo: GetAddrInfo | None = None, lookups: int = LOOKUPS) -> None:
         self._getaddrinfo = getaddrinfo or _machines
-        self._turns = asyncio.Semaphore(lookups)
+        self._lookups = lookups
         self._pending: dict[tuple[str, int], Future[list[str] | Exception]] = {}
+        self._running: set[tuple[str, int]] = set()
+        self._waiting: deque[tuple[str, int]] = deque()
 
     async def addresses(self, host: str, family: int, timeout_s: float) -> list[str]:
         """The addresses of a host, in the order in which the machine would try them (RFC 6724).
@@ -83,9 +87,10 @@ class Resolver:
         limit = None if isnan(timeout_s) else timeout_s
         try:
             async with asyncio.timeout(limit):
-                found = await self._asked(key)
+                # Shielded: whoever gives up must not take the answer from the others who wait for it.
+                found = await asyncio.shield(self._asked(key))
         except TimeoutError:
-            if key in self._pending:
+            if key in self._running:
                 raise timed_out("dns", limit) from None
             raise Failure(UNMEASURED, "the name was not looked up: too many other lookups hang, the resolver does not answer") from None
         if isinstance(found, Exception):
@@ -95,39 +100,35 @@ class Resolver:
             raise Failure("dns", f"{safe(host, 100)}: the name has no address")
         return list(found)
 
-    async def _asked(self, key: tuple[str, int]) -> list[str] | Exception:
+    def _asked(self, key: tuple[str, int]) -> "Future[list[str] | Exception]":
         pending = self._pending.get(key)
         if pending is None:
-            await self._turns.acquire()
-            pending = self._pending.get(key)
-            if pending is None:
-                pending = self._begun(key)
-            else:  # another who waited for a turn asked for the same
-                self._turns.release()
-        # Shielded: whoever gives up must not take the answer from the others who wait for it.
-        return await asyncio.shield(pending)
-
-    def _begun(self, key: tuple[str, int]) -> "Future[list[str] | Exception]":
-        host, family = key
-
-        def look_up() -> list[str] | Exception:
-            try:
-                return _texts(self._getaddrinfo(host, None, _FAMILIES[family], socket.SOCK_STREAM))
-            except (OSError, ValueError) as error:
-                return error
-
-        try:
-            pending = ask(look_up, "perfconsole-dns")
-        except RuntimeError:
-            self._turns.release()
-            raise Failure(UNMEASURED, "this machine allows no further thread to look a name up in") from None
-        self._pending[key] = pending
-        pending.add_done_callback(lambda _: self._ended(key))
+            pending = self._pending[key] = asyncio.get_running_loop().create_future()
+            self._waiting.append(key)
+            self._begin()
         return pending
 
-    def _ended(self, key: tuple[str, int]) -> None:
-        del self._pending[key]
-        self._turns.release()
+    def _begin(self) -> None:
+        while self._waiting and len(self._running) < self._lookups:
+            key = self._waiting.popleft()
+            try:
+                asked = ask(partial(self._look_up, *key), "perfconsole-dns")
+            except RuntimeError:
+                self._pending.pop(key).set_result(Failure(UNMEASURED, "this machine allows no further thread to look a name up in"))
+                continue
+            self._running.add(key)
+            asked.add_done_callback(partial(self._ended, key))
+
+    def _look_up(self, host: str, family: int) -> list[str] | Exception:
+        try:
+            return _texts(self._getaddrinfo(host, None, _FAMILIES[family], socket.SOCK_STREAM))
+        except (OSError, ValueError) as error:
+            return error
+
+    def _ended(self, key: tuple[str, int], asked: "Future[list[str] | Exception]") -> None:
+        self._running.remove(key)
+        self._pending.pop(key).set_result(asked.exception() or asked.result())  # type: ignore[arg-type]  # _work passes on no BaseException
+        self._begin()
 
 
 def _machines(host: str, port: None, family: int, kind: int) -> Found:

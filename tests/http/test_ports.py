@@ -63,9 +63,17 @@ async def test_a_refused_port():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     outcome = await probed("tcp", f"127.0.0.1:{port}")
-    assert (outcome.ok, outcome.cause, outcome.error) == (False, "connect", "connection refused")
+    assert (outcome.ok, outcome.cause, outcome.error) == (False, "connect", f"connection refused by 127.0.0.1:{port}")
     assert isnan(outcome.latency_s)  # failed at once is not fast
     assert not outcome.at_least
+
+
+async def test_only_the_first_address_is_tried_and_that_is_said():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    two = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", 0)), (socket.AF_INET, 1, 6, "", ("127.0.0.2", 0))]
+    outcome = await probed("tcp", f"two.example:{port}", shared=Shared(Resolver(lambda *_: two)))
+    assert outcome.error == f"connection refused by 127.0.0.1:{port}, the first of 2 addresses"
 
 
 @pytest.mark.parametrize(("limits", "seconds"), [({"timeout_s": 0.2}, 0.2), ({"timeouts": Timeouts(connect=0.15)}, 0.15)])
@@ -96,7 +104,7 @@ async def test_elsewhere(lab):
     assert (await probed("tcp", "no-such.invalid:80", connect_to=here(lab))).ok
     outcome = await probed("tcp", "no-such.invalid:80", connect_to=f"unix:{lab.unix}")
     assert (outcome.ok, outcome.address) == (True, f"unix:{lab.unix}")
-    assert (await probed("tcp", "x:80", connect_to="unix:/no/such")).error == "there is no such socket"
+    assert (await probed("tcp", "x:80", connect_to="unix:/no/such")).error == "there is no such socket: unix:/no/such"
 
 
 async def test_a_latency_that_is_expected(lab):

@@ -35,7 +35,7 @@ class Attempt:
         self.check = check
         self.shared = shared
         self.watch = Stopwatch()
-        self.address = self.protocol = ""
+        self.address = self.protocol = self._others = ""
         self.size_bytes = nan
         self.assertions: tuple[Assertion, ...] = ()
         self.tls: TlsFacts | None = None
@@ -87,8 +87,7 @@ class Attempt:
             target: ``host:port``, or ``unix:/path``.
 
         Raises:
-            Failure: When the name has no address, or a phase took longer than it may.
-            OSError: When it was refused.
+            Failure: When the name has no address, it was refused, or a phase took longer than it may.
         """
         family, place = await self.place(target)
         watch = self.watch
@@ -102,16 +101,24 @@ class Attempt:
             # The kernel's own round trip: a loop that came late to it made none of the target's time.
             known = arrival.handshake(connection)
             watch.stand(None if known.repeated or isnan(known.seconds) else began + known.seconds)
-        except BaseException:
+        except BaseException as error:
             connection.close()
+            if isinstance(error, OSError):
+                raise self._refused(error) from None
             raise
         return connection
+
+    def _refused(self, error: OSError) -> Failure:
+        failure = failure_of(error, "connect")
+        if failure.cause != "connect":
+            return failure
+        return Failure("connect", f"{failure.text}{' by' if failure.text.endswith('refused') else ':'} {self.address}{self._others}")
 
     async def place(self, target: str) -> tuple[int, Any]:
         """Family and address of a target, for a socket; notes the address.
 
         Raises:
-            Failure: As `connected`.
+            Failure: When the name has no address.
         """
         if target.startswith(_UNIX):
             self.address = target
@@ -119,8 +126,9 @@ class Attempt:
         host, port = split(target)
         if not literal_family(host):
             self.watch.enter("dns")
-        address = (await self.shared.resolver.addresses(host, self.check.family, self.check.timeouts.dns))[0]
+        address, *others = await self.shared.resolver.addresses(host, self.check.family, self.check.timeouts.dns)
         self.watch.stand()
+        self._others = f", the first of {1 + len(others)} addresses" if others else ""
         self.address = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         return _place(address, port)
 

@@ -10,7 +10,6 @@ from perfconsole.collectors.http.bodies import SMALL_BYTES, Unread, json_of, pau
 from perfconsole.collectors.http.json_tests import tested, worded
 from perfconsole.collectors.http.patterns import is_found
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
-from perfconsole.collectors.http.wording import Secrets, shown_headers
 from perfconsole.collectors.loop import ask
 from perfconsole.core.checks import Assertion, Expect
 from perfconsole.core.text import safe
@@ -109,6 +108,8 @@ def _header(name: str, pattern: str, answer: Answer, until: float) -> Assertion:
     values = [value for key, value in answer.headers if key.lower() == name.lower()]
     if not values:
         return Assertion(expected, ok=False, found="no such header")
+    from perfconsole.collectors.http.wording import Secrets, shown_headers  # noqa: PLC0415  # 1 MiB, which no check of a port needs
+
     shown = shown_headers([(name, values[0])], Secrets())[0][1]
     return _timed(expected, lambda: any(is_found(pattern, value, until - time.monotonic()) for value in values), shown)
 

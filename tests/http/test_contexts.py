@@ -92,6 +92,7 @@ async def test_files_that_cannot_be_used(lab, tmp_path):
         f"{tmp_path}/none.pem cannot be read: No such file or directory; it has to be a file readable by this user"
     )
     assert "Is a directory" in await refusal(Tls(ca=str(tmp_path)))
+    assert await refusal(Tls(ca="a\0b")) == "the TLS settings cannot be used: ValueError; look at tls.ca, tls.cert and tls.key"
     assert await refusal(Tls(ca=str(empty))) == f"{empty} holds no certificate: tls.ca names a file of PEM certificates"
     assert await refusal(Tls(insecure=True, cert=str(empty))) == f"{empty} and {empty} hold no PEM certificate and key"
     assert await refusal(Tls(insecure=True, cert=str(client.cert), key=str(other.key))) == f"{client.cert} and {other.key} are no pair"

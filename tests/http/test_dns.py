@@ -40,7 +40,7 @@ def answered(question):
     asked = question.question[0]
     reply = dns.message.make_response(question)
     kind = asked.name.labels[0].decode()
-    if kind in {"nxdomain", "servfail", "refused", "notimp", "badvers"}:
+    if kind in {"nxdomain", "servfail", "refused", "notimp", "yxdomain"}:
         reply.set_rcode(dns.rcode.from_text(kind))
         return reply
     name, record = asked.name.to_text(), dns.rdatatype.to_text(asked.rdtype)
@@ -155,7 +155,7 @@ async def test_records(server, name, record, found):
         ("servfail.example", "dns", "the server could not find out (SERVFAIL)"),
         ("refused.example", "dns", "the server refuses to answer this (REFUSED)"),
         ("notimp.example", "dns", "the server does not know such questions (NOTIMP)"),
-        ("badvers.example", "dns", "the server answered BADVERS"),
+        ("yxdomain.example", "dns", "the server answered YXDOMAIN"),
         ("nothing.example", "dns", "the name has no A record"),
         ("garbage.example", "protocol", "the answer is no DNS message, or to another question"),
         ("short.example", "protocol", "the answer is no DNS message, or to another question"),
@@ -183,6 +183,13 @@ async def test_a_port_where_nobody_listens():
         port = free.getsockname()[1]
     outcome = await probed("one.example", "A", f"127.0.0.1:{port}")
     assert (outcome.cause, outcome.error) == ("connect", "connection refused: no server listens on that port")
+
+
+async def test_a_network_that_is_not_reached():
+    outcome = await probed("one.example", "A", "[fe80::1]:53")  # link-local without a zone leads nowhere
+    assert (outcome.ok, outcome.cause) == (False, "connect") or outcome.unmeasured  # the second without IPv6
+    outcome = await probed("one.example", "A", "[fe80::1%no-such]:53")
+    assert (outcome.cause, outcome.error) == ("unmeasured", "this machine has no network interface no-such")
 
 
 async def test_an_answer_to_another_question_is_not_taken_for_this_ones(server):

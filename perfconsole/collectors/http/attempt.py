@@ -18,6 +18,7 @@ from perfconsole.collectors.http.prober import UNMEASURED, Failure
 from perfconsole.collectors.http.shared import Shared
 from perfconsole.collectors.http.stopwatch import Stopwatch
 from perfconsole.core.checks import Assertion, Check, Outcome, TlsFacts
+from perfconsole.core.text import safe
 
 _UNIX: Final = "unix:"
 
@@ -146,7 +147,10 @@ def _place(address: str, port: int) -> tuple[int, Any]:
     address, _, zone = address.partition("%")
     if not zone:
         return socket.AF_INET6, (address, port)
-    return socket.AF_INET6, (address, port, 0, int(zone) if zone.isdecimal() else socket.if_nametoindex(zone))
+    try:
+        return socket.AF_INET6, (address, port, 0, int(zone) if zone.isdecimal() else socket.if_nametoindex(zone))
+    except OSError:
+        raise Failure(UNMEASURED, f"this machine has no network interface {safe(zone, 20)}") from None
 
 
 @asynccontextmanager

@@ -95,6 +95,8 @@ class Contexts:
                 context = kept.context if kept is not None and kept.stamps == stamps else _context(*key)
             except Failure as failure:
                 return failure
+            except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+                return Failure(UNMEASURED, f"the TLS settings cannot be used: {type(error).__name__}; look at tls.ca, tls.cert and tls.key")
             return _Kept(context, stamps, self._clock() + LOOK_S)
 
         def take(done: "Future[_Kept | Failure]") -> None:

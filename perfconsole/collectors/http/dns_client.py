@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from perfconsole.collectors.http.attempt import Attempt, limited
-from perfconsole.collectors.http.faults import DOING
+from perfconsole.collectors.http.faults import DOING, failure_of
 from perfconsole.collectors.http.names import literal_family, plain
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
 from perfconsole.collectors.http.shared import Shared
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 _FAMILIES: Final = {"A": 4, "AAAA": 6}
 _LARGEST_BYTES: Final = 65_535
-_PAYLOAD_BYTES: Final = 1232
-"""Of an answer by UDP, as all large resolvers ask since the DNS flag day of 2020: it is never cut into fragments."""
-
 _SHORT_BYTES: Final = 2048
 _ANSWERS: Final = 256
 _CHARS: Final = 255
@@ -37,6 +34,7 @@ _WORDS: Final = {
     "REFUSED": "the server refuses to answer this (REFUSED)",
     "NOTIMP": "the server does not know such questions (NOTIMP)",
     "FORMERR": "the server does not understand the question (FORMERR)",
+    "NOTAUTH": "the server does not answer for this zone (NOTAUTH)",
 }
 
 
@@ -59,7 +57,7 @@ class DnsProber:
 @cache
 def _load(record: str) -> None:
     """What would be imported in the middle of the first answer."""
-    for module in ("dns.message", "dns.rdata", "dns.reversename", "dns.rdtypes.ANY.OPT"):
+    for module in ("dns.message", "dns.rdata", "dns.reversename"):
         import_module(module)
     from dns import exception, rdata, rdataclass, rdatatype  # noqa: PLC0415  # as above
 
@@ -102,7 +100,8 @@ def _question(check: Check) -> "Message":
     try:
         if check.record == "PTR" and literal_family(name):
             name = reversename.from_address(name)
-        return message.make_query(name, check.record, use_edns=0, payload=_PAYLOAD_BYTES)
+        # Without EDNS, which old servers refuse: an answer of more than 512 bytes comes by TCP then.
+        return message.make_query(name, check.record)
     except (exception.DNSException, UnicodeError, ValueError):
         text = f"{safe(check.target, 100)} cannot be asked for: it is no name, or {safe(check.record, 20)} is no type of record"
         raise Failure("dns", text) from None
@@ -113,7 +112,10 @@ async def _by_udp(attempt: Attempt, family: int, place: Any, question: "Message"
     loop = asyncio.get_running_loop()
     with socket.socket(family, socket.SOCK_DGRAM) as connection:
         connection.setblocking(False)
-        connection.connect(place)  # so that the kernel drops what others send, and tells that the port is closed
+        try:
+            connection.connect(place)  # so that the kernel drops what others send, and tells that the port is closed
+        except OSError as error:
+            raise failure_of(error, "connect") from None
         attempt.watch.enter("send")
         await loop.sock_sendall(connection, question.to_wire())
         attempt.watch.enter("wait")

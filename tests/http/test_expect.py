@@ -1,12 +1,15 @@
 """Expectations held against answers: what is found, in which words, and what a hostile body may cost."""
 
 import asyncio
+import json
+import random
 import sys
 import threading
 import time
 
 import pytest
 
+from perfconsole.collectors.http import bodies
 from perfconsole.collectors.http import expect as judge
 from perfconsole.collectors.http.bodies import VALUES, text_of
 from perfconsole.collectors.http.expect import Answer, assertions, judged, verdict
@@ -180,6 +183,46 @@ def test_large_json_is_read_as_small_is():
         answer(f"[{rows}]".encode()),
     )
     assert [one.ok for one in found] == [True] * 4
+
+
+def documents(chance, depth):
+    kind = chance.random()
+    if depth <= 0 or kind < 0.35:
+        plain = [
+            1,
+            -2.5e300,
+            "x" * chance.randrange(300),
+            '"\\ü\n😀' * chance.randrange(30),
+            None,
+            True,
+            10 ** chance.randrange(300),
+            {},
+            [],
+        ]
+        return chance.choice(plain)
+    if kind < 0.7:
+        return [documents(chance, depth - 1) for _ in range(chance.randrange(12))]
+    return {f"k{number}" * chance.randrange(1, 60): documents(chance, depth - 1) for number in range(chance.randrange(12))}
+
+
+def read_by(decode, text):
+    try:
+        return decode(text)
+    except json.JSONDecodeError as error:
+        return f"{error.msg} at {error.pos}"
+
+
+@pytest.mark.parametrize("piece", [8, 17, 64, 4096])
+def test_json_in_pieces_is_read_as_json_is(monkeypatch, piece):
+    monkeypatch.setattr(bodies, "_PIECE_CHARS", piece)
+    chance = random.Random(piece)
+    patient = bodies._Patient().decode
+    for number in range(150):
+        text = json.dumps(documents(chance, 5), indent=number % 2 or None, ensure_ascii=number % 3 == 0)
+        assert patient(text) == json.loads(text)
+        cut = chance.randrange(len(text))
+        damaged = text[:cut] + (chance.choice('x,]}"[{:1.e- ') + text[cut + 1 :] if number % 4 else "")
+        assert read_by(patient, damaged) == read_by(json.loads, damaged)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from perfconsole.core.text import safe
 from perfconsole.core.units import latency
 
 BUDGET_S: Final = 2.0
-"""For all expectations of one answer together; an ordinary mebibyte of JSON takes a quarter of it."""
+"""For all expectations of one answer together; a mebibyte of JSON takes 0.1 to 1 s."""
 
 _ANY: Final = ((200, 399),)
 _LONG: Final = "not known: it takes too long to find out"

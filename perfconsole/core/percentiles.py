@@ -1,8 +1,8 @@
 """Percentiles by nearest rank: exact ones of a window that is held, and of a great pool to within one in a hundred. Pure.
 
-A percentile is a value that was measured: the smallest that at least so many of a hundred do not exceed, ``sorted(values)[ceil(p * n) - 1]``.
-Nothing is interpolated, and of too few values nothing is said. A value that is known only to be longer (a timeout) counts as at least what
-it lasted: the percentile is then a lower bound, as everything with a timeout in it is.
+A percentile is a value that was measured: the smallest that at least so many of a hundred do not exceed, the ``ceil(p * n)``-th of them in
+order. Nothing is interpolated, and of too few values nothing is said. A value that is known only to be longer (a timeout) counts as at
+least what it lasted: the percentile is then a lower bound, as everything with a timeout in it is.
 """
 
 from collections import Counter

@@ -149,18 +149,19 @@ class Checker:
             one.close()
         self._rounds.clear()
 
-    async def measure(self, prober: Prober, check: Check, due: float) -> Outcome:
+    async def measure(self, prober: Prober, check: Check, due: float, *, well: bool) -> Outcome:
         """Carry out one check, in its turn.
 
         Args:
             prober: Carries it out.
             check: What is checked.
             due: When it was due, by the loop's clock.
+            well: Whether the last one was.
         """
         loop = asyncio.get_running_loop()
         asked = loop.time()
         scheduled = self._clock().at - (asked - due)
-        place = await self._turns.place()
+        place = await self._turns.place(well=well)
         began, before = loop.time(), self._clock()
         try:
             outcome = await prober.probe()
@@ -192,7 +193,7 @@ class _Round:
         encoded: Its check as bytes: NaN is never equal to itself.
     """
 
-    __slots__ = ("_asked", "_began", "_check", "_checker", "_prober", "_task", "_timer", "encoded")
+    __slots__ = ("_asked", "_began", "_check", "_checker", "_prober", "_task", "_timer", "_well", "encoded")
 
     def __init__(self, check: Check, prober: Prober, checker: Checker) -> None:
         self.encoded = msgspec.msgpack.encode(check)
@@ -202,6 +203,7 @@ class _Round:
         self._task: asyncio.Task[Outcome] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._began = -inf
+        self._well = False
 
     def begin(self) -> None:
         """Have the first check carried out, if there was none."""
@@ -228,9 +230,10 @@ class _Round:
         return self._task
 
     async def _run(self, due: float) -> Outcome:
-        outcome = await self._checker.measure(self._prober, self._check, due)
+        outcome = await self._checker.measure(self._prober, self._check, due, well=self._well)
         loop = asyncio.get_running_loop()
         self._task = None
+        self._well = outcome.ok
         following = next_start(self._check, self._began, failing=not outcome.ok and not outcome.unmeasured)
         # One that outlasted its interval is followed at once: that it took so long is not the console being late.
         following = max(following, loop.time())

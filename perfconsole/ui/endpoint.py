@@ -175,7 +175,7 @@ def windows(held_s: float, interval_s: float) -> list[tuple[str, float]]:
     """The windows that are held, with their names; what is held beyond them under its own length."""
     found: list[tuple[str, float]] = []
     for window_s in _WINDOWS_S:
-        if held_s < window_s - interval_s:
+        if held_s < window_s - min(interval_s, window_s / 10):
             name = f"{(held_s + interval_s) // 60:.0f}m" if held_s >= 60 else "<1m"
             if not found or found[-1][0] != name:
                 found.append((name, held_s + interval_s))

@@ -7,7 +7,7 @@ from time import gmtime, strftime
 from typing import Final
 
 _TICKS: Final = re.compile("`+")
-_SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|~])")
+_SPECIAL: Final = re.compile(r"([\\`*_\[\]<|~])")
 
 
 def plain(text: str) -> str:

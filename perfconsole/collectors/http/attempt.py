@@ -51,7 +51,7 @@ class Attempt:
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the outcome of this check, and of no other
             failure = self._late() if limit.expired() else failure_of(error, self.watch.phase)
         self.watch.stand()
-        return self._outcome(failure)
+        return self.outcome(failure)
 
     def _late(self) -> Failure:
         limit_s = self.check.timeout_s
@@ -59,11 +59,16 @@ class Attempt:
             return Failure(UNMEASURED, f"its files were not read within {limit_s:g} s: the disk that they are on does not answer")
         return timed_out(self.watch.phase, limit_s)
 
-    def _outcome(self, failure: Failure | None) -> Outcome:
+    def timely(self) -> tuple[Assertion, ...]:
+        """What is expected of the latency, once that is known."""
+        return timely(self.check.expect, float(self.watch.total_s))
+
+    def outcome(self, failure: Failure | None) -> Outcome:
+        """What came of it; None for no failure."""
         # The phases alone: what lies between them is the console's, most of it the 23 ms in which certificates are loaded once.
         total_s = float(self.watch.total_s)
         if failure is None:
-            self.assertions += timely(self.check.expect, total_s)
+            self.assertions += self.timely()
         cause, error = verdict(self.assertions) if failure is None else (failure.cause, failure.text)
         return Outcome(
             self.check.name,

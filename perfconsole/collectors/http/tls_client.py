@@ -35,7 +35,7 @@ async def _shake_hands(attempt: Attempt) -> None:
     tls = attempt.check.tls
     name = tls.server_name or server_name(split(attempt.check.target)[0])
     try:
-        attempt.tls = await _handshake(attempt, tls, name)
+        attempt.tls = await handshake(attempt, tls, name)
     except OSError as error:
         told = refused(error, name)
         if told is None:
@@ -43,11 +43,12 @@ async def _shake_hands(attempt: Attempt) -> None:
         attempt.tls = told
         attempt.watch.stand()
         insecure = Tls(tls.ca, tls.cert, tls.key, insecure=True)
-        attempt.tls = await unverified(told, lambda: _handshake(Attempt(attempt.check, attempt.shared), insecure, name))
+        attempt.tls = await unverified(told, lambda: handshake(Attempt(attempt.check, attempt.shared), insecure, name))
         raise Failure("tls", told.error) from None
 
 
-async def _handshake(attempt: Attempt, tls: Tls, name: str) -> TlsFacts:
+async def handshake(attempt: Attempt, tls: Tls, name: str) -> TlsFacts:
+    """Connect, shake hands, hang up."""
     # Nothing is offered by ALPN: what speaks here may be no HTTP, and would end a handshake that offers it that alone.
     context = await attempt.shared.contexts.get(tls, protocols=())
     connection = await attempt.connected(attempt.check.connect_to or attempt.check.target)

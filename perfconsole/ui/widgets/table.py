@@ -89,6 +89,10 @@ class TablePane(Pane, can_focus=True):
         """What stands at the right of the title, after the count."""
         return []
 
+    def heading(self, state: State, table: Table) -> Line:
+        """The bar on top: what it is, how many, and what is to be known of them."""
+        return self.title_line(self._title, "  ".join([self._count(table), *self.notes(state, table)]))
+
     def remarks(self, state: State, table: Table) -> Sequence[str]:  # noqa: ARG002  nothing, unless there is something
         """What limits what can be seen, and what would mend it: stands in full below the rows."""
         return ()
@@ -198,7 +202,7 @@ class TablePane(Pane, can_focus=True):
             return [self.title_line(self._title), self._head(columns), *self._told(self.waiting(state), "dim")]
         room = max(height - 2, 1)
         self._items = self.arranged(table.rows, room)
-        title = self.title_line(self._title, "  ".join([self._count(table), *self.notes(state, table)]))
+        title = self.heading(state, table)
         foot = self.foot(state, table)[: room - 1]
         room -= len(foot)
         self._follow_selection(room)
@@ -207,7 +211,7 @@ class TablePane(Pane, can_focus=True):
         self._shown = len(shown)
         if not shown:
             empty = f"nothing matches {self.match!r}" if self.match else "" if foot else self.empty(table)
-            return [title, self._head(columns), *([self.line().gap().put(empty, "dim")] if empty else []), *foot]
+            return [title, self._head(columns), *self._told(empty, "dim"), *foot]
         rows = [self._row(item, columns, state) for item in shown]
         return [title, self._head(columns), *rows, *(self.line() for _ in range(room - len(rows) if foot else 0)), *foot]
 
@@ -231,12 +235,16 @@ class TablePane(Pane, can_focus=True):
         line = self.line("selection" if chosen else "background")
         line.put(self.look.glyphs.marker if chosen else " ", "accent")
         for column in columns:
-            text, role = self.cell(item, column, state)
-            if not column.width and item.prefix:
-                line.put(item.prefix, "border").put(text, role, line.left)
-            else:
-                line.put(text, role, column.width or line.left, right=column.right).gap()
+            self._put(line, item, column, state)
         return line
+
+    def _put(self, line: Line, item: Item, column: Column, state: State) -> None:
+        """Draw a cell."""
+        text, role = self.cell(item, column, state)
+        if not column.width and item.prefix:
+            line.put(item.prefix, "border").put(text, role, line.left)
+        else:
+            line.put(text, role, column.width or line.left, right=column.right).gap()
 
     def _follow_selection(self, room: int) -> None:
         """Find the selected row again, wherever it moved; when it is gone its place stays selected."""

@@ -50,6 +50,8 @@ class Endpoint(Followed[EndpointRow]):
     def __init__(self, row: EndpointRow) -> None:
         super().__init__(row)
         self.given_up_s = row.last_s if row.at_least else nan
+        self._held: list[Checked] = []
+        self._of: tuple[object, ...] = ()
 
     def follow(self, state: State) -> None:
         """Take what a state says of it; among a part of the rows it need not be."""
@@ -82,16 +84,20 @@ class Endpoint(Followed[EndpointRow]):
         """The history of one of its values."""
         return state.find(metric, **labels, endpoint=self.row.name, service=self.row.service)
 
-    def checks(self, state: State, since: float = 0.0) -> list[Checked]:
-        """Its checks from a time on, as far as they are held."""
+    def checks(self, state: State, since: float = 0.0) -> Sequence[Checked]:
+        """Its checks from a time on, as far as they are held. Several panes ask for them with every paint: they are put together once."""
         up, took = self.series(state, "httpcheck.up"), self.series(state, "httpcheck.duration")
         if up is None or took is None:
             return []
-        (times, ups), (_, latencies) = up.points(since), took.points(since)  # of one group: they share a time axis
-        answered = self.series(state, "httpcheck.status")
-        codes = answered.points(since)[1] if answered else [nan] * len(times)
-        rows = zip(times, latencies, ups, codes, strict=True)
-        return [Checked(at, latency, ok, ok < 1 and self._cut(latency, code)) for at, latency, ok, code in rows]
+        of = (up.ring, up.ring.last, len(up.ring), self.given_up_s)
+        if self._of != of:
+            (times, ups), (_, latencies) = up.points(), took.points()  # of one group: they share a time axis
+            answered = self.series(state, "httpcheck.status")
+            codes = answered.points()[1] if answered else [nan] * len(times)
+            rows = zip(times, latencies, ups, codes, strict=True)
+            self._held = [Checked(at, latency, ok, ok < 1 and self._cut(latency, code)) for at, latency, ok, code in rows]
+            self._of = of
+        return within(self._held, since) if since else self._held
 
     def _cut(self, latency_s: float, code: float) -> bool:
         """Whether a failed check was given up: no series says so."""

@@ -147,7 +147,7 @@ def test_a_window_begins_at_its_first_check():
     ("values", "top"),
     [
         ([0.088, nan, 0.2], 0.6),  # the warning can be drawn, the critical one would flatten
-        ([0.004], 0.05),  # neither can
+        ([0.004], 0.005),  # neither can
         ([0.3, 5.0], 5.0),
         ([], 0.05),
     ],
@@ -235,6 +235,12 @@ def test_a_failure_is_copied_whole():
     ):
         assert words in text, words
     assert "took >=5.0s" in failure_text(ROW.url, LAST).replace("\\", "")
+
+
+def test_what_was_not_measured_is_copied_as_no_failure():
+    text = failure_text(ROW.url, structs.replace(LAST, cause="unmeasured", error="TOKEN is not set", at_least=False))
+    assert text.startswith("**checkout** was not measured 2026-03-04 03:12:00 UTC: TOKEN is not set\n\n- https")
+    assert "took" not in text
 
 
 def test_an_endless_threshold_is_no_scale():

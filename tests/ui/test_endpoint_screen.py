@@ -212,6 +212,17 @@ async def test_a_body_that_was_not_made_safe_is_not_obeyed(http_world):
         assert not {"\x1b", "\x9b", "\x07"} & set(console.text)
 
 
+async def test_no_picture_takes_along_what_was_answered(http_world, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with endpoints_screen(http_world, size=(110, 60)) as console:
+        await opened(console)
+        await console.press("ctrl+s")
+        (picture,) = tmp_path.glob("*.svg")
+        assert "checkout" in picture.read_text()
+        assert "nginx" not in picture.read_text()
+        assert "server: nginx" in console.text  # and it is there again
+
+
 async def test_changes_of_its_state_newest_first_with_how_long_each_lasted(http_world):
     async with endpoints_screen(http_world, size=(120, 36)) as console:
         await opened(console)

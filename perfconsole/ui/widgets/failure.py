@@ -81,7 +81,7 @@ class FailureSection(Section):
         outcome, trouble = self.outcome, self._answer.trouble
         if outcome is None:
             return [*self._of_row(state, width), *self._why_none(width)]
-        of = (outcome, width, self.look, began(outcome.at, state.at))
+        of = (outcome, width, self.look, self.console_app.discreet, began(outcome.at, state.at))
         if self._of != of:
             self._lines, self._of = list(self._told(outcome, state, width)), of
         return [*(self.paragraph(self._answer.text, width, "warning_bar") if trouble else ()), *self._lines]
@@ -103,11 +103,12 @@ class FailureSection(Section):
         return [] if self._subject.row.cause else self.paragraph("no check has failed since this endpoint is checked", width, "dim")
 
     def _told(self, outcome: Outcome, state: State, width: int) -> Iterator[Parts]:
-        yield from self._labelled("when", f"{began(outcome.at, state.at)}  {took(outcome)}", width)
-        status = str(outcome.status) if outcome.status else ""
-        yield from self._labelled("cause", "  ".join(filter(None, (outcome.cause, status))), width, "critical_bar")
+        own = outcome.unmeasured
+        yield from self._labelled("when", began(outcome.at, state.at) + ("" if own else f"  {took(outcome)}"), width)
+        cause = "not measured" if own else "  ".join(filter(None, (outcome.cause, str(outcome.status) if outcome.status else "")))
+        yield from self._labelled("cause", cause, width, "warning_bar" if own else "critical_bar")
         yield from self._labelled("error", outcome.error, width)
-        yield from self._labelled("to", way(outcome), width)
+        yield from self._labelled("to", "" if own else way(outcome), width)
         phases = "  ".join(
             f"{phase} {units.latency(seconds)}"
             for phase in PHASES
@@ -119,7 +120,7 @@ class FailureSection(Section):
             yield from self._labelled("hop", f"{hop.status or units.UNKNOWN}  {units.latency(hop.seconds)}  {hop.url}", width)
         for assertion in outcome.assertions:
             sign = self.look.glyph("ok") if assertion.ok else self.look.glyphs.failed
-            found = f"  found: {assertion.found}" if assertion.found else ""
+            found = f"  found: {self._shown(assertion.found)}" if assertion.found else ""
             role = "foreground" if assertion.ok else "critical_bar"
             yield from self._labelled("expected", f"{sign} {assertion.expected}{found}", width, role)
         yield from self._answered(outcome, width)
@@ -129,13 +130,17 @@ class FailureSection(Section):
         if outcome.headers:
             yield [("response headers", 0, "title")]
         for name, value in outcome.headers:
-            for at, part in enumerate(chopped(f"{name}: {value}", width - 2)):
+            for at, part in enumerate(chopped(f"{name}: {self._shown(value)}", width - 2)):
                 head, colon, rest = part.partition(":") if at == 0 else ("", "", part)
                 yield [(f"{head}{colon}", 0, "dim"), (rest, 0, "foreground")]
         if outcome.body:
             yield [("start of the body", 0, "title")]
-            for part in chopped(outcome.body, width - 2):
+            for part in chopped(self._shown(outcome.body), width - 2):
                 yield [(part, 0, "foreground")]
+
+    def _shown(self, answered: str) -> str:
+        """What a server answered, as it may be shown now: it may be somebody's data, which no picture takes along."""
+        return f"{len(answered)} characters" if self.console_app.discreet else answered
 
     def _labelled(self, label: str, text: str, width: int, role: str = "foreground") -> Iterator[Parts]:
         for at, part in enumerate(worded(text, width - _LABEL - 2)):
@@ -157,15 +162,17 @@ class FailureSection(Section):
 
 def failure_text(url: str, outcome: Outcome) -> str:
     """A failure as Markdown."""
-    lines = [f"**{plain(outcome.name)}** failed {moment(outcome.at)}: {plain(outcome.cause)}: {plain(outcome.error)}", ""]
-    lines += [f"- {plain(url)}", f"- to {plain(way(outcome))}", f"- took {plain(took(outcome) or 'an unknown time')}"]
+    what = "was not measured" if outcome.unmeasured else "failed"
+    cause = "" if outcome.unmeasured else f"{plain(outcome.cause)}: "
+    lines = [f"**{plain(outcome.name)}** {what} {moment(outcome.at)}: {cause}{plain(outcome.error)}", "", f"- {plain(url)}"]
+    lines += [] if outcome.unmeasured else [f"- to {plain(way(outcome))}", f"- took {plain(took(outcome) or 'an unknown time')}"]
     lines += [f"- status {outcome.status}"] if outcome.status else []
     lines += [f"- hop: {hop.status or units.UNKNOWN} in {units.latency(hop.seconds)}, {plain(hop.url)}" for hop in outcome.hops]
     for assertion in outcome.assertions:
         found = f", found {plain(assertion.found)}" if assertion.found else ""
         lines.append(f"- [{'x' if assertion.ok else ' '}] {plain(assertion.expected)}{found}")
-    phases = [(phase, getattr(outcome.phases, phase)) for phase in PHASES]
-    if any(not isnan(seconds) for _, seconds in phases):
+    phases = [(phase, seconds) for phase in PHASES if not isnan(seconds := getattr(outcome.phases, phase))]
+    if phases:
         lines += ["", table_of([phase for phase, _ in phases], [[units.latency(seconds) for _, seconds in phases]])]
     if outcome.headers or outcome.body:
         headers = "\n".join(f"{name}: {value}" for name, value in outcome.headers)

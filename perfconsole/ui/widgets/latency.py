@@ -18,6 +18,9 @@ from perfconsole.ui.widgets.pane import Pane
 _FLATTEST: Final = 6.0
 """A threshold that lies so many times higher than half of what was measured is told, not drawn: that would be a line at the bottom."""
 
+_LEAST_S: Final = 0.001
+"""The top of the scale at the least: a port is connected to in a tenth of that."""
+
 _ABOVE: Final = 1.2
 """How far the scale goes beyond a threshold."""
 
@@ -27,7 +30,7 @@ def top_of(values: Sequence[float], limits: Limits) -> float:
     known = sorted(value for value in values if not isnan(value))
     usual = known[(len(known) - 1) // 2] if known else 0.0
     near = [limit * _ABOVE for limit, _ in limits if limit <= _FLATTEST * usual]
-    return max(scale_top(known[-1:], endpoints.LEAST_S), *near, 0.0)
+    return max(scale_top(known[-1:], _LEAST_S if known else endpoints.LEAST_S), *near, 0.0)
 
 
 class LatencyChart(Pane):

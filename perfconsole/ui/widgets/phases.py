@@ -11,7 +11,7 @@ from perfconsole.ui import endpoints
 from perfconsole.ui.endpoint import Endpoint, last_phases, usual_phases
 from perfconsole.ui.line import Parts
 from perfconsole.ui.look import Look
-from perfconsole.ui.markdown import table_of
+from perfconsole.ui.markdown import plain, table_of
 from perfconsole.ui.spark import fitting_window
 from perfconsole.ui.widgets import chart
 from perfconsole.ui.widgets.section import Section
@@ -103,5 +103,6 @@ class PhasesSection(Section):
         """A table."""
         state = self.console_app.state
         last, (usual, n) = last_phases(self._subject, state), self._usual(state)
-        rows = [[phase, units.latency(last[phase]), units.latency(usual[phase])] for phase in PHASES]
-        return f"**{self._subject.row.name}**: phases\n\n" + table_of(["phase", "last check", f"median (n {n})"], rows)
+        known = [phase for phase in PHASES if not (isnan(last[phase]) and isnan(usual[phase]))]
+        rows = [[phase, units.latency(last[phase]), units.latency(usual[phase])] for phase in known]
+        return f"**{plain(self._subject.row.name)}**: phases\n\n" + table_of(["phase", "last check", f"median (n {n})"], rows)

@@ -4,7 +4,25 @@ from collections.abc import Callable, Sequence
 from sys import float_info
 from typing import Any, Final, NamedTuple
 
+from msgspec import Meta, Struct
+
 from perfconsole.core.units import parse_duration, parse_size
+
+
+class Wrong(ValueError):
+    """A value that is not accepted, where there is more to say than what would be.
+
+    Attributes:
+        found: What was found, as an error puts it: ``found "2yy"``.
+        fix: What is accepted, or what to do.
+        at: Where within the value: the number of an item, the name of a key.
+    """
+
+    def __init__(self, found: str, fix: str, *at: str | int) -> None:
+        super().__init__(found)
+        self.found = found
+        self.fix = fix
+        self.at = at
 
 
 class Kind(NamedTuple):
@@ -16,6 +34,7 @@ class Kind(NamedTuple):
         write: What TOML is given for a value.
         schema: The same for an editor, as JSON Schema.
         choices: Where only some words are accepted.
+        table: Where it is a table with keys of its own, those; `many` where it is a list of such tables. Whoever checks reads these.
     """
 
     accepts: str
@@ -23,6 +42,13 @@ class Kind(NamedTuple):
     write: Callable[[Any], Any]
     schema: dict[str, Any]
     choices: tuple[str, ...] = ()
+    table: type[Struct] | None = None
+    many: bool = False
+
+
+def key(kind: Kind, text: str, example: Any = None) -> Meta:
+    """The description of a key: its kind, its words, and what to show in the example where the default is "not given"."""
+    return Meta(description=text, extra={"kind": kind, "example": example})
 
 
 def _as_is(value: Any) -> Any:
@@ -130,16 +156,17 @@ def duration_or_off(least_s: float, most_s: float) -> Kind:
     return Kind(inner.accepts + ', or "off"', read, write, pattern)
 
 
-def size(least_bytes: int) -> Kind:
+def size(least_bytes: int, most_bytes: int | None = None) -> Kind:
     """A size in bytes."""
 
     def read(value: Any) -> int:
         found = parse_size(_text(value))
-        if found < least_bytes:
+        if found < least_bytes or (most_bytes is not None and found > most_bytes):
             raise ValueError
         return found
 
     accepts = f"a size in quotes such as 512MB or 64MiB, at least {size_text(least_bytes)}"
+    accepts += f", at most {size_text(most_bytes)}" if most_bytes is not None else ""
     return Kind(accepts, read, size_text, {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? *([KMGT]i?)?B$"})
 
 

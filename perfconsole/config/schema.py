@@ -6,6 +6,8 @@ from msgspec import Meta, Struct, field
 
 from perfconsole.config import kinds
 from perfconsole.config.kinds import Kind
+from perfconsole.config.kinds import key as _key
+from perfconsole.config.schema_checks import Dns, Http, Service, Tcp, TlsCheck
 
 INTERVAL: Final = kinds.duration(0.5, 3600.0)
 """Not under the engine's beat; over an hour nothing would be live any more."""
@@ -23,11 +25,6 @@ SERVER_VARIABLES: Final = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
 """Those of libpq's variables that name a PostgreSQL server; PGUSER, PGDATABASE and the like name none."""
 
 SCREENS: Final = ("operations", "endpoints", "processes")
-
-
-def _key(kind: Kind, text: str, example: Any = None) -> Meta:
-    """The description of a key: its kind, its words, and what to show in the example where the default is "not given"."""
-    return Meta(description=text, extra={"kind": kind, "example": example})
 
 
 class Console(
@@ -145,6 +142,11 @@ class Config(Struct, frozen=True, kw_only=True):
     console: Console = field(default_factory=Console)
     system: System = field(default_factory=System)
     processes: Processes = field(default_factory=Processes)
+    http: tuple[Http, ...] = ()
+    tcp: tuple[Tcp, ...] = ()
+    tls: tuple[TlsCheck, ...] = ()
+    dns: tuple[Dns, ...] = ()
+    service: tuple[Service, ...] = ()
     postgres: tuple[Postgres, ...] = ()
     alerts: Alerts = field(default_factory=Alerts)
     alert: tuple[AlertRule, ...] = ()
@@ -153,12 +155,12 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 TABLES: Final[dict[str, type[Struct]]] = {
-    "console": Console, "system": System, "processes": Processes, "postgres": Postgres, "alerts": Alerts, "alert": AlertRule,
-    "history": History,
+    "console": Console, "system": System, "processes": Processes, "http": Http, "tcp": Tcp, "tls": TlsCheck, "dns": Dns, "service": Service,
+    "postgres": Postgres, "alerts": Alerts, "alert": AlertRule, "history": History,
 }  # fmt: skip
 """Tables by name, in the order in which they are written; ``keys`` is a table of its own kind."""
 
-ARRAYS: Final = frozenset({"postgres", "alert"})
+ARRAYS: Final = frozenset({"http", "tcp", "tls", "dns", "service", "postgres", "alert"})
 """Those of which there may be any number, each with a name of its own."""
 
 
@@ -175,11 +177,12 @@ class Key(Struct, frozen=True):
 
 
 def keys_of(table: type[Struct]) -> dict[str, Key]:
-    """The keys a table accepts, in order."""
+    """The keys a table accepts, in order: those that it needs first, those that it has in common with other tables last."""
     from msgspec import NODEFAULT, structs  # noqa: PLC0415  only once there is a file to read or to write
 
     out = {}
-    for info in structs.fields(table):
+    own = table.__annotations__
+    for info in sorted(structs.fields(table), key=lambda info: (not info.required, info.name not in own)):
         meta: Meta = info.type.__metadata__[0]
         extra = meta.extra or {}
         default = info.default if info.default_factory is NODEFAULT else info.default_factory()

@@ -22,7 +22,7 @@ TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verif
 SERVER_VARIABLES: Final = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
 """Those of libpq's variables that name a PostgreSQL server; PGUSER, PGDATABASE and the like name none."""
 
-SCREENS: Final = ("operations", "endpoints", "processes")
+SCREENS: Final = ("operations", "processes")
 
 
 def _key(kind: Kind, text: str, example: Any = None) -> Meta:
@@ -45,7 +45,7 @@ class Console(
         "auto"
     )
     mouse: Annotated[bool, _key(kinds.SWITCH, "Use the mouse; false leaves selecting text to the terminal.")] = True
-    screen: Annotated[str, _key(kinds.choice(*SCREENS), "The screen to begin with: operations, endpoints or processes.")] = "operations"
+    screen: Annotated[str, _key(kinds.choice(*SCREENS), "The screen to begin with: operations or processes.")] = "operations"
     recording_s: Annotated[
         float,
         _key(kinds.duration_or_off(60.0, 30 * 86400.0), 'How far back the recording in the state directory reaches; "off" keeps none.'),

@@ -2,48 +2,117 @@
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from math import nan
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from perfconsole import __version__
+from perfconsole.collectors.loop import ask
 from perfconsole.collectors.own import OwnCollector
 from perfconsole.collectors.processes import ProcessCollector
 from perfconsole.collectors.system import system_collectors
 from perfconsole.config import places
 from perfconsole.config.rules import rules
 from perfconsole.config.schema import Config
+from perfconsole.core.checks import Check
 from perfconsole.core.errors import RecordingError
 from perfconsole.core.globs import Globs
-from perfconsole.core.ports import Collector
+from perfconsole.core.ports import Collector, Operation
+from perfconsole.core.requests import CONFIG_RELOAD, Done, Nothing
 from perfconsole.core.segment import VIEWS
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Stream
 from perfconsole.engine.dispatch import Audit
 from perfconsole.engine.engine import Engine
 
+if TYPE_CHECKING:
+    from perfconsole.collectors.http import HttpCollector
 
-def build_engine(config: Config, *, terminal_bytes: Callable[[], float] = lambda: nan, offer: bool = False) -> Engine:
+
+def build_engine(
+    config: Config, *, terminal_bytes: Callable[[], float] = lambda: nan, offer: bool = False, reload: Callable[[], Config] | None = None
+) -> Engine:
     """An engine for this machine, not yet started; it records nothing until it is told to (see `record`).
 
     Args:
         config: A checked configuration.
         terminal_bytes: Bytes written to the terminal so far.
         offer: Where no PostgreSQL server is configured, have those of this machine stand by to be connected to.
+        reload: Reads the configuration again; None where that is not offered.
     """
     interval_s = config.console.interval_s
+    endpoints = _Endpoints(config)
     collectors: list[Collector] = [
         *system_collectors(
             interval_s, disks=Globs(config.system.disks), networks=Globs(config.system.networks), mounts=Globs(config.system.mounts)
         ),
         ProcessCollector(interval_s),
         *_postgres(config, offer=offer),
+        *endpoints.collectors(lambda: engine),
         OwnCollector(interval_s, lambda: engine.lateness_s, terminal_bytes),
     ]
-    engine = Engine(collectors, _stream(config), rules=rules(config), audit=_audit(config))
+    operations = [Operation(CONFIG_RELOAD, endpoints.reloader(reload, lambda: engine))] if reload else []
+    engine = Engine(collectors, _stream(config), rules=rules(config), operations=operations, audit=_audit(config))
     return engine
+
+
+class _Endpoints:
+    """The collector of endpoints, if there are any: the rest would not wait for what it imports; there may be later."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._checks: tuple[Check, ...] = ()
+        self._collector: HttpCollector | None = None
+
+    def collectors(self, engine: Callable[[], Engine]) -> list[Collector]:
+        """The collector of what is configured now, or none."""
+        config = self._config
+        if not (config.http or config.tcp or config.tls or config.dns):
+            return []
+        from perfconsole.collectors.http import HttpCollector
+        from perfconsole.config.endpoints import checks
+
+        self._checks = checks(config)
+        self._collector = HttpCollector(self._checks, up=lambda name: _up(engine(), name))
+        return [self._collector]
+
+    def reloader(self, read: Callable[[], Config], engine: Callable[[], Engine]) -> Callable[[Nothing], Awaitable[Done]]:
+        """What reads the configuration again: endpoints that are as they were go on as if nothing had happened."""
+
+        async def reload(_: Nothing) -> Done:
+            self._config = await ask(read, "config")
+            before = {check.name: check for check in self._checks}
+            if self._collector is None:
+                for collector in self.collectors(engine):
+                    engine().adopt(collector)
+            else:
+                from perfconsole.config.endpoints import checks
+
+                self._checks = checks(self._config)
+                self._collector.configure(self._checks)
+            return Done(_difference(before, {check.name: check for check in self._checks}))
+
+        return reload
+
+
+def _difference(before: Mapping[str, Check], after: Mapping[str, Check]) -> str:
+    """``endpoints: 2 added, 1 changed``."""
+    counts = {
+        "added": len(after.keys() - before.keys()),
+        "changed": sum(after[name] != check for name, check in before.items() if name in after),
+        "removed": len(before.keys() - after.keys()),
+    }
+    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"endpoints: {told or 'as they were'}"
+
+
+def _up(engine: Engine, name: str) -> float:
+    """Whether something that endpoints depend on is up: 1, 0, or NaN for unknown. ``host`` is this machine, which is up while we run."""
+    kind, _, called = name.partition(":")
+    return engine.state.value("postgresql.up", server=called) if kind == "postgres" else 1.0 if kind == "host" else nan
 
 
 def _postgres(config: Config, *, offer: bool) -> list[Collector]:

@@ -71,8 +71,8 @@ def _discard() -> None:
 def _parsed(argv: Sequence[str]) -> "Namespace | SimpleNamespace":
     """The arguments. Without any it is the console, and argparse (15 ms of the 200 until its first numbers) is not imported."""
     if not argv:
-        return SimpleNamespace(command="console", config=None, interval=None, theme=None, read_only=None, dsn=None, record=None,
-                               no_record=False)  # fmt: skip
+        return SimpleNamespace(command="console", config=None, interval=None, theme=None, read_only=None, dsn=None, url=None,
+                               record=None, no_record=False)  # fmt: skip
     from perfconsole.cli.parser import parse
 
     return parse(argv)

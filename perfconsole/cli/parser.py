@@ -50,7 +50,7 @@ def build() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"perfconsole {__version__}")
     _settings(parser, None)
-    _servers(parser, None)
+    _targets(parser, None)
     _opening(parser)
     parser.set_defaults(command="console")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -84,6 +84,12 @@ def _servers(parser: argparse.ArgumentParser, default: Any) -> None:
                         help="a PostgreSQL server, e.g. postgresql://me@db1/shop; as often as there are servers")  # fmt: skip
 
 
+def _targets(parser: argparse.ArgumentParser, default: Any) -> None:
+    _servers(parser, default)
+    parser.add_argument("--url", metavar="URL", action="append", default=default,
+                        help="an HTTP endpoint, e.g. http://localhost:8080/health; as often as there are endpoints")  # fmt: skip
+
+
 def _opening(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the console")
     group.add_argument("--interval", metavar="TIME", help="time between measurements: 500ms 2s 1m [2s]")
@@ -106,7 +112,7 @@ def _snapshot(commands: Commands) -> None:
     parser = _command(commands, "snapshot", "Print what is known now",
                       ["snapshot", "snapshot --json | jq '.metrics[] | select(.name == \"system.cpu.utilization\")'",
                        "snapshot --json | jq '.thresholds[] | select(.severity == \"critical\")'"])  # fmt: skip
-    _servers(parser, argparse.SUPPRESS)
+    _targets(parser, argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.snapshot/1")
     parser.add_argument("--fail-on", choices=("warning", "critical"),
                         help="exit 1 or 2 while an alert of this severity or worse fires (a mere threshold is none)")  # fmt: skip
@@ -159,7 +165,7 @@ def _record(commands: Commands) -> None:
     parser = _command(
         commands, "record", "Record this machine to a file, without a console", ["record night.rec", "record incident.rec --for 10m"]
     )
-    _servers(parser, argparse.SUPPRESS)
+    _targets(parser, argparse.SUPPRESS)
     parser.add_argument("file", metavar="FILE", help="where to; a file that is there is not overwritten")
     parser.add_argument("--for", dest="duration", metavar="TIME", help="how long: 30s 10m 8h [until interrupted]")
 
@@ -204,7 +210,7 @@ def _config(commands: Commands) -> None:
 def _doctor(commands: Commands) -> None:
     parser = _command(commands, "doctor", "Say what this user cannot see and why",
                       ["doctor", "doctor --json | jq -r '.checks[] | select(.state != \"ok\") | .fix'"])  # fmt: skip
-    _servers(parser, argparse.SUPPRESS)
+    _targets(parser, argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.doctor/1")
 
 

@@ -39,9 +39,25 @@ def _applied(config: Config, args: "Namespace") -> Config:
         changes["recording_s"] = 0.0
     if changes:
         config = replace(config, console=_replaced(config.console, changes))
+    if getattr(args, "url", None):
+        config = _with_endpoints(config, args.url)
     dsns = getattr(args, "dsn", None) or ()
     named = not config.postgres and any(os.environ.get(name) for name in SERVER_VARIABLES)
     return _with_servers(config, dsns) if dsns or named else config
+
+
+def _with_endpoints(config: Config, urls: Sequence[str]) -> Config:
+    """Those of the command line beside those of the file."""
+    from perfconsole.config import endpoints
+
+    added = [endpoints.of_option(url) for url in urls]
+    both = replace(config, http=(*config.http, *added))
+    names = [check.name for check in endpoints.checks(both)]
+    for one in added:
+        name = endpoints.name_of("http", {"url": one.url})
+        if names.count(name) > 1:
+            raise ConfigError(f"--url: two endpoints would be called {name!r}", 'give it a name of its own: [[http]] name = "..."')
+    return both
 
 
 def _with_servers(config: Config, dsns: Sequence[str]) -> Config:

@@ -31,6 +31,7 @@ class Action(NamedTuple):
 ACTIONS: Final = (
     Action("screen.operations", ("1",), "Operations screen"),
     Action("screen.queries", ("4",), "Queries screen"),
+    Action("screen.endpoints", ("5",), "Endpoints screen"),
     Action("screen.processes", ("6",), "Processes screen"),
     Action("help", ("?",), "Help"),
     Action("quit", ("q",), "Quit"),
@@ -68,6 +69,9 @@ ACTIONS: Final = (
     Action("postgres.detail", ("d",), "Sizes, maintenance, advice", "queries"),
     Action("postgres.server", ("S",), "Next server", "queries"),
     Action("postgres.connect", ("c",), "Connect to a server that was found", "queries"),
+    Action("endpoint.check", ("c",), "Check now", "endpoints"),
+    Action("endpoint.group", ("b",), "Group by service", "endpoints"),
+    Action("endpoint.runbook", ("o",), "Copy the runbook's address", "endpoints"),
     Action("process.tree", ("t", "f5"), "Tree", "processes"),
     Action("process.signal", ("x", "f9"), "Send a signal", "processes"),
     Action("process.renice", ("w", "f7"), "Renice", "processes"),

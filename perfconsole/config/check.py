@@ -1,13 +1,17 @@
 """Checking what a file says against the schema: every fault is noted with its line, and the rest is checked all the same."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import isfinite, nan
-from typing import Any, TypeVar
+from typing import Any
 
-from perfconsole.config import actions, servers, themes
-from perfconsole.config.kinds import DSN
+from msgspec import Struct
+
+from perfconsole.config import actions, check_endpoints, servers, themes
+from perfconsole.config.kinds import Key, Kind, Wrong, keys_of
 from perfconsole.config.lines import Path
-from perfconsole.config.schema import ARRAYS, TABLES, AlertRule, Config, Key, Postgres, keys_of
+from perfconsole.config.schema import AlertRule, Config, Postgres
+from perfconsole.config.schema_checks import CHECKS, Checked
+from perfconsole.config.tables import ARRAYS, TABLES
 from perfconsole.config.toml import Document
 from perfconsole.config.wording import shown, suggestion
 from perfconsole.core.alerts import SHIPPED
@@ -17,9 +21,6 @@ from perfconsole.core.text import safe
 from perfconsole.core.units import parse_duration, parse_ratio, parse_size
 
 _SHIPPED_NAMES = [rule.name for rule in SHIPPED]
-
-
-T = TypeVar("T")
 
 
 class Checker:
@@ -52,7 +53,7 @@ class Checker:
         made: dict[str, Any] = {}
         for name, value in self._document.values.items():
             if name in ARRAYS:
-                made[name] = self._array(name, value, {"alert": self._alert, "postgres": self._postgres}[name])
+                made[name] = self._array(name, value)
             elif name == "keys":
                 made[name] = self._keys(value)
             elif name in TABLES:
@@ -62,6 +63,8 @@ class Checker:
                 self._unknown((name,), name, [*TABLES, "keys"], "tables")
         self._theme()
         self._disabled(made)
+        if not self._document.values.keys().isdisjoint([*CHECKS, "service"]):
+            check_endpoints.together(self._note, self._document.values, self._document.lines.of)
         return Config(**made)
 
     # One table --------------------------------------------------------------------------------------------------------------------
@@ -72,17 +75,40 @@ class Checker:
         for name, value in table.items():
             key = keys.get(name)
             if key is None:
-                self._unknown((*at, name), name, list(keys), f"keys in [{at[0]}]")
+                self._unknown((*at, name), name, list(keys), f"keys in [{'.'.join(part for part in at if isinstance(part, str))}]")
                 continue
             try:
-                out[key.attribute] = key.kind.read(value)
+                found = key.kind.read(value)
+            except Wrong as wrong:
+                self._note((*at, name, *wrong.at), wrong.found, wrong.fix)
             except ValueError as error:
                 self._refuse((*at, name), key, value, str(error))
+            else:
+                out[key.attribute] = self._nested((*at, name), key.kind, found)
         return out
 
+    def _nested(self, at: Path, kind: Kind, value: Any) -> Any:
+        """What was read; of tables within the table their own keys."""
+        if kind.table is None:
+            return value
+        if kind.many:
+            return tuple(self._made((*at, number), kind.table, item) for number, item in enumerate(value))
+        return self._made(at, kind.table, value)
+
+    def _made(self, at: Path, table: type[Struct], item: dict[str, Any]) -> Struct | None:
+        """A table from its keys; None when one of them is wrong or missing."""
+        before, keys = len(self._noted), keys_of(table)
+        values = self._values(at, item, keys)
+        needed = [key.name for key in keys.values() if key.required]
+        missing = [name for name in needed if name not in item]
+        if missing:
+            self._note(at, f"no {', '.join(missing)}", f"needed: {' '.join(needed)}")
+        return table(**values) if len(self._noted) == before else None
+
     def _refuse(self, at: Path, key: Key, value: Any, reason: str) -> None:
-        if key.kind is DSN and isinstance(value, str):  # not repeated: what cannot be read may hold a password anywhere
-            self._note(at, "found a text that is no DSN", reason or f"accepted: {key.kind.accepts}")
+        if key.kind.private and isinstance(value, str | list):  # not repeated: what cannot be read may hold a password anywhere
+            found = f"found a {'text' if isinstance(value, str) else 'list'} that is no {key.kind.private}"
+            self._note(at, found, reason or f"accepted: {key.kind.accepts}")
             return
         wrong = reason if reason and key.kind.choices else value
         near = suggestion(wrong, key.kind.choices) if key.kind.choices and isinstance(wrong, str) else ""
@@ -104,16 +130,16 @@ class Checker:
 
     # Arrays of tables -------------------------------------------------------------------------------------------------------------
 
-    def _array(self, table: str, value: Any, check: Callable[[Path, dict[str, Any]], T | None]) -> tuple[T, ...]:
+    def _array(self, table: str, value: Any) -> tuple[Struct, ...]:
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             self._note((table,), "found a single table" if isinstance(value, dict) else f"found {shown(value)}",
                        f"accepted: tables of an array, each written [[{table}]] in double brackets")  # fmt: skip
             return ()
-        made: list[T] = []
+        made: list[Struct] = []
         lines: dict[str, int] = {}
         for number, item in enumerate(value):
-            one = check((table, number), item)
-            name = item.get("name")
+            one = self._one((table, number), item)
+            name = item.get("name") if table not in CHECKS else None  # those of all endpoints are judged together
             if isinstance(name, str) and name in lines:
                 self._note(
                     (table, number, "name"),
@@ -124,6 +150,17 @@ class Checker:
                 lines[name] = self._document.lines.of((table, number))
             made += [one] if one else []
         return tuple(made)
+
+    def _one(self, at: Path, item: dict[str, Any]) -> Struct | None:
+        table = str(at[0])
+        if table == "alert":
+            return self._alert(at, item)
+        if table == "postgres":
+            return self._postgres(at, item)
+        made = self._made(at, TABLES[table], item)
+        if isinstance(made, Checked):
+            check_endpoints.alone(self._note, at, made, check_endpoints.Circumstances(self._shared, self._found_here))
+        return made
 
     def _postgres(self, at: Path, item: dict[str, Any]) -> Postgres | None:
         before = len(self._noted)

@@ -4,7 +4,25 @@ from collections.abc import Callable, Sequence
 from sys import float_info
 from typing import Any, Final, NamedTuple
 
+from msgspec import Meta, Struct
+
 from perfconsole.core.units import parse_duration, parse_size
+
+
+class Wrong(ValueError):  # noqa: N818  the value is wrong; nothing went wrong here
+    """A value that is not accepted, where there is more to say than what would be.
+
+    Attributes:
+        found: What was found, as an error puts it: ``found "2yy"``.
+        fix: What is accepted, or what to do.
+        at: Where within the value: the number of an item, the name of a key.
+    """
+
+    def __init__(self, found: str, fix: str, *at: str | int) -> None:
+        super().__init__(found)
+        self.found = found
+        self.fix = fix
+        self.at = at
 
 
 class Kind(NamedTuple):
@@ -16,6 +34,8 @@ class Kind(NamedTuple):
         write: What TOML is given for a value.
         schema: The same for an editor, as JSON Schema.
         choices: Where only some words are accepted.
+        table: Where it is a table with keys of its own, those; `many` where it is a list of such tables. Whoever checks reads these.
+        private: What it should be, where it may hold a secret: what is refused is not repeated.
     """
 
     accepts: str
@@ -23,6 +43,42 @@ class Kind(NamedTuple):
     write: Callable[[Any], Any]
     schema: dict[str, Any]
     choices: tuple[str, ...] = ()
+    table: type[Struct] | None = None
+    many: bool = False
+    private: str = ""
+
+
+def key(kind: Kind, text: str, example: Any = None) -> Meta:
+    """The description of a key: its kind, its words, and what to show in the example where the default is "not given"."""
+    return Meta(description=text, extra={"kind": kind, "example": example})
+
+
+class Key(Struct, frozen=True):
+    """One key of a table, as it is written."""
+
+    name: str
+    attribute: str
+    kind: Kind
+    text: str
+    default: Any
+    required: bool
+    example: Any
+
+
+def keys_of(table: type[Struct]) -> dict[str, Key]:
+    """The keys a table accepts, in order: those that it needs first, those that it has in common with other tables last."""
+    from msgspec import NODEFAULT, structs  # noqa: PLC0415  only once there is a file to read or to write
+
+    out = {}
+    own = table.__annotations__
+    for info in sorted(structs.fields(table), key=lambda info: (not info.required, info.name not in own)):
+        meta: Meta = info.type.__metadata__[0]
+        extra = meta.extra or {}
+        default = info.default if info.default_factory is NODEFAULT else info.default_factory()
+        out[info.encode_name] = Key(
+            info.encode_name, info.name, extra["kind"], meta.description or "", default, info.required, extra["example"]
+        )
+    return out
 
 
 def _as_is(value: Any) -> Any:
@@ -130,16 +186,17 @@ def duration_or_off(least_s: float, most_s: float) -> Kind:
     return Kind(inner.accepts + ', or "off"', read, write, pattern)
 
 
-def size(least_bytes: int) -> Kind:
+def size(least_bytes: int, most_bytes: int | None = None) -> Kind:
     """A size in bytes."""
 
     def read(value: Any) -> int:
         found = parse_size(_text(value))
-        if found < least_bytes:
+        if found < least_bytes or (most_bytes is not None and found > most_bytes):
             raise ValueError
         return found
 
     accepts = f"a size in quotes such as 512MB or 64MiB, at least {size_text(least_bytes)}"
+    accepts += f", at most {size_text(most_bytes)}" if most_bytes is not None else ""
     return Kind(accepts, read, size_text, {"type": "string", "pattern": "^[0-9]+(\\.[0-9]+)? *([KMGT]i?)?B$"})
 
 
@@ -171,10 +228,38 @@ def choices(words: Sequence[str]) -> Kind:
     return Kind("a list, each at most once, of " + " ".join(allowed), read, list, schema, allowed)
 
 
+def nested(table: type[Struct], *, many: bool = False) -> Kind:
+    """A table of keys of its own, or a list of such tables; the keys are checked by whoever checks the table around it."""
+    names = " ".join(keys_of(table))
+    accepts = f"a list of tables with the keys {names}" if many else f"a table with the keys {names}"
+    reference = {"$ref": f"#/$defs/{table.__name__}"}
+
+    def unread(value: Any) -> Any:
+        expected = list if many else dict
+        if not isinstance(value, expected) or (many and not all(isinstance(item, dict) for item in value)):
+            raise ValueError
+        return value
+
+    schema = {"type": "array", "items": reference} if many else reference
+    return Kind(accepts, unread, _as_is, schema, table=table, many=many)
+
+
+def whole(least: int, most: int) -> Kind:
+    """A whole number within bounds."""
+
+    def read(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError
+        return value
+
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return Kind(f"a whole number, {least} to {most}", read, _as_is, schema)
+
+
 TEXT: Final = Kind("a text in quotes, not empty", _text, _as_is, {"type": "string", "minLength": 1})
 DSN: Final = Kind(
     "a DSN in quotes: postgresql://USER@HOST:PORT/DATABASE, host=... dbname=..., or a reference to one such as ${ORDERS_DSN}",
-    _dsn, _dsn_shown, {"type": "string", "minLength": 1},
+    _dsn, _dsn_shown, {"type": "string", "minLength": 1}, private="DSN",
 )  # fmt: skip
 PATH: Final = Kind("a path in quotes that begins with / or ~/", _path, _as_is, {"type": "string", "pattern": "^(/|~/)"})
 SWITCH: Final = Kind("true or false", _switch, _as_is, {"type": "boolean"})

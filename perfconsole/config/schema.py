@@ -1,11 +1,17 @@
-"""What a configuration may say, with its defaults: the one description that is read, checked, documented and written from."""
+"""What a configuration may say, with its defaults: the one description that is read, checked, documented and written from.
 
-from typing import Annotated, Any, Final
+Endpoints are in `perfconsole.config.schema_checks`, all tables by name in `perfconsole.config.tables`.
+"""
 
-from msgspec import Meta, Struct, field
+from typing import TYPE_CHECKING, Annotated, Final
+
+from msgspec import Struct, field
 
 from perfconsole.config import kinds
-from perfconsole.config.kinds import Kind
+from perfconsole.config.kinds import key as _key
+
+if TYPE_CHECKING:  # 15 ms of the time to the first numbers, which only a file with endpoints should cost
+    from perfconsole.config.schema_checks import Dns, Http, Service, Tcp, TlsCheck
 
 INTERVAL: Final = kinds.duration(0.5, 3600.0)
 """Not under the engine's beat; over an hour nothing would be live any more."""
@@ -22,12 +28,7 @@ TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verif
 SERVER_VARIABLES: Final = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
 """Those of libpq's variables that name a PostgreSQL server; PGUSER, PGDATABASE and the like name none."""
 
-SCREENS: Final = ("operations", "processes")
-
-
-def _key(kind: Kind, text: str, example: Any = None) -> Meta:
-    """The description of a key: its kind, its words, and what to show in the example where the default is "not given"."""
-    return Meta(description=text, extra={"kind": kind, "example": example})
+SCREENS: Final = ("operations", "endpoints", "processes")
 
 
 class Console(
@@ -45,7 +46,7 @@ class Console(
         "auto"
     )
     mouse: Annotated[bool, _key(kinds.SWITCH, "Use the mouse; false leaves selecting text to the terminal.")] = True
-    screen: Annotated[str, _key(kinds.choice(*SCREENS), "The screen to begin with: operations or processes.")] = "operations"
+    screen: Annotated[str, _key(kinds.choice(*SCREENS), "The screen to begin with: operations, endpoints or processes.")] = "operations"
     recording_s: Annotated[
         float,
         _key(kinds.duration_or_off(60.0, 30 * 86400.0), 'How far back the recording in the state directory reaches; "off" keeps none.'),
@@ -145,45 +146,13 @@ class Config(Struct, frozen=True, kw_only=True):
     console: Console = field(default_factory=Console)
     system: System = field(default_factory=System)
     processes: Processes = field(default_factory=Processes)
+    http: "tuple[Http, ...]" = ()
+    tcp: "tuple[Tcp, ...]" = ()
+    tls: "tuple[TlsCheck, ...]" = ()
+    dns: "tuple[Dns, ...]" = ()
+    service: "tuple[Service, ...]" = ()
     postgres: tuple[Postgres, ...] = ()
     alerts: Alerts = field(default_factory=Alerts)
     alert: tuple[AlertRule, ...] = ()
     history: History = field(default_factory=History)
     keys: dict[str, tuple[str, ...]] = {}
-
-
-TABLES: Final[dict[str, type[Struct]]] = {
-    "console": Console, "system": System, "processes": Processes, "postgres": Postgres, "alerts": Alerts, "alert": AlertRule,
-    "history": History,
-}  # fmt: skip
-"""Tables by name, in the order in which they are written; ``keys`` is a table of its own kind."""
-
-ARRAYS: Final = frozenset({"postgres", "alert"})
-"""Those of which there may be any number, each with a name of its own."""
-
-
-class Key(Struct, frozen=True):
-    """One key of a table, as it is written."""
-
-    name: str
-    attribute: str
-    kind: Kind
-    text: str
-    default: Any
-    required: bool
-    example: Any
-
-
-def keys_of(table: type[Struct]) -> dict[str, Key]:
-    """The keys a table accepts, in order."""
-    from msgspec import NODEFAULT, structs  # noqa: PLC0415  only once there is a file to read or to write
-
-    out = {}
-    for info in structs.fields(table):
-        meta: Meta = info.type.__metadata__[0]
-        extra = meta.extra or {}
-        default = info.default if info.default_factory is NODEFAULT else info.default_factory()
-        out[info.encode_name] = Key(
-            info.encode_name, info.name, extra["kind"], meta.description or "", default, info.required, extra["example"]
-        )
-    return out

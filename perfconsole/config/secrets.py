@@ -27,6 +27,11 @@ def is_file(text: str) -> bool:
     return text.startswith(_FILE + "/")
 
 
+def without(text: str, instead: str) -> str:
+    r"""A text with something else in place of each reference; ``\1`` there is the name of the variable."""
+    return instead.replace(r"\1", text.rpartition("/")[2]) if is_file(text) else _VARIABLE.sub(instead, text)
+
+
 def resolve(text: str, env: Mapping[str, str]) -> str:
     """A text with its references looked up.
 

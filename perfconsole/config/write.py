@@ -1,12 +1,15 @@
 """Writing configurations: the commented example, the effective values as TOML, the JSON Schema, and a file that others cannot read."""
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from msgspec import NODEFAULT, Struct
 
-from perfconsole.config.schema import ARRAYS, TABLES, Config, Key, keys_of
+from perfconsole.config.kinds import Key, keys_of
+from perfconsole.config.schema import Config
+from perfconsole.config.tables import ARRAYS, TABLES
 from perfconsole.core.errors import ConfigError
 
 _HEAD: Final = """\
@@ -21,26 +24,55 @@ _KEYS_TEXT: Final = """\
 # Keys: an action and the key or keys that do it, in place of its own; [] for none. `perfconsole keys` lists all of them.
 # One character, or such as "ctrl+n" "f5" "pagedown" "space". ctrl+c always quits.
 """
+_ALTERNATIVES: Final = frozenset({"below", "service", "bearer", "connect_to"})
+"""Keys in place of one before them: the two may not stand together, so these stay comments when the rest is taken for what it says."""
 
 
 def example() -> str:
     """A configuration in which everything is commented out and explained."""
-    return "\n".join(
-        [_HEAD, *(_example_table(name, table) for name, table in TABLES.items()), _KEYS_TEXT + '#[keys]\n#help = ["?", "f1"]\n']
-    )
+    seen: dict[str, str] = {}
+    tables = [_example_table(name, table, seen) for name, table in TABLES.items()]
+    return "\n".join([_HEAD, *tables, _KEYS_TEXT + '#[keys]\n#help = ["?", "f1"]\n'])
 
 
-def _example_table(name: str, table: type[Struct]) -> str:
+def _example_table(name: str, table: type[Struct], seen: dict[str, str]) -> str:
+    """A table with its keys, what is a table in it at its end; what is the same in an earlier one is only named.
+
+    Args:
+        name: The table's name.
+        table: What it holds.
+        seen: Of keys that several tables have in common, the table in which they are explained; added to.
+    """
     header = f"#[[{name}]]" if name in ARRAYS else f"[{name}]"
     lines = [f"# {(table.__doc__ or '').strip()}", header]
-    for key in keys_of(table).values():
-        lines.append(f"# {key.text}")
-        lines.append(f"#{_example_line(key)}")
+    common = [key for key in keys_of(table).values() if key.attribute not in table.__annotations__]
+    again = [key for key in common if seen.setdefault(key.name, name) != name]
+    shown = [key for key in keys_of(table).values() if key not in again]
+    for key in [key for key in shown if not _spread(key)]:
+        lines += [f"# {key.text}", f"#{_example_line(key)}"]
+    if again:
+        lines.append(f"# And as in [[{seen[again[0].name]}]]: {' '.join(key.name for key in again)}.")
+    for key in filter(_spread, shown):
+        lines += _example_nested(name, key)
     return "\n".join(lines) + "\n"
 
 
+def _spread(key: Key) -> bool:
+    """Whether it is a table of several keys, each of which has something to say."""
+    return key.kind.table is not None and len(keys_of(key.kind.table)) > 1
+
+
+def _example_nested(name: str, key: Key) -> Iterator[str]:
+    assert key.kind.table
+    yield f"# {key.text}"
+    yield f"#[[{name}.{key.name}]]" if key.kind.many else f"#[{name}.{key.name}]"
+    for inner in keys_of(key.kind.table).values():
+        yield f"# {inner.text}"
+        yield f"#{_example_line(inner)}"
+
+
 def _example_line(key: Key) -> str:
-    if key.name in {"below", "service"}:  # the alternative to the key before it: the two may not stand together
+    if key.name in _ALTERNATIVES:
         return " " + _line(key.name, key.example)
     if key.example is not None:
         return _line(key.name, key.example)
@@ -48,11 +80,18 @@ def _example_line(key: Key) -> str:
 
 
 def _line(name: str, value: Any) -> str:
+    return f"{name} = {_inline(value)}"
+
+
+def _inline(value: Any) -> str:
+    """A value on one line: the example takes comments away line by line."""
     if isinstance(value, dict):
-        return f"{name} = {{ {', '.join(_line(*item) for item in value.items())} }}"
+        return f"{{ {', '.join(_line(*item) for item in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
     import tomli_w  # noqa: PLC0415  only when something is written
 
-    return tomli_w.dumps({name: value}).rstrip("\n")
+    return tomli_w.dumps({"x": value}).rstrip("\n").removeprefix("x = ")
 
 
 def render(config: Config) -> str:
@@ -67,35 +106,57 @@ def render(config: Config) -> str:
     return tomli_w.dumps({name: value for name, value in document.items() if value})
 
 
-def _values(table: Struct) -> dict[str, Any]:
+def _values(table: Struct, *, brief: bool = False) -> dict[str, Any]:
+    """The keys of a table as they are written.
+
+    Args:
+        table: Any of `TABLES`, or one within it.
+        brief: Only those that are not as they are by default.
+    """
     found = ((key, getattr(table, key.attribute)) for key in keys_of(type(table)).values())
-    return {key.name: key.kind.write(value) for key, value in found if value is not None and value not in ("", {})}
+    kept = ((key, value) for key, value in found if value is not None and value not in ("", {}) and not (brief and value == key.default))
+    written = {key.name: _written(key, value) for key, value in kept}
+    return {name: value for name, value in written.items() if value != {}}
+
+
+def _written(key: Key, value: Any) -> Any:
+    if key.kind.table is None:
+        return key.kind.write(value)
+    return [_values(item, brief=True) for item in value] if key.kind.many else _values(value, brief=True)
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a configuration file, for editors: the texts that people write, not the numbers they become."""
     import msgspec  # noqa: PLC0415  its schema part only here
 
-    schema = msgspec.json.schema(Config)
-    tables = {name: table.__name__ for name, table in TABLES.items()}
-    definitions = schema["$defs"]
-    for name, table in TABLES.items():
-        definition = definitions[tables[name]]
+    _, definitions = msgspec.json.schema_components(TABLES.values(), ref_template="#/$defs/{name}")
+    described = {table.__name__: table for table in _with_nested(TABLES.values())}
+    for name, table in described.items():
+        definition = definitions[name]
         definition["properties"] = {key.name: _property(key) for key in keys_of(table).values()}
         definition["additionalProperties"] = False
         definition.pop("default", None)
     one_key = {"type": "string", "minLength": 1}
-    top: dict[str, Any] = {name: {"$ref": f"#/$defs/{struct}"} for name, struct in tables.items()}
+    top: dict[str, Any] = {name: {"$ref": f"#/$defs/{table.__name__}"} for name, table in TABLES.items()}
     top.update({name: {"type": "array", "items": top[name]} for name in ARRAYS})
     top["keys"] = {"type": "object", "additionalProperties": {"anyOf": [one_key, {"type": "array", "items": one_key}]}}
     definitions["AlertRule"]["oneOf"] = [{"required": ["above"]}, {"required": ["below"]}]
-    definitions["Config"].update(properties=top, additionalProperties=False)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "perfconsole configuration", **schema}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema", "title": "perfconsole configuration", "type": "object",
+        "properties": top, "additionalProperties": False, "$defs": {name: definitions[name] for name in described},
+    }  # fmt: skip
+
+
+def _with_nested(tables: Iterable[type[Struct]]) -> Iterator[type[Struct]]:
+    """Tables, and those within them."""
+    for table in tables:
+        yield table
+        yield from _with_nested(key.kind.table for key in keys_of(table).values() if key.kind.table)
 
 
 def _property(key: Key) -> dict[str, Any]:
     out: dict[str, Any] = {"description": key.text, **key.kind.schema}
-    if not key.required and key.default not in (None, "", NODEFAULT):
+    if not key.required and not key.kind.table and key.default not in (None, "", NODEFAULT):
         out["default"] = key.kind.write(key.default)
     return out
 

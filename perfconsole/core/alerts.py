@@ -12,6 +12,8 @@ from perfconsole.core import metrics
 from perfconsole.core.tick import SEVERITIES, Alert, Group, Rule, SeriesDef, Tick
 
 _MOUNTED: Final = (("mountpoint", "*"),)
+_ENDPOINT: Final = (("endpoint", "*"), ("service", "*"))
+_DAY_S: Final = 86400.0
 
 SHIPPED: Final = (
     Rule("cpu-warning", "warning", "system.cpu.utilization", 0.70),
@@ -20,6 +22,11 @@ SHIPPED: Final = (
     Rule("memory-critical", "critical", "system.memory.utilization", 0.90),
     Rule("disk-warning", "warning", "system.filesystem.utilization", 0.85, match=_MOUNTED),
     Rule("disk-critical", "critical", "system.filesystem.utilization", 0.95, match=_MOUNTED),
+    Rule("endpoint-down", "critical", "httpcheck.up", 0.5, above=False, match=_ENDPOINT),
+    Rule("response-warning", "warning", "httpcheck.duration", 0.5, match=_ENDPOINT),
+    Rule("response-critical", "critical", "httpcheck.duration", 1.0, match=_ENDPOINT),
+    Rule("certificate-warning", "warning", "httpcheck.tls.expiry", 14 * _DAY_S, above=False, match=_ENDPOINT),
+    Rule("certificate-critical", "critical", "httpcheck.tls.expiry", 3 * _DAY_S, above=False, match=_ENDPOINT),
 )
 """The thresholds that hold where nothing is configured."""
 
@@ -121,10 +128,15 @@ class AlertStage:
 
 
 def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
-    """Firing alerts by severity, then age; of several about one series only the most severe."""
+    """Firing alerts by severity, then age; of several about one series only the most severe.
+
+    Of an endpoint that is down it is not told that it is slow as well: a check that was given up took as long as its timeout.
+    """
+    firing = [alert for alert in alerts if alert.state == "firing"]
+    down = {alert.labels for alert in firing if alert.metric == "httpcheck.up"}
     worst: dict[tuple[str, tuple[tuple[str, str], ...]], Alert] = {}
-    for alert in alerts:
-        if alert.state != "firing":
+    for alert in firing:
+        if alert.metric == "httpcheck.duration" and alert.labels in down:
             continue
         known = worst.get((alert.metric, alert.labels))
         if known is None or rank(alert.severity) > rank(known.severity):

@@ -60,6 +60,7 @@ class Measured(NamedTuple):
     Attributes:
         target: The target of the group; empty series end it.
         interval_s: 0 means the collector's interval.
+        at: When the values were true, epoch seconds; None is when the engine takes them.
     """
 
     target: str
@@ -67,6 +68,7 @@ class Measured(NamedTuple):
     values: list[float]
     began: float | None = None
     interval_s: float = 0.0
+    at: float | None = None
 
 
 class Result(NamedTuple):

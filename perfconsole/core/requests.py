@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from perfconsole.core.checks import Outcome
+
 MEASURED_S: Final = 20
 """A statement that is run to measure its plan may take so long; then the server cancels it."""
 
@@ -248,6 +250,39 @@ class ServerDetail(Struct, frozen=True, array_like=True):
     sections: list[FactSection]
 
 
+class EndpointArgs(Struct, frozen=True, array_like=True):
+    """An endpoint, by its configured name."""
+
+    endpoint: str
+
+
+class EndpointChange(Struct, frozen=True, array_like=True):
+    """A change of an endpoint's state (`endpoints.STATES`) at a time (epoch seconds), and why, in words."""
+
+    at: float
+    state: str
+    text: str = ""
+
+
+class EndpointDetail(Struct, frozen=True, array_like=True):
+    """What is read of one endpoint on demand.
+
+    Attributes:
+        facts: How it is checked, as it is configured: name and text, secrets as references.
+        last: Its last check; `failure` the last that failed, with headers and the start of the body.
+        changes: Of its state, oldest first.
+    """
+
+    facts: list[tuple[str, str]]
+    last: Outcome | None = None
+    failure: Outcome | None = None
+    changes: tuple[EndpointChange, ...] = ()
+
+
+class Nothing(Struct, frozen=True, array_like=True):
+    """For what needs no arguments."""
+
+
 PROCESS_DETAIL: Final = Spec("process.detail", ProcessId, ProcessDetail, changes=False)
 PROCESS_SIGNAL: Final = Spec("process.signal", SignalArgs, Done, changes=True)
 PROCESS_RENICE: Final = Spec("process.renice", ReniceArgs, Done, changes=True)
@@ -258,11 +293,14 @@ POSTGRES_EXPLAIN: Final = Spec("postgres.explain", ExplainArgs, Plan, changes=Fa
 POSTGRES_DETAIL: Final = Spec("postgres.detail", ServerArgs, ServerDetail, changes=False, timeout_s=20.0)
 POSTGRES_MARK: Final = Spec("postgres.mark", ServerArgs, Done, changes=False)
 POSTGRES_CONNECT: Final = Spec("postgres.connect", ServerArgs, Done, changes=False, timeout_s=10.0)
+HTTP_DETAIL: Final = Spec("http.detail", EndpointArgs, EndpointDetail, changes=False)
+HTTP_CHECK: Final = Spec("http.check", EndpointArgs, Done, changes=False, timeout_s=65.0)
+CONFIG_RELOAD: Final = Spec("config.reload", Nothing, Done, changes=False)
 
 SPECS: Final = {
     spec.name: spec
     for spec in (
         PROCESS_DETAIL, PROCESS_SIGNAL, PROCESS_RENICE, POSTGRES_CANCEL, POSTGRES_TERMINATE, POSTGRES_STATEMENT, POSTGRES_EXPLAIN,
-        POSTGRES_DETAIL, POSTGRES_MARK, POSTGRES_CONNECT,
+        POSTGRES_DETAIL, POSTGRES_MARK, POSTGRES_CONNECT, HTTP_DETAIL, HTTP_CHECK, CONFIG_RELOAD,
     )
 }  # fmt: skip

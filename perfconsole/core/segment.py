@@ -29,6 +29,7 @@ VIEWS: Final = (
     View("process", target="", sort="cpu", limit=40),
     View("process", target="", sort="memory_bytes", limit=20),
     View("statement", target="", sort="load", limit=40),
+    View("endpoint", target="", sort="urgency", limit=200),
 )
 """What a recorder has collected and keeps. Rows come in the order of their keys: those that stay compress to half."""
 

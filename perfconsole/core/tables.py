@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from msgspec import Struct, structs
 
+from perfconsole.core.endpoints import EndpointRow, EndpointTable
 from perfconsole.core.ordering import ordered
 
 Key = tuple[int, ...]
 """Identity of a row: of a process (pid, start time in clock ticks since boot), because a pid alone is reused; of a statement (userid, dbid,
-queryid, toplevel); of a session (pid, backend start in microseconds of the epoch)."""
+queryid, toplevel); of a session (pid, backend start in microseconds of the epoch); of an endpoint what its name hashes to."""
 
 
 class View(Struct, frozen=True, array_like=True):
@@ -302,13 +303,15 @@ class SessionTable(Struct, frozen=True, array_like=True, tag="session"):
     notes: tuple[str, ...] = ()
 
 
-Table = ProcessTable | StatementTable | SessionTable
+Table = ProcessTable | StatementTable | SessionTable | EndpointTable
 """The union of all tables; each is a tagged struct, so that another one joins without a new wire format."""
 
-Row = ProcessRow | StatementRow | SessionRow
-R = TypeVar("R", ProcessRow, StatementRow, SessionRow)
+Row = ProcessRow | StatementRow | SessionRow | EndpointRow
+R = TypeVar("R", ProcessRow, StatementRow, SessionRow, EndpointRow)
 
-KINDS: dict[str, type[Table]] = {"process": ProcessTable, "statement": StatementTable, "session": SessionTable}
+KINDS: dict[str, type[Table]] = {
+    "process": ProcessTable, "statement": StatementTable, "session": SessionTable, "endpoint": EndpointTable,
+}  # fmt: skip
 """Tables by the name that a view calls them."""
 
 EXPENSIVE: frozenset[str] = frozenset({"read_bytes_s", "write_bytes_s", "pss_bytes", "fds"})

@@ -17,6 +17,8 @@ _NAMES: Final = {
     "system.load.1m": "load",
     "system.fd.utilization": "open files",
 }
+_EXPIRY: Final = "httpcheck.tls.expiry"
+_OF_ENDPOINTS: Final = frozenset({"httpcheck.up", "httpcheck.duration", _EXPIRY, "httpcheck.error.ratio"})
 
 
 def measured(metric: str, value: float) -> str:
@@ -45,18 +47,38 @@ def thing(metric: str, labels: Labels) -> str:
 
 def breach(alert: Alert, value: float) -> str:
     """``memory 83% > 80%``: what is where now, and the threshold it crossed; the value at the crossing where it is unknown now."""
-    shown = measured(alert.metric, alert.value if isnan(value) else value)
+    value = alert.value if isnan(value) else value
+    if alert.metric in _OF_ENDPOINTS:
+        return _of_endpoint(alert, value)
+    shown = measured(alert.metric, value)
     return f"{thing(alert.metric, alert.labels)} {shown} {'>' if alert.above else '<'} {measured(alert.metric, alert.limit)}"
 
 
+def _of_endpoint(alert: Alert, value: float) -> str:
+    """``checkout is down``, ``checkout took 812ms > 500ms``, ``certificate of checkout ends in 2d3h``."""
+    labels = dict(alert.labels)
+    name = labels.get("endpoint") or labels.get("service")
+    limit = measured(alert.metric, alert.limit)
+    if alert.metric == "httpcheck.up":
+        return f"{name or 'an endpoint'} is {'up' if alert.above else 'down'}"
+    if alert.metric == _EXPIRY:
+        left = f"ends in {units.duration(value)}" if value > 0 else f"ended {units.duration(-value)} ago"
+        return f"certificate of {name} {left}" if name else f"a certificate {left}"
+    if alert.metric == "httpcheck.duration":
+        return f"{name or 'the slowest endpoint'} took {measured(alert.metric, value)} {'>' if alert.above else '<'} {limit}"
+    return f"errors of {name or 'all endpoints'} {units.percent(value, 1)} {'>' if alert.above else '<'} {limit}"
+
+
 def lasting(alert: Alert, now: float, began: float) -> str:
-    """``for 6m12s``; of what was already so when the engine started, only that it is older than that.
+    """``for 6m12s``; of what was already so when the engine started, only that it is older than that; nothing of a date that comes or went.
 
     Args:
         alert: A firing alert.
         now: Epoch seconds.
         began: When the engine started, epoch seconds.
     """
+    if alert.metric == _EXPIRY:
+        return ""  # `breach` says when it ends: since when that is soon is a number of nothing
     if now - alert.since < 1:
         return "now"
     before = alert.since - began < 2.5  # its first look, or the second, which is the first that gives rates

@@ -30,6 +30,10 @@ class Dispatcher:
         self._read_only = read_only
         self._busy: set[tuple[str, str]] = set()
 
+    def add(self, operations: Iterable[Operation]) -> None:
+        """Offer more."""
+        self._operations |= {operation.spec.name: operation for operation in operations}
+
     def offered(self) -> frozenset[str]:
         """Names of the operations that are not refused from the outset."""
         return frozenset(name for name, operation in self._operations.items() if not (self._read_only and operation.spec.changes))

@@ -14,14 +14,15 @@ from msgspec import Struct
 
 from perfconsole.core.alerts import AlertStage
 from perfconsole.core.errors import CollectorError
-from perfconsole.core.ports import Collector, Measured, Result, Sink, Slot, Watch
+from perfconsole.core.ports import Collector, Operation, Result, Sink, Slot, Watch
 from perfconsole.core.segment import KEYFRAME_POINTS
 from perfconsole.core.state import State
 from perfconsole.core.tables import Table, View
 from perfconsole.core.text import safe
-from perfconsole.core.tick import Event, Group, Health, Reading, Rule, Stream, Tick
+from perfconsole.core.tick import Event, Health, Rule, Stream, Tick
 from perfconsole.engine.clock import Clock, Moment
 from perfconsole.engine.dispatch import Audit, Dispatcher
+from perfconsole.engine.intake import Intake
 from perfconsole.engine.mailbox import Mailbox
 from perfconsole.engine.schedule import Job, Schedule
 
@@ -37,9 +38,10 @@ class Engine:
     """Collects, and tells everybody who listens.
 
     Args:
-        collectors: What is measured.
+        collectors: What is measured; more may join later (see `adopt`).
         stream: What the ticks will be about; `ops`, `rules` and `began` are filled in here.
         rules: The alert rules.
+        operations: What can be asked of the engine itself, beside what its collectors do.
         audit: Where actions are written down; without it operations that change something are refused.
         clock: Injected in tests.
     """
@@ -50,21 +52,21 @@ class Engine:
         stream: Stream,
         *,
         rules: Sequence[Rule] = (),
+        operations: Sequence[Operation] = (),
         audit: Audit | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._collectors = collectors
-        operations = (operation for collector in collectors for operation in collector.operations)
-        self._dispatcher = Dispatcher(operations, audit, read_only=stream.read_only)
+        self._collectors = list(collectors)
+        self._schedule: Schedule | None = None
+        offered = [*operations, *(operation for collector in collectors for operation in collector.operations)]
+        self._dispatcher = Dispatcher(offered, audit, read_only=stream.read_only)
         self._stage = AlertStage(rules)
         self._sinks: dict[str, Sink] = {}
         self._sink_errors: dict[str, str] = {}
         self._sink_views: dict[str, tuple[View, ...]] = {}
         self._clock = clock or Clock()
         self._boxes: list[Mailbox] = []
-        self._groups: dict[tuple[str, str], Group] = {}
-        self._next_group = 1
-        self._pending = _Pending()
+        self._intake = Intake()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._thread_main, name="engine", daemon=True)
@@ -131,7 +133,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         now = self._clock.now()
         self.state.apply(Tick(seq=0, at=now.at, boot=now.boot, key=True, stream=self.stream))
-        schedule = Schedule(self._collectors, now.boot)
+        schedule = self._schedule = Schedule(self._collectors, now.boot)
         self._ready.set()
         try:
             while not self._stopping:
@@ -185,7 +187,7 @@ class Engine:
         try:
             async with asyncio.timeout(job.timeout_s):
                 result = await collector.run(target, slot, self._views())
-            self._take(collector, result)
+            self._intake.take(collector, result, self._clock.now().at)
             failures = 0
             if said := _said(result, collector.name, target):
                 state, error, fix = said.state, said.error, said.fix
@@ -201,63 +203,24 @@ class Engine:
             job.task = None
         job.failures = failures
         cost_s = time.thread_time() - before
-        self._pending.health.append(Health(collector.name, target, state, self._clock.now().at, job.last_ok, cost_s, error, fix))
+        self._intake.find(Health(collector.name, target, state, self._clock.now().at, job.last_ok, cost_s, error, fix))
         if self._resting:  # what took longer than the grace is told now: the first table of 2,000 processes does not wait for a beat
             self._roused.set()
-
-    def _take(self, collector: Collector, result: Result) -> None:
-        at = self._clock.now().at
-        for measured in result.measured:
-            self._take_measured(collector, measured, at)
-        self._pending.tables.extend(result.tables)
-        self._pending.events.extend(result.events)
-        self._pending.health.extend(result.health)
-
-    def _take_measured(self, collector: Collector, measured: Measured, at: float) -> None:
-        if len(measured.values) != len(measured.series):  # found where it can be blamed: the state would refuse the whole tick
-            message = f"{len(measured.values)} values for {len(measured.series)} series"
-            raise ValueError(message)
-        place = (collector.name, measured.target)
-        group = self._groups.get(place)
-        interval_s = measured.interval_s or collector.interval_s
-        same = group is not None and (group.series is measured.series or group.series == measured.series)
-        if group is None or not same or group.interval_s != interval_s:  # what is a gap, and how long samples are kept, goes by it
-            if group is None and not measured.series:
-                return
-            group = Group(self._next_group, collector.name, measured.target, interval_s, measured.series)
-            self._next_group += 1
-            self._pending.groups.append(group)
-            if not measured.series:
-                del self._groups[place]
-                return
-            self._groups[place] = group
-        self._pending.readings.append(Reading(group.id, at, measured.values, measured.began))
 
     def _note_time(self) -> None:
         before = self._clock.now().at
         slept_s, step_s = self._clock.slept(), self._clock.follow()
         now = self._clock.now().at
         if slept_s:
-            self._pending.events.append(Event(now - slept_s, now, "suspend", "host", f"suspended for {slept_s:.0f} s", "engine"))
+            self._intake.note(Event(now - slept_s, now, "suspend", "host", f"suspended for {slept_s:.0f} s", "engine"))
         if step_s:
-            self._pending.events.append(Event(before, now, "clock", "host", f"the clock was set by {step_s:+.1f} s", "engine"))
+            self._intake.note(Event(before, now, "clock", "host", f"the clock was set by {step_s:+.1f} s", "engine"))
 
     def close_tick(self) -> None:
         """Close a tick of what has come in: alert stage, state, sinks, readers. On the engine's thread."""
         self._note_sinks()
-        pending, self._pending = self._pending, _Pending()
         now = self._clock.now()
-        tick = Tick(
-            seq=self.state.seq + 1,
-            at=now.at,
-            boot=now.boot,
-            groups=pending.groups,
-            readings=pending.readings,
-            tables=pending.tables,
-            events=pending.events,
-            health=pending.health,
-            stream=pending.stream,
-        )
+        tick = self._intake.close(self.state.seq + 1, now.at, now.boot)
         alerts = self._stage.step(tick)
         if alerts:
             tick = msgspec.structs.replace(tick, alerts=alerts)
@@ -274,7 +237,7 @@ class Engine:
                 self._sink_errors[name] = sink.error
                 now = self._clock.now().at
                 state, last_ok = ("error", 0.0) if sink.error else ("ok", now)
-                self._pending.health.append(Health(name, "host", state, now, last_ok, error=sink.error))
+                self._intake.find(Health(name, "host", state, now, last_ok, error=sink.error))
 
     def add_sink(self, name: str, sink: Sink, views: Sequence[View] = (), *, recorder: str = "") -> None:
         """Feed a sink from the next tick on. From any thread.
@@ -290,10 +253,20 @@ class Engine:
 
         def add() -> None:
             self._sinks[name], self._sink_views[name] = sink, tuple(views)
-            self.stream = self._pending.stream = msgspec.structs.replace(self.stream, recorder=recorder or self.stream.recorder)
+            self.stream = self._intake.stream = msgspec.structs.replace(self.stream, recorder=recorder or self.stream.recorder)
 
         if not self._post(add):
             sink.close()
+
+    def adopt(self, collector: Collector) -> None:
+        """Have one more collector run from now on, and what it can do offered. On the engine's thread."""
+        if self._schedule is None:
+            raise RuntimeError("the engine is not running")
+        self._collectors.append(collector)
+        self._schedule.add(collector, self._clock.now().boot)
+        self._dispatcher.add(collector.operations)
+        self.stream = self._intake.stream = msgspec.structs.replace(self.stream, ops=self._dispatcher.offered())
+        self._roused.set()
 
     # Readers ----------------------------------------------------------------------------------------------------------------------
 
@@ -355,7 +328,7 @@ class Engine:
             except Exception:  # noqa: BLE001, S112  the collector's next run says what is wrong
                 continue
         if tables:
-            self._pending.tables.extend(tables)
+            self._intake.show(tables)
             self.close_tick()
 
     # Operations -------------------------------------------------------------------------------------------------------------------
@@ -375,17 +348,3 @@ def _said(result: Result, collector: str, target: str) -> Health | None:
     That a server is down is a finding, not a fault: when to ask it again, its collector knows better than a back-off does.
     """
     return next((health for health in result.health if (health.collector, health.target) == (collector, target)), None)
-
-
-class _Pending:
-    """What has come in since the last tick was closed."""
-
-    __slots__ = ("events", "groups", "health", "readings", "stream", "tables")
-
-    def __init__(self) -> None:
-        self.groups: list[Group] = []
-        self.readings: list[Reading] = []
-        self.tables: list[Table] = []
-        self.events: list[Event] = []
-        self.health: list[Health] = []
-        self.stream: Stream | None = None

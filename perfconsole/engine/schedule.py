@@ -64,7 +64,13 @@ class Schedule:
     """All jobs of an engine."""
 
     def __init__(self, collectors: Iterable[Collector], boot: float) -> None:
-        self.jobs = [Job(collector, target, boot + collector.first_after_s) for collector in collectors for target in collector.targets]
+        self.jobs: list[Job] = []
+        for collector in collectors:
+            self.add(collector, boot)
+
+    def add(self, collector: Collector, boot: float) -> None:
+        """The jobs of one more collector."""
+        self.jobs += [Job(collector, target, boot + collector.first_after_s) for target in collector.targets]
 
     def due(self, boot: float) -> list[Job]:
         """The jobs to start now. One that still runs is left out: it catches up at a later slot."""

@@ -18,6 +18,7 @@ from perfconsole.config.actions import Action
 from perfconsole.config.themes import ThemeSpec
 from perfconsole.core.errors import PerfconsoleError, RequestError
 from perfconsole.core.ports import Source
+from perfconsole.core.requests import CONFIG_RELOAD, Done, Nothing
 from perfconsole.core.tables import Key
 from perfconsole.ui.driver import BUSY, ConsoleDriver, Outlet
 from perfconsole.ui.emit import Changes, Pen
@@ -44,6 +45,12 @@ def _queries() -> ConsoleScreen:
     return QueriesScreen()
 
 
+def _endpoints() -> ConsoleScreen:
+    from perfconsole.ui.screens.endpoints import EndpointsScreen  # noqa: PLC0415  as above
+
+    return EndpointsScreen()
+
+
 class ConsoleApp(MomentsApp, inherit_bindings=False):
     """The console over any source of ticks.
 
@@ -58,7 +65,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         Binding("ctrl+c", "leave", "Quit", show=False, priority=True),
         Binding("ctrl+z", "suspend_process", "Back to the shell", show=False, priority=True),
     ]
-    MODES = {"operations": OperationsScreen, "queries": _queries, "processes": ProcessesScreen}
+    MODES = {"operations": OperationsScreen, "queries": _queries, "endpoints": _endpoints, "processes": ProcessesScreen}
 
     def __init__(self, source: Source, settings: Settings) -> None:
         self.DEFAULT_MODE = settings.screen  # type: ignore[misc]  # else Textual makes, and paints, an empty screen first
@@ -244,6 +251,9 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
     async def do_screen_queries(self) -> None:
         await self._go("queries")
 
+    async def do_screen_endpoints(self) -> None:
+        await self._go("endpoints")
+
     async def do_screen_processes(self) -> None:
         await self._go("processes")
 
@@ -263,8 +273,8 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
             self.copy_to_clipboard(text)
             self.tell(f"copied: {text[:_TOLD]}")
 
-    def do_reload(self) -> None:
-        """Read the configuration again: theme, keys and columns change at once."""
+    async def do_reload(self) -> None:
+        """Read the configuration again: theme, keys, columns and endpoints change at once."""
         assert self.settings.reload
         try:
             settings = self.settings.reload()
@@ -275,7 +285,9 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         for key in self.keymap.keys():  # noqa: SIM118  not a mapping
             self.bind(key, f"press('{key}')", show=False)
         self.wear(settings.theme)
-        self.tell("configuration read again; intervals and thresholds change at the next start")
+        done = await self.ask(CONFIG_RELOAD.name, Nothing()) if self.offers(CONFIG_RELOAD.name) else Done("")
+        if isinstance(done, Done):
+            self.tell("; ".join(filter(None, ("configuration read again", done.text, "intervals and thresholds change at the next start"))))
 
     async def do_palette(self) -> None:
         from perfconsole.ui.screens.palette import open_palette  # noqa: PLC0415  only when asked

@@ -29,6 +29,7 @@ class Glyphs(NamedTuple):
     trunk: str
     marker: str
     dot: str
+    failed: str
 
 
 UNICODE: Final = Glyphs(
@@ -45,6 +46,7 @@ UNICODE: Final = Glyphs(
     trunk="│ ",
     marker="▸",
     dot="·",
+    failed="×",
 )
 ASCII: Final = Glyphs(
     severity={"ok": ".", "warning": "!", "critical": "X", "stale": "~", "unknown": "?", "info": "."},
@@ -60,6 +62,7 @@ ASCII: Final = Glyphs(
     trunk="| ",
     marker=">",
     dot=",",
+    failed="X",
 )
 
 WORDS: Final = {"ok": "OK", "warning": "WARN", "critical": "CRIT", "stale": "STALE", "unknown": "UNKNOWN", "info": "INFO"}

@@ -83,8 +83,7 @@ def fitting_window(held_s: float, longest_s: float) -> float:
 def put_spark(line: Line, look: Look, values: Sequence[float], top: float, limits: Limits = ()) -> None:
     """Draw values as bars, from 0 to `top`; cells over a limit in its severity.
 
-    A gap is drawn as one; what lies before the first value is nothing that was missed, and stays empty. The newest cell is a span of its
-    own: it is the one that changes.
+    A gap is drawn as one; what lies before the first value is nothing that was missed, and stays empty.
     """
     bars = look.glyphs.bars
     cells: list[tuple[str, str]] = []
@@ -100,6 +99,11 @@ def put_spark(line: Line, look: Look, values: Sequence[float], top: float, limit
                 role = f"{severity}_bar"
         index = int(value / top * len(bars)) if top > 0 else 0
         cells.append((bars[max(0, min(index, len(bars) - 1))], role))
+    put_cells(line, cells)
+
+
+def put_cells(line: Line, cells: Sequence[tuple[str, str]]) -> None:
+    """Draw characters with their roles, run by run. The newest cell is a span of its own: it is the one that changes."""
     start = 0
     for i in range(1, len(cells) + 1):
         if i == len(cells) or i == len(cells) - 1 or cells[i][1] != cells[start][1]:

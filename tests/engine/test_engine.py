@@ -11,12 +11,12 @@ import pytest
 from perfconsole.core import wire
 from perfconsole.core.alerts import SHIPPED
 from perfconsole.core.errors import CollectorError, RequestError
-from perfconsole.core.ports import Measured, Result, Watch
-from perfconsole.core.requests import ProcessId, SignalArgs
+from perfconsole.core.ports import Measured, Operation, Result, Watch
+from perfconsole.core.requests import PROCESS_DETAIL, ProcessDetail, ProcessId, SignalArgs
 from perfconsole.core.state import State
 from perfconsole.core.tables import ProcessTable, View
-from perfconsole.core.tick import SeriesDef, Tick
-from perfconsole.engine.engine import BEAT_S
+from perfconsole.core.tick import SeriesDef, Stream, Tick
+from perfconsole.engine.engine import BEAT_S, Engine
 from perfconsole.engine.local import LocalSource
 from perfconsole.engine.mailbox import BOUND, Mailbox
 from perfconsole.engine.serve import serve
@@ -277,3 +277,41 @@ def test_another_interval_begins_the_group_anew_and_keeps_what_was_measured(scri
     every_s[0] = 30.0
     reader.until(lambda: [group.interval_s for group in reader.state.groups.values()] == [30.0])
     assert len(reader.state.find("system.cpu.utilization").ring) > held
+
+
+def test_a_collector_that_joins_later_is_run_and_who_listened_before_is_told_what_it_offers(
+    scripted, make_engine, connect, follow
+):
+    class Late:
+        name, interval_s, first_after_s, targets = "late", 0.5, 0.0, ("host",)
+
+        def __init__(self):
+            self.operations = (Operation(PROCESS_DETAIL, self.detail),)
+
+        async def detail(self, args):
+            return ProcessDetail([], [], [], [("pid", str(args.pid))], [])
+
+        async def run(self, target, slot, views):
+            return Result([Measured(target, (SeriesDef("system.load.1m"),), [7.0])])
+
+        async def look(self, views):
+            return []
+
+        def close(self):
+            pass
+
+    engine = make_engine(scripted)
+    source = connect(engine)
+    reader = follow(source)
+    reader.until(lambda: reader.state.stream is not None)
+    assert PROCESS_DETAIL.name not in reader.state.stream.ops
+    engine.loop.call_soon_threadsafe(engine.adopt, Late())
+    reader.until(lambda: reader.state.value("system.load.1m") == 7.0)
+    assert PROCESS_DETAIL.name in reader.state.stream.ops
+    detail = asyncio.run(source.request(PROCESS_DETAIL.name, ProcessId(7, 1)))
+    assert detail.facts == [("pid", "7")]
+
+
+def test_nothing_joins_an_engine_that_does_not_run(scripted):
+    with pytest.raises(RuntimeError, match="not running"):
+        Engine([], Stream("testhost", "s1", "boot", "0")).adopt(scripted)

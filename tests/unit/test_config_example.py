@@ -6,8 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from perfconsole.config.kinds import keys_of
 from perfconsole.config.load import parse_text
-from perfconsole.config.schema import ARRAYS, TABLES, AlertRule, Config, Postgres, keys_of
+from perfconsole.config.schema import AlertRule, Config, Postgres
+from perfconsole.config.schema_checks import CHECKS, Quick
+from perfconsole.config.tables import ARRAYS, TABLES
 from perfconsole.config.write import example, json_schema, render
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +33,8 @@ def test_uncommented_it_loads_and_every_documented_default_is_the_default(uncomm
     config = parse_text(uncommented, env={})
     for name in ("console", "system", "processes", "alerts"):
         assert getattr(config, name) == getattr(Config(), name)
+    assert [(one.name, one.url) for one in config.http] == [("checkout", "https://shop.example/checkout")]
+    assert [one.interval_s for one in (*config.tcp, *config.tls, *config.dns)] == [10.0, 3600.0, 30.0]
     assert config.postgres == (
         Postgres(name="orders", dsn="postgresql://perfconsole@db1.example:5432/postgres?sslmode=require", tls="require"),
     )
@@ -40,12 +45,24 @@ def test_uncommented_it_loads_and_every_documented_default_is_the_default(uncomm
     )
 
 
-@pytest.mark.parametrize(("table", "key"), [(name, key) for name, table in TABLES.items() for key in keys_of(table)])
+OWN = [(name, key) for name, table in TABLES.items() for key in keys_of(table).values() if key.attribute in table.__annotations__]
+COMMON = [(name, key) for name, table in CHECKS.items() for key in keys_of(table).values() if key.attribute not in table.__annotations__]
+
+
+@pytest.mark.parametrize(("table", "key"), [*OWN, *COMMON], ids=lambda value: getattr(value, "name", value))
 def test_every_key_is_in_it_with_its_words(table, key):
     section = example().split(f"[{table}]", 1)[1]
-    described = keys_of(TABLES[table])[key]
-    assert described.text
-    assert re.search(rf"# {re.escape(described.text)}\n# ?{key} = ", section)
+    where, names = re.search(r"# And as in \[\[(\w+)\]\]: (.*)\.\n", section).groups() if table in {"tcp", "tls", "dns"} else ("", "")
+    if key.name in names.split():  # what kinds of checks have in common is explained once
+        section = example().split(f"[{where}]", 1)[1]
+    assert key.text
+    assert re.search(rf"# {re.escape(key.text)}\n(# ?{key.name} = |#\[\[?\w+\.{key.name}\])", section)
+
+
+@pytest.mark.parametrize("nested", [key.kind.table for table in CHECKS.values() for key in keys_of(table).values() if key.kind.table])
+def test_keys_of_tables_within_tables_are_explained_too(nested):
+    for key in keys_of(nested).values():
+        assert re.search(rf"# {re.escape(key.text)}\n# ?{key.name} = ", example()) or nested is Quick
 
 
 def test_what_is_rendered_reads_back_the_same(uncommented):

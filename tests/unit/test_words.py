@@ -4,6 +4,7 @@ from math import nan
 
 import pytest
 
+from perfconsole.core.alerts import worst_first
 from perfconsole.core.tick import Alert
 from perfconsole.core.words import breach, lasting
 
@@ -33,3 +34,33 @@ def test_a_breach_names_what_is_where_and_which_threshold_it_crossed():
     assert breach(alert(), nan) == "memory 82% > 80%"
     assert breach(alert(metric="system.filesystem.utilization", labels=(("mountpoint", "/var"),)), 0.91) == "disk /var 91% > 80%"
     assert breach(alert(metric="system.load.1m", value=0.1, limit=0.5, above=False), 0.2) == "load 0.2 < 0.5"
+
+
+ENDPOINT = (("endpoint", "checkout"), ("service", "shop"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "labels", "value", "said"),
+    [
+        ("httpcheck.up", ENDPOINT, 0.0, "checkout is down"),
+        ("httpcheck.up", (("service", "shop"),), 0.0, "shop is down"),
+        ("httpcheck.up", (), 0.0, "an endpoint is down"),
+        ("httpcheck.duration", ENDPOINT, 0.812, "checkout took 812ms > 500ms"),
+        ("httpcheck.duration", (), 0.812, "the slowest endpoint took 812ms > 500ms"),
+        ("httpcheck.error.ratio", (("service", "shop"),), 0.512, "errors of shop 51.2% > 50%"),
+        ("httpcheck.tls.expiry", ENDPOINT, 2.2 * 86400, "certificate of checkout ends in 2d4h"),
+        ("httpcheck.tls.expiry", ENDPOINT, -90000.0, "certificate of checkout ended 1d1h ago"),
+        ("httpcheck.tls.expiry", (), 3600.0, "a certificate ends in 1h00m"),
+    ],
+)
+def test_what_is_the_matter_with_an_endpoint_is_said_as_people_would(metric, labels, value, said):
+    above = metric in {"httpcheck.duration", "httpcheck.error.ratio"}
+    assert breach(alert(metric=metric, labels=labels, value=value, limit=0.5, above=above), value) == said
+
+
+def test_an_endpoint_that_is_down_is_not_told_to_be_slow_as_well():
+    down = alert(metric="httpcheck.up", labels=ENDPOINT, above=False)
+    slow = alert(metric="httpcheck.duration", labels=ENDPOINT)
+    other = alert(metric="httpcheck.duration", labels=(("endpoint", "cart"), ("service", "shop")))
+    assert worst_first([slow, other, down]) == [other, down]
+    assert worst_first([slow, other]) == [slow, other]

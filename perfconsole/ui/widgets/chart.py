@@ -51,6 +51,7 @@ class Plot(NamedTuple):
         edge: What is at the right end: ``now``, or a time of day.
         limits: Thresholds, mildest first.
         role: What it is drawn with.
+        rising: Places in `values` of those that are at least what they say: an arrow tops them.
     """
 
     values: Sequence[float]
@@ -60,6 +61,7 @@ class Plot(NamedTuple):
     edge: str = "now"
     limits: Limits = ()
     role: str = "chart"
+    rising: frozenset[int] = frozenset()
 
 
 def columns(width: int) -> int:
@@ -85,7 +87,8 @@ def chart_lines(look: Look, width: int, height: int, plot: Plot) -> list[Line]:
     for row in range(rows - 1, -1, -1):
         line = Line(look, width).put(plot.text(marks[row]) if row in marks else "" if row else "0", "dim", AXIS - 1, right=True)
         line.put(look.glyphs.side, "border")
-        for text, role in _row(look, plot, dots, row, rows):
+        runs = _row(look, plot, dots, row, rows)
+        for text, role in _topped(look, runs, _peaks(plot, dots, row)) if plot.rising else runs:
             line.put(text, role)
         lines.append(line)
     lines.append(_times(look, width, plot))
@@ -119,6 +122,27 @@ def _row(look: Look, plot: Plot, dots: bytes, row: int, rows: int) -> Iterator[t
             continue
         for found in _RUNS.finditer(text, start, end):
             yield (under[found.start() : found.end()], under_role) if found[0][0] == _BLANK else (found[0], role)
+
+
+def _peaks(plot: Plot, dots: bytes, row: int) -> frozenset[int]:
+    """The cells of a row in which a rising value ends."""
+    columns = (at + len(dots) - len(plot.values) for at in plot.rising)
+    return frozenset(at // 2 for at in columns if 0 <= at < len(dots) and dots[at] and (dots[at] - 1) // _DOTS == row)
+
+
+def _topped(look: Look, runs: Iterator[tuple[str, str]], peaks: frozenset[int]) -> Iterator[tuple[str, str]]:
+    """The runs of a row with an arrow in the cells of peaks."""
+    x = 0
+    for text, role in runs:
+        start = 0
+        for at in sorted(peak - x for peak in peaks if x <= peak < x + len(text)):
+            if at > start:
+                yield text[start:at], role
+            yield look.glyphs.up, "critical_bar"
+            start = at + 1
+        if start < len(text):
+            yield text[start:], role
+        x += len(text)
 
 
 def _role(plot: Plot, row: int, rows: int) -> str:

@@ -45,6 +45,7 @@ class TablePane(Pane, can_focus=True):
     Attributes:
         KIND: The table's name in views.
         TREMBLING: Numeric fields that change a little with every reading: a row passes its neighbour only when it clearly beats it.
+        headed: Whether the heads of the columns are shown.
         sort: The field it is sorted by.
         reverse: The other way round.
         match: The filter.
@@ -60,6 +61,7 @@ class TablePane(Pane, can_focus=True):
         self._title = title
         self._wanted = columns
         self._detailed = detailed
+        self.headed = True
         self.sort = sort
         self.reverse = False
         self.match = ""
@@ -88,6 +90,10 @@ class TablePane(Pane, can_focus=True):
     def notes(self, state: State, table: Table) -> list[str]:  # noqa: ARG002  nothing, unless there is something
         """What stands at the right of the title, after the count."""
         return []
+
+    def heading(self, state: State, table: Table) -> Line:
+        """The bar on top: what it is, how many, and what is to be known of them."""
+        return self.title_line(self._title, "  ".join([self._count(table), *self.notes(state, table)]))
 
     def remarks(self, state: State, table: Table) -> Sequence[str]:  # noqa: ARG002  nothing, unless there is something
         """What limits what can be seen, and what would mend it: stands in full below the rows."""
@@ -194,11 +200,12 @@ class TablePane(Pane, can_focus=True):
         """The title, the column heads, and the rows around the selection."""
         table = self.table(state)
         columns = self.columns()
+        heads = [self._head(columns)] if self.headed else []
         if table is None:
-            return [self.title_line(self._title), self._head(columns), *self._told(self.waiting(state), "dim")]
-        room = max(height - 2, 1)
+            return [self.title_line(self._title), *heads, *self._told(self.waiting(state), "dim")]
+        room = max(height - 1 - len(heads), 1)
         self._items = self.arranged(table.rows, room)
-        title = self.title_line(self._title, "  ".join([self._count(table), *self.notes(state, table)]))
+        title = self.heading(state, table)
         foot = self.foot(state, table)[: room - 1]
         room -= len(foot)
         self._follow_selection(room)
@@ -207,9 +214,9 @@ class TablePane(Pane, can_focus=True):
         self._shown = len(shown)
         if not shown:
             empty = f"nothing matches {self.match!r}" if self.match else "" if foot else self.empty(table)
-            return [title, self._head(columns), *([self.line().gap().put(empty, "dim")] if empty else []), *foot]
+            return [title, *heads, *self._told(empty, "dim"), *foot]
         rows = [self._row(item, columns, state) for item in shown]
-        return [title, self._head(columns), *rows, *(self.line() for _ in range(room - len(rows) if foot else 0)), *foot]
+        return [title, *heads, *rows, *(self.line() for _ in range(room - len(rows) if foot else 0)), *foot]
 
     def _count(self, table: Table) -> str:
         if self.match:
@@ -231,12 +238,16 @@ class TablePane(Pane, can_focus=True):
         line = self.line("selection" if chosen else "background")
         line.put(self.look.glyphs.marker if chosen else " ", "accent")
         for column in columns:
-            text, role = self.cell(item, column, state)
-            if not column.width and item.prefix:
-                line.put(item.prefix, "border").put(text, role, line.left)
-            else:
-                line.put(text, role, column.width or line.left, right=column.right).gap()
+            self._put(line, item, column, state)
         return line
+
+    def _put(self, line: Line, item: Item, column: Column, state: State) -> None:
+        """Draw a cell."""
+        text, role = self.cell(item, column, state)
+        if not column.width and item.prefix:
+            line.put(item.prefix, "border").put(text, role, line.left)
+        else:
+            line.put(text, role, column.width or line.left, right=column.right).gap()
 
     def _follow_selection(self, room: int) -> None:
         """Find the selected row again, wherever it moved; when it is gone its place stays selected."""
@@ -260,7 +271,7 @@ class TablePane(Pane, can_focus=True):
 
     def on_click(self, event: Click) -> None:
         """Select a row, open it when it was selected; a column's head sorts by it."""
-        if event.y == 1:
+        if event.y == 1 and self.headed:
             x = 1
             for column in self.columns():
                 width = column.width or self.size.width
@@ -269,8 +280,9 @@ class TablePane(Pane, can_focus=True):
                         self.order_by(column.field)
                     return
                 x += width + 1
-        at = self._first + event.y - 2
-        if 2 <= event.y < 2 + self._shown:
+        above = 1 + self.headed
+        at = self._first + event.y - above
+        if above <= event.y < above + self._shown:
             again = self._items[at].row.key == self.selected
             self._select(at)
             self.repaint_rows()

@@ -1,0 +1,246 @@
+"""Checks of HTTP, ports, TLS and names: the collector that follows each endpoint from outcome to outcome, and what carries checks out.
+
+Carrying out is one thing (`checker`, `probers`), following another (`followed`, `core.endpoint_history`); outcomes are all that passes.
+"""
+
+from collections.abc import Callable, Sequence
+from graphlib import TopologicalSorter
+from math import inf, nan
+from time import perf_counter
+from typing import Final
+
+import msgspec
+
+from perfconsole.collectors.http import listing
+from perfconsole.collectors.http.checker import Checker, Checking, Deliver
+from perfconsole.collectors.http.followed import NAME, Followed
+from perfconsole.collectors.http.totals import EVERY_S, Total, of_all
+from perfconsole.collectors.loop import paced
+from perfconsole.core.checks import Check, Outcome
+from perfconsole.core.endpoints import TARGET, EndpointTable
+from perfconsole.core.errors import RequestError
+from perfconsole.core.ports import Measured, Operation, Result, Slot
+from perfconsole.core.requests import HTTP_CHECK, HTTP_DETAIL, Done, EndpointArgs, EndpointChange, EndpointDetail
+from perfconsole.core.segment import VIEWS
+from perfconsole.core.tables import Table, View
+from perfconsole.core.tick import Event, Health
+
+__all__ = ["NAME", "Checker", "HttpCollector"]
+
+_BEAT_S: Final = 0.5
+_LOOKED_AT_S: Final = 2.0
+_RECORDED_S: Final = 30.0
+"""Between two tables while nobody looks; a change of state is told within `_LOOKED_AT_S` all the same."""
+
+_HTTP: Final = "http:"
+
+_SILENT: Final = frozenset({"failing", "suppressed"})
+"""States that are no event, nor is their end: one failure is none yet, and what others bring about is theirs. The detail has them all."""
+
+Up = Callable[[str], float]
+
+
+def _unknown(_name: str) -> float:
+    return nan
+
+
+class _News:
+    """What one run has to tell."""
+
+    def __init__(self) -> None:
+        self.measured: list[Measured] = []
+        self.events: list[Event] = []
+        self.health: list[Health] = []
+
+
+class HttpCollector:
+    """The collector of all endpoints (`core.ports.Collector`): its runs tell what checks have brought since the last.
+
+    Args:
+        checks: What is checked, by unique names.
+        up: Whether what is no endpoint (``host``, ``postgres:NAME``) is up: 1, 0, or NaN when that is not known.
+        first_after_s: Seconds after the start before the first round of checks.
+        checking: Makes who carries out checks, given to whom outcomes are delivered.
+    """
+
+    name = NAME
+    interval_s = _BEAT_S
+    targets: Sequence[str] = (TARGET,)
+
+    def __init__(
+        self,
+        checks: Sequence[Check],
+        *,
+        up: Up = _unknown,
+        first_after_s: float = 0.2,
+        checking: Callable[[Deliver], Checking] | None = None,
+    ) -> None:
+        self.first_after_s = first_after_s
+        self._up = up
+        self._checking: Callable[[Deliver], Checking] = checking or Checker
+        self._checker: Checking | None = None
+        self._checks: tuple[Check, ...] = ()
+        self._outcomes: list[Outcome] = []
+        self._followed: dict[str, Followed] = {}
+        self._totals: dict[str, Total] = {}
+        self._ranks: dict[str, int] = {}
+        self._listed: list[Followed] = []
+        self._ended: list[Measured] = []
+        self._told_boot = self._summed_boot = -inf
+        self._changed = self._first = True
+        self.operations: Sequence[Operation] = (Operation(HTTP_DETAIL, self._detail), Operation(HTTP_CHECK, self._check))
+        self.configure(checks)
+
+    def configure(self, checks: Sequence[Check]) -> None:
+        """Check these from now on. What is known of targets that stay is kept; of those that go, series and rows end.
+
+        On the engine's loop, once that runs.
+        """
+        before, self._checks = self._followed, tuple(checks)
+        self._followed = {check.name: _going_on(before.get(check.name), check) for check in checks}
+        kept = {one.place for one in self._followed.values()}
+        self._ended += [Measured(one.place, (), []) for one in before.values() if one.place not in kept]
+        self._listed = sorted(self._followed.values(), key=lambda one: one.row.key)
+        self._ranks = _ranks(self._checks)
+        by_service: dict[str, list[Followed]] = {}
+        for one in self._listed:
+            by_service.setdefault(one.endpoint.check.service, []).append(one)
+        self._ended += [total.ended() for service, total in self._totals.items() if service not in by_service]
+        self._totals = {service: Total(service, by_service[service]) for service in sorted(by_service)}
+        self._changed = self._first = True
+        if self._checker is not None:
+            self._checker.configure(self._checks)
+
+    async def run(self, target: str, slot: Slot, views: Sequence[View]) -> Result:
+        """Tell what checks have brought since the last run. The first one begins them."""
+        del target  # there is one
+        if self._checker is None:
+            self._checker = self._checking(self._outcomes.append)
+            self._checker.configure(self._checks)
+        news = _News()
+        news.measured, self._ended = self._ended, []
+        # Those first that others depend on: a failure of both in one beat is the fault of the first.
+        outcomes = sorted(self._outcomes, key=lambda outcome: self._ranks.get(outcome.name, 0))
+        self._outcomes.clear()
+        async for outcome in paced(outcomes, perf_counter):
+            if outcome.name in self._followed:
+                self._take(self._followed[outcome.name], outcome, slot.boot, news)
+        self._settle(slot.at, news)
+        self._sum_up(slot, news)
+        table = await self._table_if_due(slot, views)
+        return Result(news.measured, [table] if table else [], news.events, news.health)
+
+    def _take(self, one: Followed, outcome: Outcome, boot: float, news: _News) -> None:
+        endpoint = one.endpoint
+        before = endpoint.last
+        self._first = self._first or before is None
+        change = endpoint.take(outcome, self._blocker(endpoint.check) if not outcome.ok else "")
+        one.stale = True
+        self._totals[endpoint.check.service].changed = True
+        news.measured.append(one.measured(outcome))
+        if health := one.health(outcome, boot):
+            news.health.append(health)
+        self._note(one, change, outcome.at if before is None else before.at, outcome.at, news)
+
+    def _settle(self, at: float, news: _News) -> None:
+        """What time, and the outages of others, make of endpoints between two checks of their own."""
+        for one in self._listed:
+            endpoint = one.endpoint
+            if not (endpoint.check.maintenance or endpoint.check.depends_on):
+                continue
+            blocked_by = self._blocker(endpoint.check)
+            if endpoint.over(at, blocked_by) and self._checker is not None:
+                self._checker.soon(endpoint.check.name)
+            self._note(one, endpoint.settle(at, blocked_by), at - _BEAT_S, at, news)
+
+    def _note(self, one: Followed, change: EndpointChange | None, low: float, high: float, news: _News) -> None:
+        if change is None:
+            return
+        name, changes = one.endpoint.check.name, one.endpoint.changes
+        one.stale = self._changed = self._totals[one.endpoint.check.service].changed = True
+        if change.state in _SILENT or (change.state == "up" and len(changes) > 1 and changes[-2].state in _SILENT):
+            return
+        text = f"{name}: {change.state}" + (f", {change.text}" if change.text else "")
+        news.events.append(Event(min(low, high), high, "endpoint", name, text, NAME))
+
+    def _blocker(self, check: Check) -> str:
+        """What it depends on that does not do its work; empty for nothing. One failure is enough: two fail together, and take turns."""
+        return next((parent for parent in check.depends_on if self._fails(parent)), "")
+
+    def _fails(self, parent: str) -> bool:
+        if not parent.startswith(_HTTP):
+            return self._up(parent) == 0.0
+        found = self._followed.get(parent.removeprefix(_HTTP))
+        return found is not None and found.endpoint.failing
+
+    def _sum_up(self, slot: Slot, news: _News) -> None:
+        news.measured += [told for total in self._totals.values() if (told := total.measured(slot.at, slot.boot))]
+        if slot.boot - self._summed_boot >= EVERY_S - _BEAT_S / 2 and self._listed:
+            self._summed_boot = slot.boot
+            news.measured.append(of_all(self._listed, slot.at))
+
+    async def _table_if_due(self, slot: Slot, views: Sequence[View]) -> EndpointTable | None:
+        looked_at = self._changed or any(_looks(view) and view not in VIEWS for view in views)
+        due_s = 0.0 if self._first else _LOOKED_AT_S if looked_at else _RECORDED_S
+        if slot.boot - self._told_boot < due_s - _BEAT_S / 2:
+            return None
+        self._told_boot = slot.boot
+        self._changed = self._first = False
+        return await self._table(slot.at)
+
+    async def _table(self, at: float) -> EndpointTable:
+        services = {service: total.members for service, total in self._totals.items()}
+        return await listing.table(self._listed, services, at)
+
+    async def look(self, views: Sequence[View]) -> Sequence[Table]:
+        """The table, as the last outcomes left it, for who looks anew."""
+        told = max((one.endpoint.last.at for one in self._listed if one.endpoint.last is not None), default=nan)
+        return [await self._table(told)] if told == told and any(map(_looks, views)) else []  # noqa: PLR0124  NaN is not itself
+
+    def close(self) -> None:
+        """Stop checking."""
+        if self._checker is not None:
+            self._checker.close()
+
+    async def _detail(self, args: EndpointArgs) -> EndpointDetail:
+        from perfconsole.collectors.http.account import facts  # noqa: PLC0415  only when asked
+
+        endpoint = self._named(args.endpoint).endpoint
+        return EndpointDetail(facts(endpoint.check), endpoint.last, endpoint.failure, tuple(endpoint.changes))
+
+    async def _check(self, args: EndpointArgs) -> Done:
+        from perfconsole.collectors.http.account import said  # noqa: PLC0415  only when asked
+
+        self._named(args.endpoint)
+        if self._checker is None:
+            raise RequestError(f"{args.endpoint}: checks have not begun yet", "ask again in a moment")
+        try:
+            return Done(said(await self._checker.now(args.endpoint)))
+        except KeyError:
+            raise RequestError(f"{args.endpoint} is not checked any more") from None
+
+    def _named(self, name: str) -> Followed:
+        found = self._followed.get(name)
+        if found is None:
+            raise RequestError(f"no endpoint is called {name!r}", f"there are: {' '.join(list(self._followed)[:20])}")
+        return found
+
+
+def _going_on(before: Followed | None, check: Check) -> Followed:
+    """The endpoint of a check: as it is where nothing changed, with its past where only the way of checking did."""
+    if before is None or (before.endpoint.check.kind, before.endpoint.check.target) != (check.kind, check.target):
+        return Followed(check)
+    # As bytes: NaN is never equal to itself.
+    if msgspec.msgpack.encode(before.endpoint.check) != msgspec.msgpack.encode(check):
+        before.configure(check)
+    return before
+
+
+def _ranks(checks: Sequence[Check]) -> dict[str, int]:
+    """Endpoints by name, those first that others depend on."""
+    edges = {check.name: [one.removeprefix(_HTTP) for one in check.depends_on if one.startswith(_HTTP)] for check in checks}
+    return {name: rank for rank, name in enumerate(TopologicalSorter(edges).static_order())}
+
+
+def _looks(view: View) -> bool:
+    return view.table == "endpoint" and view.target in {"", TARGET}

@@ -1,0 +1,178 @@
+"""One run of a check that is no HTTP: its stopwatch, what is known so far, and the outcome, whatever ends it."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from math import isnan, nan
+from typing import Any, Final
+
+from perfconsole.collectors.http import arrival
+from perfconsole.collectors.http.expect import timely, verdict
+from perfconsole.collectors.http.faults import failure_of, timed_out
+from perfconsole.collectors.http.names import literal_family, plain
+from perfconsole.collectors.http.prober import UNMEASURED, Failure
+from perfconsole.collectors.http.shared import Shared
+from perfconsole.collectors.http.stopwatch import Stopwatch
+from perfconsole.core.checks import Assertion, Check, Outcome, TlsFacts
+from perfconsole.core.text import safe
+
+_UNIX: Final = "unix:"
+
+
+class Attempt:
+    """One run.
+
+    Attributes:
+        watch: Tells the phases apart.
+        address: Where it connected to, or tried: ``192.0.2.7:443``; empty before.
+        protocol, size_bytes, assertions, tls: As those of an `Outcome`.
+    """
+
+    def __init__(self, check: Check, shared: Shared) -> None:
+        self.check = check
+        self.shared = shared
+        self.watch = Stopwatch()
+        self.address = self.protocol = self._others = ""
+        self.size_bytes = nan
+        self.assertions: tuple[Assertion, ...] = ()
+        self.tls: TlsFacts | None = None
+
+    async def run(self, work: "Callable[[Attempt], Awaitable[None]]") -> Outcome:
+        """Do the work within the check's timeout, and hold its latency against what is expected."""
+        limit = asyncio.timeout(self.check.timeout_s)
+        failure: Failure | None = None
+        try:
+            async with limit:
+                await work(self)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is the outcome of this check, and of no other
+            failure = self._late() if limit.expired() else failure_of(error, self.watch.phase)
+        self.watch.stand()
+        return self.outcome(failure)
+
+    def _late(self) -> Failure:
+        if self.tls is not None and self.tls.error:  # why is known already, and a second handshake that hangs changes nothing
+            return Failure("tls", self.tls.error)
+        limit_s = self.check.timeout_s
+        # While no phase runs, nobody waits for the target.
+        return Failure(UNMEASURED, self.held_up(limit_s)) if self.watch.stands else timed_out(self.watch.phase, limit_s)
+
+    def held_up(self, limit_s: float) -> str:
+        """What the console itself was about when the time was up, in words."""
+        return f"its files were not read within {limit_s:g} s: the disk that they are on does not answer"
+
+    def timely(self) -> tuple[Assertion, ...]:
+        """What is expected of the latency, once that is known."""
+        return timely(self.check.expect, float(self.watch.total_s))
+
+    def outcome(self, failure: Failure | None) -> Outcome:
+        """What came of it; None for no failure."""
+        # The phases alone: what lies between them is the console's, most of it the 23 ms in which certificates are loaded once.
+        total_s = float(self.watch.total_s)
+        if failure is None:
+            self.assertions += self.timely()
+        cause, error = verdict(self.assertions) if failure is None else (failure.cause, failure.text)
+        return Outcome(
+            self.check.name,
+            time.time(),
+            not cause,
+            cause,
+            error,
+            self.watch.phases(),
+            total_s,
+            at_least=failure is not None and failure.at_least,
+            address=self.address,
+            protocol=self.protocol,
+            size_bytes=self.size_bytes,
+            tls=self.tls,
+            assertions=self.assertions,
+        )
+
+    async def connected(self, target: str) -> socket.socket:
+        """A TCP connection to a target, which the caller closes: to the first address of its host, once.
+
+        Args:
+            target: ``host:port``, or ``unix:/path``.
+
+        Raises:
+            Failure: When the name has no address, it was refused, or a phase took longer than it may.
+        """
+        family, place = await self.place(target)
+        watch = self.watch
+        watch.enter("connect")
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connection.setblocking(False)
+            began = time.monotonic()
+            async with limited("connect", self.check.timeouts.connect):
+                await asyncio.get_running_loop().sock_connect(connection, place)
+            # The kernel's own round trip: a loop that came late to it made none of the target's time.
+            known = arrival.handshake(connection)
+            watch.stand(None if known.repeated or isnan(known.seconds) else began + known.seconds)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, OSError):
+                raise self._refused(error) from None
+            raise
+        return connection
+
+    def _refused(self, error: OSError) -> Failure:
+        failure = failure_of(error, "connect")
+        if failure.cause != "connect":
+            return failure
+        return Failure("connect", f"{failure.text}{' by' if failure.text.endswith('refused') else ':'} {self.address}{self._others}")
+
+    async def place(self, target: str) -> tuple[int, Any]:
+        """Family and address of a target, for a socket; notes the address.
+
+        Raises:
+            Failure: When the name has no address.
+        """
+        if target.startswith(_UNIX):
+            self.address = target
+            return socket.AF_UNIX, target.removeprefix(_UNIX)
+        host, port = split(target)
+        if not literal_family(host):
+            self.watch.enter("dns")
+        address, *others = await self.shared.resolver.addresses(host, self.check.family, self.check.timeouts.dns)
+        self.watch.stand()
+        self._others = f", the first of {1 + len(others)} addresses" if others else ""
+        self.address = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        return _place(address, port)
+
+
+def split(target: str) -> tuple[str, int]:
+    """Host, without brackets, and port of ``host:port``."""
+    host, _, port = target.rpartition(":")
+    return plain(host), int(port)
+
+
+def _place(address: str, port: int) -> tuple[int, Any]:
+    """For a socket. A zone becomes its number: with its name, asyncio would look the address up in its executor."""
+    if ":" not in address:
+        return socket.AF_INET, (address, port)
+    address, _, zone = address.partition("%")
+    if not zone:
+        return socket.AF_INET6, (address, port)
+    try:
+        return socket.AF_INET6, (address, port, 0, int(zone) if zone.isdecimal() else socket.if_nametoindex(zone))
+    except OSError:
+        raise Failure(UNMEASURED, f"this machine has no network interface {safe(zone, 20)}") from None
+
+
+@asynccontextmanager
+async def limited(phase: str, seconds: float, spent_s: float = 0.0) -> AsyncIterator[None]:
+    """At most so long for a phase, of which a part may be spent; NaN for as long as the whole check has.
+
+    Raises:
+        Failure: ``timeout``, when that has passed.
+    """
+    limit = asyncio.timeout(None if isnan(seconds) else max(0.0, seconds - spent_s))
+    try:
+        async with limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise timed_out(phase, seconds) from None

@@ -1,0 +1,262 @@
+"""Carries out checks when they are due, on the running loop: each in its own rhythm, never two of one at a time, none in another's way.
+
+What the console itself causes (the wait for a turn, a loop that was busy, a machine that slept) is told beside an outcome, never in it.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+import msgspec
+
+from perfconsole.collectors.http.prober import UNMEASURED, Prober
+from perfconsole.collectors.http.schedule import next_start
+from perfconsole.collectors.http.turns import Turns
+from perfconsole.core.checks import Check, Outcome
+
+if TYPE_CHECKING:
+    from perfconsole.collectors.http.shared import Shared
+
+CAP: Final = 10
+"""Checks that may be in their first moments at a time."""
+
+_SLEPT_S: Final = 0.5
+"""How far the clock that counts sleep may run ahead of the one that does not, before the machine was suspended."""
+
+_FRESH_S: Final = 1.0
+"""Who was checked so lately is not asked again on another's behalf: thirty that depend on one fail together."""
+
+Deliver = Callable[[Outcome], None]
+Make = Callable[[Check, "Shared"], Prober]
+
+
+class Moment(NamedTuple):
+    """Wall-clock time, epoch seconds, and CLOCK_BOOTTIME, which goes on while the machine is suspended."""
+
+    at: float
+    boot: float
+
+
+def now() -> Moment:
+    """This moment."""
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)  # Linux; elsewhere nothing tells sleep apart
+    return Moment(time.time(), time.monotonic() if boottime is None else time.clock_gettime(boottime))
+
+
+class Checking(Protocol):
+    """Whoever carries out checks: here, or in a process of its own."""
+
+    def configure(self, checks: Sequence[Check]) -> None:
+        """Carry out these from now on; those that are unchanged go on as they were."""
+
+    def soon(self, name: str) -> None:
+        """Check once as soon as may be, unless that was done just now."""
+
+    async def now(self, name: str) -> Outcome:
+        """Check now, and wait for what comes of it, which is delivered too.
+
+        Raises:
+            KeyError: When no check is called so.
+        """
+
+    def close(self) -> None:
+        """Stop, and give back all that is held."""
+
+
+class Checker:
+    """Checks on the loop on which it is first configured.
+
+    Args:
+        deliver: Called with every outcome, on the loop.
+        shared: What probers share.
+        make: Makes the prober of a check; the one place that chooses unless a test does.
+        cap: Checks that may be in their first moments at a time.
+        clock: Injected in tests.
+        warm_up: Done before the first round; None for nothing.
+    """
+
+    def __init__(
+        self,
+        deliver: Deliver,
+        shared: "Shared | None" = None,
+        *,
+        make: Make | None = None,
+        cap: int = CAP,
+        clock: Callable[[], Moment] = now,
+        warm_up: "Callable[[Sequence[Check], Shared], Coroutine[Any, Any, None]] | None" = None,
+    ) -> None:
+        self._deliver = deliver
+        self._given = shared
+        self._make = make or _prober_of
+        self._turns = Turns(cap)
+        self._clock = clock
+        self._warm_up = warm_up
+        self._warming: asyncio.Task[None] | None = None
+        self._rounds: dict[str, _Round] = {}
+
+    def configure(self, checks: Sequence[Check]) -> None:
+        """Carry out these from now on: the first round of new ones begins at once; those that are unchanged go on as they were."""
+        wanted = {check.name: check for check in checks}
+        for name, held in list(self._rounds.items()):
+            if name not in wanted or msgspec.msgpack.encode(wanted[name]) != held.encoded:
+                self._rounds.pop(name).close()
+        new = [check for check in checks if check.name not in self._rounds]
+        for check in new:
+            self._rounds[check.name] = _Round(check, self._make(check, self._shared), self)
+        if new and self._warm_up is not None and self._warming is None:
+            self._warming = asyncio.create_task(self._warmed(new))
+        elif self._warming is None or self._warming.done():
+            self._begin()
+
+    @property
+    def _shared(self) -> "Shared":
+        if self._given is None:
+            from perfconsole.collectors.http.shared import Shared  # noqa: PLC0415  loads ssl, which no process needs that checks nothing
+
+            self._given = Shared()
+        return self._given
+
+    async def _warmed(self, checks: Sequence[Check]) -> None:
+        if self._warm_up is not None:
+            await self._warm_up(checks, self._shared)
+        self._begin()
+
+    def _begin(self) -> None:
+        for one in self._rounds.values():
+            one.begin()
+
+    def soon(self, name: str) -> None:
+        """Check once as soon as may be, unless that is being done, or was just now."""
+        if name in self._rounds:
+            self._rounds[name].soon()
+
+    async def now(self, name: str) -> Outcome:
+        """Check now, and wait for what comes of it; one that is under way is waited for.
+
+        Raises:
+            KeyError: When no check is called so.
+        """
+        return await self._rounds[name].now()
+
+    def close(self) -> None:
+        """Stop, and give back all that is held."""
+        if self._warming is not None:
+            self._warming.cancel()
+        for one in self._rounds.values():
+            one.close()
+        self._rounds.clear()
+
+    async def measure(self, prober: Prober, check: Check, due: float, *, well: bool) -> Outcome:
+        """Carry out one check, in its turn.
+
+        Args:
+            prober: Carries it out.
+            check: What is checked.
+            due: When it was due, by the loop's clock.
+            well: Whether the last one was.
+        """
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        scheduled = self._clock().at - (asked - due)
+        place = await self._turns.place(well=well)
+        began, before = loop.time(), self._clock()
+        try:
+            outcome = await prober.probe()
+        except Exception as error:  # noqa: BLE001  a prober promises not to; one that does must not end the round
+            outcome = Outcome(
+                check.name, self._clock().at, ok=False, cause=UNMEASURED, error=f"{type(error).__name__} in the checker itself"
+            )
+        finally:
+            place.give_back()
+        after = self._clock()
+        if after.boot - before.boot - (loop.time() - began) > _SLEPT_S:
+            outcome = Outcome(check.name, after.at, ok=False, cause=UNMEASURED, error="this machine was suspended meanwhile")
+        return msgspec.structs.replace(outcome, scheduled=scheduled, slot_wait_s=began - asked, late_s=max(0.0, asked - due))
+
+    def take(self, check: Check, outcome: Outcome) -> None:
+        """Deliver an outcome; a failure has what it depends on looked at."""
+        self._deliver(outcome)
+        if not outcome.ok and not outcome.unmeasured:
+            for parent in check.depends_on:
+                kind, _, name = parent.partition(":")
+                if kind == "http":
+                    self.soon(name)
+
+
+class _Round:
+    """The checks of one endpoint, one after the other.
+
+    Attributes:
+        encoded: Its check as bytes: NaN is never equal to itself.
+    """
+
+    __slots__ = ("_asked", "_began", "_check", "_checker", "_prober", "_task", "_timer", "_well", "encoded")
+
+    def __init__(self, check: Check, prober: Prober, checker: Checker) -> None:
+        self.encoded = msgspec.msgpack.encode(check)
+        self._checker = checker
+        self._check = check
+        self._prober = prober
+        self._task: asyncio.Task[Outcome] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._began = -inf
+        self._well = False
+
+    def begin(self) -> None:
+        """Have the first check carried out, if there was none."""
+        if self._began == -inf and self._task is None:
+            self._start(asyncio.get_running_loop().time())
+
+    def soon(self) -> None:
+        if self._task is None and asyncio.get_running_loop().time() - self._began > _FRESH_S:
+            self._start(asyncio.get_running_loop().time())
+
+    async def now(self) -> Outcome:
+        task = self._task or self._start(asyncio.get_running_loop().time())
+        await asyncio.wait({task})
+        if task.cancelled():
+            raise KeyError(self._check.name)  # configured away meanwhile
+        return task.result()
+
+    def _start(self, due: float) -> "asyncio.Task[Outcome]":
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._began = asyncio.get_running_loop().time()
+        self._task = asyncio.create_task(self._run(due))
+        return self._task
+
+    async def _run(self, due: float) -> Outcome:
+        outcome = await self._checker.measure(self._prober, self._check, due, well=self._well)
+        loop = asyncio.get_running_loop()
+        self._task = None
+        self._well = outcome.ok
+        following = next_start(self._check, self._began, failing=not outcome.ok and not outcome.unmeasured)
+        # One that outlasted its interval is followed at once: that it took so long is not the console being late.
+        following = max(following, loop.time())
+        self._timer = loop.call_at(following, self._start, following)
+        self._checker.take(self._check, outcome)
+        return outcome
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(RuntimeError):  # the loop is closed
+                self._task.add_done_callback(self._closed)
+        else:
+            self._prober.close()
+
+    def _closed(self, _task: "asyncio.Task[Outcome]") -> None:
+        self._prober.close()
+
+
+def _prober_of(check: Check, shared: "Shared") -> Prober:
+    """Imported when the first check is made: what an engine loads is nobody's business before."""
+    from perfconsole.collectors.http.probers import prober_of  # noqa: PLC0415  see above
+
+    return prober_of(check, shared)

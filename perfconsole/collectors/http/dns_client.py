@@ -1,0 +1,229 @@
+"""Checks of DNS: a name that has the record asked for is up; of a server of one's own, or of the machine's resolver.
+
+The library makes and reads the messages; they travel here, once: it would repeat what is lost, and a lossy network would merely look slow.
+"""
+
+import asyncio
+import socket
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from perfconsole.collectors.http.attempt import Attempt, limited
+from perfconsole.collectors.http.faults import DOING, failure_of
+from perfconsole.collectors.http.names import literal_family, plain
+from perfconsole.collectors.http.prober import UNMEASURED, Failure
+from perfconsole.collectors.http.shared import Shared
+from perfconsole.collectors.loop import ask
+from perfconsole.core.checks import Assertion, Check, Outcome
+from perfconsole.core.text import safe
+
+if TYPE_CHECKING:
+    from dns.message import Message
+
+_FAMILIES: Final = {"A": 4, "AAAA": 6}
+_LARGEST_BYTES: Final = 65_535
+_SHORT_BYTES: Final = 2048
+_ANSWERS: Final = 256
+_CHARS: Final = 255
+
+_WORDS: Final = {
+    "NXDOMAIN": "there is no such name (NXDOMAIN)",
+    "SERVFAIL": "the server could not find out (SERVFAIL)",
+    "REFUSED": "the server refuses to answer this (REFUSED)",
+    "NOTIMP": "the server does not know such questions (NOTIMP)",
+    "FORMERR": "the server does not understand the question (FORMERR)",
+    "NOTAUTH": "the server does not answer for this zone (NOTAUTH)",
+}
+
+
+class DnsProber:
+    """Asks for one name."""
+
+    def __init__(self, check: Check, shared: Shared) -> None:
+        self._check = check
+        self._shared = shared
+
+    async def probe(self) -> Outcome:
+        """Check once."""
+        work = _ask_server if self._check.server else _ask_machine
+        return await Attempt(self._check, self._shared).run(work)
+
+    def close(self) -> None:
+        """Nothing is kept."""
+
+
+@cache
+def _load(record: str) -> None:
+    """What would be imported in the middle of the first answer."""
+    for module in ("dns.message", "dns.rdata", "dns.reversename"):
+        import_module(module)
+    from dns import exception, rdata, rdataclass, rdatatype  # noqa: PLC0415  # as above
+
+    with suppress(exception.DNSException):  # of a record that is none the question says so
+        rdata.get_rdata_class(rdataclass.IN, rdatatype.from_text(record))  # type: ignore[no-untyped-call]  # untyped in the library
+
+
+async def _ask_machine(attempt: Attempt) -> None:
+    check = attempt.check
+    if check.record not in _FAMILIES:
+        raise Failure(UNMEASURED, f"the machine's resolver tells addresses only: asking for {check.record} needs a server")
+    attempt.watch.enter("dns")
+    found = await attempt.shared.resolver.addresses(check.target, _FAMILIES[check.record], check.timeouts.dns)
+    attempt.watch.stand()
+    _judge(attempt, found)
+
+
+async def _ask_server(attempt: Attempt) -> None:
+    # 60 ms and 6 MiB the first time: in a thread, and before the first phase, so that neither the loop nor the server is charged with it.
+    await ask(lambda: _load(attempt.check.record), "perfconsole-load")
+    question = _question(attempt.check)
+    family, place = await attempt.place(attempt.check.server)
+    data = await _by_udp(attempt, family, place, question)
+    answer = await _understood(data, question)
+    attempt.protocol = "UDP"
+    if answer is not None and _is_cut(answer):
+        data = await _by_tcp(attempt, question)
+        answer = await _understood(data, question)
+        attempt.protocol = "TCP"
+    attempt.size_bytes = float(len(data))
+    if answer is None:
+        raise Failure("protocol", "the answer is no DNS message, or to another question")
+    _judge(attempt, _records(answer, attempt.check))
+
+
+def _question(check: Check) -> "Message":
+    from dns import exception, message, reversename  # noqa: PLC0415  # loaded by `_load`
+
+    name: Any = plain(check.target)
+    try:
+        if check.record == "PTR" and literal_family(name):
+            name = reversename.from_address(name)
+        # Without EDNS, which old servers refuse: an answer of more than 512 bytes comes by TCP then.
+        return message.make_query(name, check.record)
+    except (exception.DNSException, UnicodeError, ValueError):
+        text = f"{safe(check.target, 100)} cannot be asked for: it is no name, or {safe(check.record, 20)} is no type of record"
+        raise Failure("dns", text) from None
+
+
+async def _by_udp(attempt: Attempt, family: int, place: Any, question: "Message") -> bytes:
+    """Ask, and wait for an answer to this question; others, which anyone can send, are not looked at."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(family, socket.SOCK_DGRAM) as connection:
+        connection.setblocking(False)
+        try:
+            connection.connect(place)  # so that the kernel drops what others send, and tells that the port is closed
+        except OSError as error:
+            raise failure_of(error, "connect") from None
+        attempt.watch.enter("send")
+        await loop.sock_sendall(connection, question.to_wire())
+        attempt.watch.enter("wait")
+        async with limited("wait", attempt.check.timeouts.wait):
+            while True:
+                data = await _received(loop, connection)
+                if data[:2] == question.id.to_bytes(2, "big"):
+                    break
+    attempt.watch.stand()
+    return data
+
+
+async def _received(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> bytes:
+    try:
+        return await loop.sock_recv(connection, _LARGEST_BYTES)
+    except ConnectionRefusedError:
+        raise Failure("connect", "connection refused: no server listens on that port") from None
+
+
+async def _by_tcp(attempt: Attempt, question: "Message") -> bytes:
+    """The whole of an answer that was too long for UDP (RFC 7766)."""
+    connection = await attempt.connected(attempt.check.server)
+    loop, watch = asyncio.get_running_loop(), attempt.watch
+    with connection:
+        wire = question.to_wire()
+        watch.enter("send")
+        await loop.sock_sendall(connection, len(wire).to_bytes(2, "big") + wire)
+        watch.enter("wait")
+        async with limited("wait", attempt.check.timeouts.wait):
+            size = int.from_bytes(await _exactly(loop, connection, 2), "big")
+        watch.enter("transfer")
+        data = await _exactly(loop, connection, size)
+    watch.stand()
+    return data
+
+
+async def _exactly(loop: asyncio.AbstractEventLoop, connection: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        more = await loop.sock_recv(connection, size - len(data))
+        if not more:
+            raise Failure("protocol", f"the server closed the connection while {DOING['transfer']}")
+        data += more
+    return data
+
+
+async def _understood(data: bytes, question: "Message") -> "Message | None":
+    """Read in Python, 25 us a record: of a long answer in a thread."""
+    if len(data) <= _SHORT_BYTES:
+        return _read(data, question)
+    return await ask(lambda: _read(data, question), "perfconsole-dns")
+
+
+def _read(data: bytes, question: "Message") -> "Message | None":
+    from dns import exception, message  # noqa: PLC0415  # loaded by `_load`
+
+    try:
+        answer = message.from_wire(data, ignore_trailing=True)
+    except (exception.DNSException, ValueError):
+        return None
+    # Servers leave the question out of an answer that only says no.
+    return answer if answer.id == question.id and (not answer.question or answer.question == question.question) else None
+
+
+def _is_cut(answer: "Message") -> bool:
+    from dns import flags  # noqa: PLC0415  # loaded by `_load`
+
+    return bool(answer.flags & flags.TC)
+
+
+def _records(answer: "Message", check: Check) -> list[str]:
+    """The records of the type asked for, as texts; those of aliases on the way are left out."""
+    from dns import rcode, rdatatype  # noqa: PLC0415  # loaded by `_load`
+
+    code = rcode.to_text(answer.rcode())
+    if code != "NOERROR":
+        raise Failure("dns", _WORDS.get(code, f"the server answered {code}"))
+    wanted = rdatatype.from_text(check.record)
+    found = [record for several in answer.answer if several.rdtype == wanted for record in several]
+    # Sorted: servers turn them round with every answer, and a text that changes all the time looks like news.
+    return sorted(_text(check.record, record) for record in found[:_ANSWERS])
+
+
+def _text(record: str, data: Any) -> str:
+    if record == "TXT":  # in pieces of 255 bytes, which belong together
+        return safe(b"".join(data.strings), _CHARS)
+    return safe(data.to_text(), _CHARS)
+
+
+def _judge(attempt: Attempt, found: list[str]) -> None:
+    record, wanted = attempt.check.record, attempt.check.expect.answers
+    if not found:
+        raise Failure("dns", f"the name has no {record} record")
+    shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+    attempt.assertions += (Assertion(f"{'an' if record[0] in 'AMNS' else 'a'} {record} record", ok=True, found=shown),)
+    if wanted:
+        ok = any(_is_same(one, answer) for one in wanted for answer in found)
+        attempt.assertions += (Assertion(f"an answer among {', '.join(safe(one, 80) for one in wanted)}", ok, shown),)
+
+
+def _is_same(wanted: str, answer: str) -> bool:
+    """By what is meant: addresses however they are spelt, names without their last dot, those of MX, SRV and CAA also by themselves."""
+    kind = literal_family(wanted)
+    if kind:
+        family = socket.AF_INET if kind == 4 else socket.AF_INET6
+        return literal_family(answer) == kind and socket.inet_pton(family, answer) == socket.inet_pton(family, wanted)
+    return _bare(wanted) in {_bare(answer), _bare(answer.rpartition(" ")[2])}
+
+
+def _bare(text: str) -> str:
+    return text.strip().strip('"').lower().removesuffix(".")

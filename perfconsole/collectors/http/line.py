@@ -1,0 +1,215 @@
+"""A connection that was made, plain or secured, on a bare socket: what comes in on it has the kernel's time.
+
+asyncio's own transports read for themselves, and TLS on them hides the socket: neither leaves a way to the stamps.
+"""
+
+import asyncio
+import socket
+import ssl
+from math import isnan
+from time import monotonic
+from typing import Final, Protocol
+
+from perfconsole.collectors.http import stamps
+from perfconsole.collectors.http.lag import Lag
+
+_READ_BYTES: Final = 65_536
+_CLOCKS_APART_S: Final = 0.001
+"""A stamp may be so much before what it answers: the two clocks are read one after the other."""
+
+
+class _Layer(Protocol):
+    """What carries bytes: the socket, or TLS on what does."""
+
+    async def push(self, data: bytes) -> None:
+        """Hand everything to the kernel."""
+
+    async def pull(self) -> bytes:
+        """What comes next; empty at the end."""
+
+
+class Line:
+    """One connection; it owns the socket.
+
+    Attributes:
+        secured: Whether TLS is spoken.
+    """
+
+    __slots__ = ("_top", "_wire", "secured")
+
+    def __init__(self, connection: socket.socket, lag: Lag) -> None:
+        self._wire = _Wire(connection, lag)
+        self._top: _Layer = self._wire
+        self.secured = False
+
+    async def secure(self, context: ssl.SSLContext, name: str) -> ssl.SSLObject:
+        """Speak TLS from here on; of a line that is secured, within what is spoken there: with whom a proxy leads to.
+
+        Raises:
+            OSError: When the handshake failed; `ssl.SSLError` likewise.
+        """
+        secure = _Secure(self._top, context, name)
+        await secure.shake()
+        self._top, self.secured = secure, True
+        return secure.tls
+
+    async def send(self, data: bytes) -> None:
+        """Hand everything to the kernel; what TLS still has to say of its handshake goes with it.
+
+        Raises:
+            OSError: When the connection is over.
+        """
+        await self._top.push(data)
+
+    async def receive(self) -> bytes:
+        """What comes next; empty at the end.
+
+        Raises:
+            OSError: When the connection broke; `ssl.SSLError` likewise.
+        """
+        return await self._top.pull()
+
+    def close(self) -> None:
+        """End the connection, at once: nobody waits for a goodbye."""
+        self._wire.close()
+
+    @property
+    def at(self) -> float:
+        """When the last bytes came in, seconds of `time.monotonic`."""
+        return self._wire.at
+
+    @property
+    def handed_at(self) -> float:
+        """When the kernel had the last of what was sent."""
+        return self._wire.since
+
+    def take_doubt_s(self) -> float:
+        """How much of the time that was waited for since this was last asked may be this loop's: 0 with the kernel's stamps."""
+        doubt_s, self._wire.doubt_s = self._wire.doubt_s, 0.0
+        return doubt_s
+
+
+class _Wire:
+    """The socket.
+
+    Attributes:
+        at: When the last bytes came in, seconds of `time.monotonic`.
+        since: When the last were sent.
+        doubt_s: How much of the time that was waited for may be this loop's.
+    """
+
+    __slots__ = ("_connection", "_lag", "_loop", "_stamped", "at", "doubt_s", "since")
+
+    def __init__(self, connection: socket.socket, lag: Lag) -> None:
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._lag = lag
+        self._stamped = stamps.wanted(connection)
+        self.since = self.at = monotonic()
+        self.doubt_s = 0.0
+
+    async def push(self, data: bytes) -> None:
+        self.since = monotonic()
+        try:
+            sent = self._connection.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        if sent < len(data):
+            await self._loop.sock_sendall(self._connection, memoryview(data)[sent:])
+            self.since = monotonic()
+
+    async def pull(self) -> bytes:
+        """The next bytes; notes when they came."""
+        waits = None if self._stamped else self._lag.begin()
+        arrival: asyncio.Future[tuple[bytes, float]] = self._loop.create_future()
+        self._loop.add_reader(self._connection, self._ready, arrival)
+        try:
+            data, at = await arrival
+        finally:
+            if self._connection.fileno() >= 0:
+                self._loop.remove_reader(self._connection)
+            worst_s = 0.0 if waits is None else self._lag.end(waits)
+        now = monotonic()
+        if isnan(at) or not self.since - _CLOCKS_APART_S <= at <= now:  # none, or a wall clock that was set meanwhile
+            at = now
+            # An end has no stamp: of a body that has no length it may have come at any time since the last byte did.
+            self.doubt_s += worst_s or (now - self.at if not data and self.at > self.since else 0.0)
+        self.at = max(at, self.at)
+        return data
+
+    def close(self) -> None:
+        if self._connection.fileno() >= 0:
+            self._loop.remove_reader(self._connection)
+            self._loop.remove_writer(self._connection)
+            self._connection.close()
+
+    def _ready(self, arrival: "asyncio.Future[tuple[bytes, float]]") -> None:
+        if arrival.done():
+            return
+        try:
+            arrival.set_result(stamps.received(self._connection, _READ_BYTES))
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            arrival.set_exception(error)
+
+
+class _Secure:
+    """TLS on a layer below."""
+
+    __slots__ = ("_below", "_incoming", "_outgoing", "tls")
+
+    def __init__(self, below: _Layer, context: ssl.SSLContext, name: str) -> None:
+        self._below = below
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name or None)
+
+    async def shake(self) -> None:
+        while True:
+            try:
+                self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                await self._fill()
+                continue
+            except ssl.SSLError:
+                await self._last_words()
+                raise
+            return
+
+    async def push(self, data: bytes) -> None:
+        at = 0
+        while at < len(data):
+            try:
+                at += self.tls.write(memoryview(data)[at : at + _READ_BYTES])
+            except ssl.SSLWantReadError:  # a TLS 1.2 server that renegotiates
+                await self._fill()
+            await self._flush()
+
+    async def pull(self) -> bytes:
+        while True:
+            try:
+                return self.tls.read(_READ_BYTES)
+            except ssl.SSLWantReadError:
+                await self._flush()
+                await self._fill()
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return b""
+
+    async def _flush(self) -> None:
+        if self._outgoing.pending:
+            await self._below.push(self._outgoing.read())
+
+    async def _fill(self) -> None:
+        data = await self._below.pull()
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    async def _last_words(self) -> None:
+        """Tell the server why: it may log that its certificate was not accepted."""
+        try:
+            await self._flush()
+        except OSError:
+            return

@@ -1,0 +1,58 @@
+"""The table of endpoints: rows of those that something happened to are made anew, services of all their rows; in slices."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import isnan, nan
+from time import perf_counter
+from typing import Final
+
+from perfconsole.collectors.http.followed import Followed
+from perfconsole.collectors.loop import paced
+from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable, ServiceRow
+from perfconsole.core.percentiles import Percentiles, bucketed, of_buckets, percentiles
+
+_OLD_S: Final = 60.0
+"""After which a row is made anew though nothing happened: what is checked once an hour is observed meanwhile."""
+
+_EXACT: Final = 2000
+"""Latencies that are sorted at once, in 0.4 ms; of more, each endpoint's are counted in buckets, which are added up."""
+
+
+async def table(followed: Sequence[Followed], services: Mapping[str, Sequence[Followed]], now: float) -> EndpointTable:
+    """The table at a moment.
+
+    Args:
+        followed: All endpoints, in the order of their rows' keys.
+        services: The endpoints of each service, by its name, in the order of names.
+        now: Epoch seconds.
+    """
+    async for one in paced(followed, perf_counter):
+        one.refresh(now, _OLD_S)
+    rows = [await _service(name, members) for name, members in services.items()]
+    return EndpointTable(TARGET, now, len(followed), [one.row for one in followed], tuple(rows))
+
+
+async def _service(name: str, members: Sequence[Followed]) -> ServiceRow:
+    rows = [member.row for member in members]
+    known = [row.availability for row in rows if not isnan(row.availability)]
+    found = _alone(rows[0]) if len(rows) == 1 else await _pooled(members)
+    return ServiceRow(
+        name, len(rows), sum(row.state == "down" for row in rows), *found[1:], found.n,
+        sum(row.checks for row in rows), sum(row.failed for row in rows), sum(known) / len(known) if known else nan,
+    )  # fmt: skip
+
+
+def _alone(row: EndpointRow) -> Percentiles:
+    return Percentiles(row.n, row.p50_s, row.p90_s, row.p95_s, row.p99_s)
+
+
+async def _pooled(members: Sequence[Followed]) -> Percentiles:
+    if sum(len(member.endpoint.samples) for member in members) <= _EXACT:
+        return percentiles(_latencies(members))
+    counts = bucketed(())
+    async for member in paced(members, perf_counter):
+        counts.update(member.buckets())
+    return of_buckets(counts)
+
+
+def _latencies(members: Iterable[Followed]) -> Iterable[float]:
+    return (latency for member in members for latency in member.endpoint.samples.latencies)

@@ -1,0 +1,60 @@
+"""The TLS handshake with the target of an HTTP check: its phase, its certificates, and why it was refused."""
+
+import ssl
+
+from msgspec.structs import replace
+
+from perfconsole.collectors.http.attempt import Attempt, limited
+from perfconsole.collectors.http.certificates import facts, refused, unverified
+from perfconsole.collectors.http.line import Line
+from perfconsole.collectors.http.names import server_name
+from perfconsole.collectors.http.prober import Failure
+from perfconsole.collectors.http.request import Origin
+from perfconsole.collectors.http.trial import Trial
+from perfconsole.core.checks import Check, Tls
+
+
+def name_of(check: Check, origin: Origin, first: Origin) -> str:
+    """The name for a handshake: the check's own is for the host it names, not for one it was redirected to."""
+    return (check.tls.server_name if origin.host == first.host else "") or server_name(origin.host)
+
+
+async def secured(trial: Trial, line: Line, context: ssl.SSLContext, origin: Origin, first: Origin) -> None:
+    """Shake hands, and tell the trial what that told.
+
+    Raises:
+        Failure: When the certificate was not accepted, or it took too long.
+        OSError: When it failed otherwise; `ssl.SSLError` likewise.
+    """
+    name = name_of(trial.check, origin, first)
+    trial.watch.enter("tls")
+    try:
+        async with limited("tls", trial.check.timeouts.tls):
+            talk = await line.secure(context, name)
+    except ssl.SSLError as error:
+        trial.watch.stand(line.at)
+        await _told(trial, error, origin, name)
+        raise
+    trial.doubt_s += line.take_doubt_s()
+    trial.watch.stand(line.at)
+    trial.tls = facts(talk, verified=not trial.check.tls.insecure)
+
+
+async def _told(trial: Trial, error: ssl.SSLError, origin: Origin, name: str) -> None:
+    """What a handshake told whose certificate was not accepted; returns when it failed for another reason.
+
+    Raises:
+        Failure: ``tls``, with the reason.
+    """
+    found = refused(error, name)
+    if found is None:
+        return
+    trial.tls = found
+    if not found.chain:
+        from perfconsole.collectors.http.tls_client import handshake  # noqa: PLC0415  # with OpenSSL before 3.0 alone
+
+        tls = trial.check.tls
+        second = replace(trial.check, kind="tls", target=origin.place)
+        insecure = Tls(tls.ca, tls.cert, tls.key, insecure=True)
+        trial.tls = await unverified(found, lambda: handshake(Attempt(second, trial.shared), insecure, name))
+    raise Failure("tls", found.error) from None

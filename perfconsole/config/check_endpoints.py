@@ -1,0 +1,191 @@
+"""What is wrong with an endpoint, or with several together, that no key shows by itself: names, secrets, dependencies, contradictions."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, Final, NamedTuple
+
+from perfconsole.config import check_kinds, secrets, urls
+from perfconsole.config.endpoints import name_of
+from perfconsole.config.lines import Path
+from perfconsole.config.schema_checks import CHECKS, Checked, Dns, Http, Maintenance, TlsCheck
+from perfconsole.config.wording import shown, suggestion
+
+Note = Callable[[Path, str, str], None]
+"""Notes a fault: where, what was found, what to do."""
+
+_DEPENDS: Final = "host, http:NAME of any endpoint, or postgres:NAME"
+
+
+class Circumstances(NamedTuple):
+    """How the file is held: `shared`, others can read it; `found_here`, it was found in the working directory."""
+
+    shared: bool
+    found_here: bool
+
+
+def alone(note: Note, at: Path, check: Checked, held: Circumstances) -> None:
+    """Note what is wrong with one endpoint, its keys being good each for itself."""
+    for place, found, fix in _faults(check, held):
+        note((*at, *place), found, fix)
+
+
+def _faults(check: Checked, held: Circumstances) -> Iterator[tuple[Path, str, str]]:
+    if isinstance(check, Http):
+        yield from _secrets(check, held)
+        yield from _contradictions(check)
+    if isinstance(check, Http | TlsCheck) and check.tls.key and not check.tls.cert:
+        yield ("tls", "key"), "a key without a certificate", "cert = ... beside it"
+    limit_s = getattr(check, "expect").max_latency_s if hasattr(check, "expect") else None  # noqa: B009  of each kind its own
+    if limit_s is not None and limit_s >= check.timeout_s:
+        yield ("expect", "max_latency"), "not under the timeout: it could never be exceeded", "a shorter one, or a longer timeout"
+    if isinstance(check, Dns) and check.expect.answers and check.record == "SOA":
+        yield ("expect", "answers"), "an SOA record has no such answer", "leave it out, or ask for another record"
+    for number, window in enumerate(check.maintenance):
+        for key, found, fix in _of_window(window):
+            yield ("maintenance", number, key), found, fix
+
+
+# Secrets --------------------------------------------------------------------------------------------------------------------------
+
+
+def _secrets(check: Http, held: Circumstances) -> Iterator[tuple[Path, str, str]]:
+    for place, text, literal in _texts(check):
+        if literal and held.shared:
+            yield place, "a secret stands in it, and others can read this file", f"chmod 600, or {urls.INSTEAD}"
+        if held.found_here and secrets.is_file(text):
+            yield place, "file: in a configuration that was found in the working directory", "name it with --config"
+    if held.found_here and check.connect_to.startswith(urls.UNIX):
+        yield ("connect_to",), "a socket in a configuration that was found in the working directory", "name it with --config"
+
+
+def _texts(check: Http) -> Iterator[tuple[Path, str, bool]]:
+    """Where a secret may stand: the key, its text, and whether there is one that is no reference."""
+    yield ("url",), check.url, urls.holds_secret(check.url)
+    yield ("proxy",), check.proxy, urls.holds_secret(check.proxy)
+    yield ("body",), check.body, urls.holds_secret(check.body)
+    for name, text in check.headers.items():
+        yield ("headers", name), text, check_kinds.header_is_secret(name, text)
+    for key in ("password", "bearer"):
+        text = getattr(check.auth, key)
+        yield ("auth", key), text, bool(text) and "${" not in text and not secrets.is_file(text)
+
+
+# Contradictions -------------------------------------------------------------------------------------------------------------------
+
+
+def _contradictions(check: Http) -> Iterator[tuple[Path, str, str]]:
+    auth, expect = check.auth, check.expect
+    if auth.bearer and (auth.user or auth.password):
+        yield ("auth", "bearer"), "both bearer and user or password", "accepted: one of them"
+    elif bool(auth.user) != bool(auth.password):
+        yield ("auth",), "a user without a password" if auth.user else "a password without a user", "accepted: both, or bearer"
+    if check.method == "HEAD":
+        for key in ("body", "not_body", "regex", "json"):
+            if getattr(expect, key):
+                yield ("expect", key), "expected of an answer to HEAD, which has no body", 'method = "GET"'
+    if check.proxy and check.connect_to:
+        yield ("connect_to",), "both proxy and connect_to", "accepted: one of them"
+    if check.host and any(name.lower() == "host" for name in check.headers):
+        yield ("host",), "host, and a header Host as well", "accepted: one of them"
+
+
+def _of_window(window: Maintenance) -> Iterator[tuple[str, str, str]]:
+    wants = "an hour of those days, such as 22:00" if window.days else "a date and an hour, such as 2026-12-24T22:00, or days beside it"
+    wrong = [key for key in ("begin", "end") if ("T" in getattr(window, key)) == bool(window.days)]
+    for key in wrong:
+        yield key, f"found {shown(getattr(window, key))}", f"accepted: {wants}"
+    if not wrong and not window.days and datetime.fromisoformat(window.end) <= datetime.fromisoformat(window.begin):
+        yield "end", f"found {shown(window.end)}, which is not after its beginning", "accepted: a later one"
+
+
+# Together -------------------------------------------------------------------------------------------------------------------------
+
+
+def together(note: Note, document: Mapping[str, Any], line_of: Callable[[Path], int]) -> None:
+    """Note what is wrong with the endpoints of a file as a whole; what a key says is judged elsewhere.
+
+    Args:
+        note: As that of `alone`.
+        document: What the file says.
+        line_of: The line of a key path.
+    """
+    named = _named(note, document, line_of)
+    _services(note, document, named)
+    servers = [item.get("name") for _, item in _items(document, "postgres")]
+    known = ["host", *(f"http:{name}" for name in named), *(f"postgres:{name}" for name in servers if isinstance(name, str))]
+    edges: dict[str, list[str]] = {}
+    for name, at in named.items():
+        parents = document[str(at[0])][at[1]].get("depends_on")
+        for number, parent in enumerate(parents if isinstance(parents, list) else []):
+            if isinstance(parent, str):
+                _depends(note, (*at, "depends_on", number), parent, known)
+                edges.setdefault(f"http:{name}", []).append(parent)
+    if circle := _circle(edges):
+        at = named[circle[0].removeprefix("http:")]
+        note((*at, "depends_on"), f"goes round in a circle: {' -> '.join([*circle, circle[0]])}", "leave one of these out")
+
+
+def _items(document: Mapping[str, Any], table: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    found = document.get(table)
+    for number, item in enumerate(found if isinstance(found, list) else []):
+        if isinstance(item, dict):
+            yield number, item
+
+
+def _named(note: Note, document: Mapping[str, Any], line_of: Callable[[Path], int]) -> dict[str, Path]:
+    """Where each endpoint stands, by its name."""
+    found: dict[str, Path] = {}
+    for table in CHECKS:
+        for number, item in _items(document, table):
+            name = name_of(table, item)
+            if name in found:
+                at: Path = (table, number, "name") if "name" in item else (table, number)
+                note(at, f"found {shown(name)}, which the {found[name][0]} on line {line_of(found[name])} is called",
+                     "give it a name of its own")  # fmt: skip
+            elif name:
+                found[name] = (table, number)
+    return found
+
+
+def _services(note: Note, document: Mapping[str, Any], named: Mapping[str, Path]) -> None:
+    owners: dict[str, str] = {}
+    for number, item in _items(document, "service"):
+        names = item.get("endpoints")
+        for index, name in enumerate(names if isinstance(names, list) else []):
+            at = ("service", number, "endpoints", index)
+            if isinstance(name, str) and name not in named:
+                note(at, f"found {shown(name)}, which no endpoint is called", suggestion(name, list(named)) or _there_are(list(named)))
+            elif isinstance(name, str) and name in owners:
+                note(at, f"found {shown(name)}, which already belongs to {owners[name]}", "an endpoint belongs to one service")
+            elif isinstance(name, str):
+                owners[name] = str(item.get("name"))
+
+
+def _depends(note: Note, at: Path, parent: str, known: Sequence[str]) -> None:
+    if parent in known:
+        return
+    kind, _, name = parent.partition(":")
+    if kind not in {"http", "postgres"}:
+        near = suggestion(f"http:{parent}", known) if f"http:{parent}" in known else ""
+        note(at, f"found {shown(parent)}", f"accepted: {_DEPENDS}{'; ' + near if near else ''}")
+        return
+    # Compared without what they all begin with, which would make any two of them near.
+    names = {one.partition(":")[2]: one for one in known if one.startswith(f"{kind}:")}
+    near = suggestion(name, list(names)).replace('"', f'"{kind}:', 1)
+    note(at, f"found {shown(parent)}, which there is not", near or _there_are(known))
+
+
+def _there_are(names: Sequence[str]) -> str:
+    return f"there are: {' '.join(names[:20]) or 'none'}"
+
+
+def _circle(edges: Mapping[str, Sequence[str]]) -> list[str]:
+    """A circle, from the first of its members in the file, each depending on the next; empty when there is none."""
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        members = error.args[1][:0:-1]  # as it is told each is what the next depends on, and the first stands at both ends
+        first = members.index(next(name for name in edges if name in members))
+        return [*members[first:], *members[:first]]
+    return []

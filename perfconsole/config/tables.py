@@ -1,0 +1,17 @@
+"""The tables of a configuration by name. Imported once there is a file to read or to write."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from perfconsole.config.schema import AlertRule, Alerts, Console, History, Postgres, Processes, System
+from perfconsole.config.schema_checks import CHECKS, Service
+
+TABLES: Final[dict[str, type[Struct]]] = {
+    "console": Console, "system": System, "processes": Processes, **CHECKS, "service": Service, "postgres": Postgres,
+    "alerts": Alerts, "alert": AlertRule, "history": History,
+}  # fmt: skip
+"""In the order in which they are written; ``keys`` is a table of its own kind."""
+
+ARRAYS: Final = frozenset({*CHECKS, "service", "postgres", "alert"})
+"""Those of which there may be any number, each with a name of its own."""

@@ -1,0 +1,269 @@
+"""Endpoints in words and signs: their state, what is the matter, what their checks measured, and their history in one line. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
+from math import floor, isnan, nan
+from typing import Final, NamedTuple
+
+from msgspec import structs
+
+from perfconsole.core import series, units
+from perfconsole.core.alerts import rank
+from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
+from perfconsole.core.state import Series, State
+from perfconsole.core.tick import Event, SeriesDef
+from perfconsole.ui.line import Line
+from perfconsole.ui.look import Look
+from perfconsole.ui.spark import Limits, bridged, put_cells, scale_top
+
+FAILED: Final = -1.0
+UNMEASURED: Final = -2.0
+"""What stands in a history for a failed check, and for one that told nothing, among latencies."""
+
+LEAST_S: Final = 0.05
+"""The top of a history's scale at the least: below it a few milliseconds would draw mountains."""
+
+CALM: Final = frozenset({"suppressed", "maintenance"})
+"""States in which what a check finds counts for nothing."""
+
+NONE: Final = 'no endpoints: [[http]] url = "https://host/" in config.toml, or --url https://host/'
+
+_DAY_S: Final = 86_400.0
+_TOLD_S: Final = 5.0
+"""The table is told every 2 s while somebody looks, else, and in a recording, when a state changes or half a minute has passed."""
+
+_SEVERITIES: Final = {"down": "critical", "failing": "warning", "unknown": "unknown", "up": "ok", "stale": "stale"}
+_UNREST: Final = {
+    "down": 10.0, "failing": 9.0, "unknown": 8.0, "stale": 7.0, "critical": 5.0, "warning": 4.0, "suppressed": 2.0, "maintenance": 1.0,
+}  # fmt: skip
+"""Of states, and of alerts about what is up."""
+
+_CODES: Final = {"assertion": "assert", "protocol": "garbled", "unmeasured": units.UNKNOWN}
+_CAUSES: Final = {"unmeasured": "not measured"}
+
+
+class Sign(NamedTuple):
+    """How a state is shown: readable without its colour."""
+
+    glyph: str
+    word: str
+    role: str
+
+
+def overdue(row: EndpointRow, now: float) -> bool:
+    """Whether its last check lies too far back to tell of the present; one that waits for an answer takes so much longer."""
+    lasted_s = row.last_s if row.at_least else 0.0
+    return row.state not in CALM and now - row.at > series.STALE * row.interval_s + lasted_s
+
+
+def state_of(row: EndpointRow, now: float) -> str:
+    """Its state now: one of `endpoints.STATES`, or ``stale``."""
+    return "stale" if overdue(row, now) else row.state
+
+
+def table(state: State) -> EndpointTable | None:
+    """The table of all endpoints; where it lags behind the series, with the time and the latency of their last checks."""
+    found = state.table(EndpointTable, TARGET)
+    if found is None or state.at - found.at < _TOLD_S:
+        return found
+    return structs.replace(found, rows=[_moved_on(state, row) for row in found.rows])
+
+
+def _moved_on(state: State, row: EndpointRow) -> EndpointRow:
+    up = state.find("httpcheck.up", endpoint=row.name, service=row.service)
+    if up is None or not up.ring.last > row.at:
+        return row
+    return structs.replace(row, at=up.ring.last, last_s=state.value("httpcheck.duration", endpoint=row.name, service=row.service))
+
+
+def sign(look: Look, state: str) -> Sign:
+    """Glyph, word and role of a state."""
+    severity = _SEVERITIES.get(state)
+    return Sign(look.glyph(severity), state, severity) if severity else Sign(look.glyphs.dot, state, "dim")
+
+
+def why(row: EndpointRow, now: float) -> str:
+    """What is the matter with it, in words; empty when nothing is."""
+    if overdue(row, now):
+        return f"no check for {lasting(now - row.at)}"
+    failure = ": ".join(filter(None, (_CAUSES.get(row.cause, row.cause), row.error)))
+    if row.state == "suppressed":
+        return f"by {row.blocked_by}" + (f"; {failure}" if failure else "")
+    if row.state == "maintenance":
+        return f"planned; {failure}" if failure else "planned: counts for nothing"
+    return "not checked yet" if row.state == "unknown" and isnan(row.at) else failure
+
+
+def ails(row: EndpointRow, now: float) -> bool:
+    """Whether somebody should look at it; not so where it was merely not checked yet."""
+    return state_of(row, now) in {"down", "failing", "stale"} or row.cause == "unmeasured"
+
+
+def lasting(seconds: float) -> str:
+    """For how long, in minutes at the least: what stands still is not painted again every second."""
+    if isnan(seconds):
+        return ""
+    return "<1m" if seconds < 60 else units.duration(seconds) if seconds >= 3600 else f"{seconds // 60:.0f}m"
+
+
+# Cells ----------------------------------------------------------------------------------------------------------------------------
+
+
+def code_text(row: EndpointRow) -> str:
+    """The status, where there was one; else why there was none, in seven characters."""
+    if row.cause and row.cause != "status":
+        return _CODES.get(row.cause, row.cause)
+    return str(row.status) if row.status else ""
+
+
+def last_text(row: EndpointRow) -> str:
+    """``312ms``; ``>=5.0s`` where it was given up."""
+    return f">={units.latency(row.last_s)}" if row.at_least and not isnan(row.last_s) else units.latency(row.last_s)
+
+
+def error_text(ratio: float) -> str:
+    """Percent that is only 0 where there is no error at all."""
+    if isnan(ratio):
+        return units.UNKNOWN
+    return "<0.1" if 0 < ratio < 0.0005 else "100" if ratio >= 0.9995 else f"{ratio * 100:.1f}"
+
+
+def availability_text(ratio: float) -> str:
+    """Percent that is only 100 where it was never down."""
+    return units.UNKNOWN if isnan(ratio) else "100" if ratio >= 1 else f"{floor(ratio * 1000 + 1e-9) / 10:.1f}"
+
+
+def days_text(seconds: float) -> str:
+    """Until a certificate ends: ``80d``, ``7h``, ``-2d`` since it did."""
+    if isnan(seconds):
+        return ""
+    return f"{int(seconds / _DAY_S)}d" if abs(seconds) >= _DAY_S else f"{int(seconds / 3600)}h"
+
+
+def copied(row: EndpointRow, now: float) -> str:
+    """Everything that its line tells, as text."""
+    parts = [
+        f"{row.name} {state_of(row, now)}" + (f" for {lasting(now - row.since)}" if not isnan(row.since) else ""),
+        why(row, now),
+        row.url,
+        f"status {row.status}" if row.status else "",
+        f"last {last_text(row)}",
+        f"probe p50 {units.latency(row.p50_s)} p95 {units.latency(row.p95_s)} p99 {units.latency(row.p99_s)} (n {row.n})",
+        f"error {error_text(row.error_ratio)}%  availability {availability_text(row.availability)}%",
+        f"certificate {days_text(row.expires - now)}" if not isnan(row.expires) else "",
+    ]
+    return "  ".join(filter(None, parts))
+
+
+# Thresholds -----------------------------------------------------------------------------------------------------------------------
+
+
+def _definition(row: EndpointRow, metric: str) -> SeriesDef:
+    return SeriesDef(metric, (("endpoint", row.name), ("service", row.service)))
+
+
+def limits(state: State, row: EndpointRow) -> Limits:
+    """The thresholds of its latency, mildest first: those in force, and what is expected of it."""
+    definition = _definition(row, "httpcheck.duration")
+    rules = state.stream.rules if state.stream else ()
+    found = [(rule.limit, rule.severity) for rule in rules if rule.above and rule.covers(definition)]
+    return tuple(sorted([*found, *([] if isnan(row.limit_s) else [(row.limit_s, "warning")])]))
+
+
+def certificate_severity(state: State, row: EndpointRow, now: float) -> str:
+    """What the end of its certificate means; empty for nothing."""
+    definition, left_s = _definition(row, "httpcheck.tls.expiry"), row.expires - now
+    rules = state.stream.rules if state.stream else ()
+    broken = [rule.severity for rule in rules if rule.covers(definition) and rule.breached(left_s)]
+    if not row.verified:
+        broken.append("critical" if row.cause == "tls" else "warning")
+    return max(broken, key=rank, default="")
+
+
+# Order, and what changed ----------------------------------------------------------------------------------------------------------
+
+
+def unrest(row: EndpointRow, now: float, alerts: Mapping[str, str]) -> float:
+    """How much it asks for a look: by its state, what is up by its alerts, and of two alike by which is configured to be critical.
+
+    Args:
+        row: The endpoint.
+        now: Epoch seconds.
+        alerts: See `endpoint_alerts.alerting`.
+    """
+    state = state_of(row, now)
+    if state == "up":
+        state = alerts.get(row.name, state)
+    elif state == "unknown" and not row.cause:
+        state = "maintenance"  # merely not checked yet
+    return _UNREST.get(state, 0.0) + 0.5 * row.critical
+
+
+def changes(state: State, names: Collection[str], most: int) -> list[Event]:
+    """The last changes of some endpoints' states, the newest first."""
+    found = (event for event in reversed(state.events) if event.kind == "endpoint" and event.scope in names)
+    return list(islice(found, most))
+
+
+# History --------------------------------------------------------------------------------------------------------------------------
+
+
+def history(state: State, row: EndpointRow, cells: int, window_s: float) -> list[float]:
+    """One value a bucket of time, the last one containing now.
+
+    Args:
+        state: What is known.
+        row: The endpoint.
+        cells: Number of buckets.
+        window_s: Seconds they cover together.
+
+    Returns:
+        The highest latency of a bucket in seconds, 0 where there is none; `FAILED` when any check in it did, `UNMEASURED` when none told
+        anything; NaN where there was no check.
+    """
+    found = state.find("httpcheck.up", endpoint=row.name, service=row.service)
+    took = state.find("httpcheck.duration", endpoint=row.name, service=row.service)
+    if found is None or took is None or isnan(state.at) or cells < 1:
+        return [nan] * cells
+    width_s = max(window_s / cells, 1e-3)
+    first = int(state.at // width_s) - cells + 1
+    out = [nan] * cells
+    for at, up, latency in _checks(found, took, (first - 3) * width_s):
+        k = int(at // width_s) - first
+        if 0 <= k < cells:
+            out[k] = _worse(out[k], UNMEASURED if isnan(up) else FAILED if up < 1 else 0.0 if isnan(latency) else latency)
+    return bridged(out, width_s, found.ring.interval_s)
+
+
+def _checks(up: Series, took: Series, since: float) -> Iterable[tuple[float, float, float]]:
+    (times, ups), (_, latencies) = up.points(since), took.points(since)  # of one group: they share a time axis
+    return zip(times, ups, latencies, strict=True)
+
+
+def _worse(known: float, value: float) -> float:
+    if FAILED in {known, value}:
+        return FAILED
+    return value if isnan(known) or known == UNMEASURED else known if value == UNMEASURED else max(known, value)
+
+
+def put_history(line: Line, look: Look, values: Sequence[float], over: Limits = ()) -> None:
+    """Draw a history: bars by latency, a mark for what failed, a gap for what is not known.
+
+    What lies before the first check is nothing that was missed, and stays empty.
+    """
+    bars = look.glyphs.bars
+    top = scale_top([value for value in values if value >= 0], LEAST_S)
+    cells: list[tuple[str, str]] = []
+    begun = False
+    for value in values:
+        if isnan(value) or value == UNMEASURED:
+            begun = begun or value == UNMEASURED
+            cells.append((look.glyphs.gap if begun else " ", "border"))
+            continue
+        begun = True
+        if value == FAILED:
+            cells.append((look.glyphs.failed, "critical_bar"))
+        else:
+            role = next((f"{severity}_bar" for limit, severity in reversed(over) if value > limit), "chart")
+            cells.append((bars[min(int(value / top * len(bars)), len(bars) - 1)], role))
+    put_cells(line, cells)

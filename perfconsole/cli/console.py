@@ -40,9 +40,7 @@ def run(args: "Namespace") -> int:
     from perfconsole import assembly
     from perfconsole.engine.local import LocalSource
 
-    engine = assembly.build_engine(
-        loaded.config, terminal_bytes=lambda: app.terminal_bytes, offer=True, reload=lambda: settle(args).config
-    )
+    engine = assembly.build_engine(loaded.config, terminal_bytes=lambda: app.terminal_bytes, offer=True, reload=lambda: settle(args).config)
 
     def record() -> None:
         # On a thread of its own: a slow disk must not hold up a key.

@@ -12,7 +12,7 @@ from perfconsole.core.errors import ConfigError
 
 def run(args: Namespace) -> int:
     """Print every finding; always 0, because what is limited still works."""
-    found = [*checks.every(args.config), *_servers(args)]
+    found = [*checks.every(args.config), *_targets(args)]
     if args.json:
         from perfconsole.outputs.snapshot import encode, heading
 
@@ -35,15 +35,16 @@ def run(args: Namespace) -> int:
     return 0
 
 
-def _servers(args: Namespace) -> list[checks.Finding]:
-    """What is found of PostgreSQL servers; a configuration that is wrong was told before."""
-    from perfconsole.cli import server_checks
+def _targets(args: Namespace) -> list[checks.Finding]:
+    """What is found of endpoints and PostgreSQL servers; a configuration that is wrong was told before."""
+    from perfconsole.cli import endpoint_checks, server_checks
     from perfconsole.cli.settings import settle
 
     try:
-        return server_checks.every(settle(args).config)
+        config = settle(args).config
     except ConfigError:
         return []
+    return [*endpoint_checks.every(config), *server_checks.every(config)]
 
 
 _MARKS = {"ok": " ", "limited": "!", "error": "X"}

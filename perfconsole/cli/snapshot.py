@@ -11,6 +11,7 @@ from perfconsole.cli.dispatch import UNMEASURED, notice, put
 from perfconsole.cli.settings import settle
 from perfconsole.config.schema import Config
 from perfconsole.core.alerts import rank
+from perfconsole.core.endpoints import TARGET, EndpointTable
 from perfconsole.core.ports import Watch
 from perfconsole.core.state import State
 from perfconsole.core.tables import ProcessTable, View, select
@@ -21,9 +22,14 @@ _INTERVAL_S: Final = 0.5
 _PATIENCE_S: Final = 4.0
 """What is not there by then is reported as it stands: a dead mount must not hold the answer back."""
 
+_ROUND_S: Final = 2.5
+"""In which 500 endpoints are begun one after the other, and one more beat tells of the last."""
+
 _EVERY: Final = 1_000_000
 
-_WATCH: Final = Watch((View("process", sort="read_bytes_s", limit=_EVERY, columns=("read_bytes_s", "write_bytes_s")),))
+_WATCH: Final = Watch((
+    View("process", sort="read_bytes_s", limit=_EVERY, columns=("read_bytes_s", "write_bytes_s")), View("endpoint", limit=_EVERY),
+))  # fmt: skip
 """Sorted by storage I/O, because only that has it read for every process."""
 
 
@@ -60,8 +66,9 @@ def measure(config: Config) -> State:
         source.subscribe(woken.set)
         source.watch(_WATCH)
         began = None
-        while not (_measured(state) and _heard_of(state, config)) and (began is None or state.boot - began < _PATIENCE_S):
-            if not woken.wait(_PATIENCE_S):
+        patience_s = _patience_s(config)
+        while not (_measured(state) and _heard_of(state, config)) and (began is None or state.boot - began < patience_s):
+            if not woken.wait(patience_s):
                 break
             woken.clear()
             for tick in source.drain():
@@ -81,9 +88,19 @@ def _measured(state: State) -> bool:
     return all(len(series.ring) >= (2 if series.ring.interval_s <= _INTERVAL_S else 1) for series in state.all_series())
 
 
+def _patience_s(config: Config) -> float:
+    """An endpoint that hangs is told as what it is, once its timeout is over."""
+    timeouts = (one.timeout_s for one in (*config.http, *config.tcp, *config.tls, *config.dns))
+    return max(_PATIENCE_S, max(timeouts, default=0.0) + _ROUND_S)
+
+
 def _heard_of(state: State, config: Config) -> bool:
-    """Whether every server has answered, or why it has not is known."""
-    return all(("postgres", server.name) in state.health for server in config.postgres)
+    """Whether every server has answered, or why it has not is known; and every endpoint was checked."""
+    servers = all(("postgres", server.name) in state.health for server in config.postgres)
+    if not (config.http or config.tcp or config.tls or config.dns):
+        return servers
+    endpoints = state.table(EndpointTable, TARGET)
+    return servers and endpoints is not None and not any(isnan(row.at) for row in endpoints.rows)
 
 
 def _sorted(state: State) -> State:
@@ -92,7 +109,8 @@ def _sorted(state: State) -> State:
     if table:
         keyframe = state.keyframe()
         rows = select(table.rows, View("process", limit=_EVERY))
-        state.apply(replace(keyframe, tables=[replace(table, rows=rows)]))
+        others = [held for held in keyframe.tables if not isinstance(held, ProcessTable)]
+        state.apply(replace(keyframe, tables=[replace(table, rows=rows), *others]))
     return state
 
 
@@ -104,7 +122,7 @@ def _code(state: State, fail_on: str | None) -> int:
         if worst >= rank(fail_on):
             return worst
     failed = any(
-        health.state == "error" if target == "host" else name == "postgres" and health.state != "ok"
+        health.state == "error" if target == "host" or name == "http" else name == "postgres" and health.state != "ok"
         for (name, target), health in state.health.items()
     )
     return UNMEASURED if failed or not state.groups else 0

@@ -1,12 +1,13 @@
 """One moment as the JSON object ``perfconsole.snapshot/1``: a contract with other programs. Pure: a state in, plain values out."""
 
 from datetime import UTC, datetime
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any, Final
 
 import msgspec
 
 from perfconsole.core import metrics
+from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
 from perfconsole.core.state import Series, State
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.tick import Alert, Health
@@ -18,15 +19,17 @@ def snapshot(state: State) -> dict[str, Any]:
     """What is known now.
 
     Returns:
-        Base units (seconds, bytes, ratios); None for what is unknown. ``alerts`` are those with a duration; ``thresholds`` are the rules
+        Base units (seconds, bytes, ratios); None for what is unknown. Statistics of ``endpoints`` are of the ``n`` or ``checks`` probes of
+        the last ``window_s``. ``alerts`` are those with a duration; ``thresholds`` are the rules
         without one whose limit a value is over at this moment.
     """
-    table = state.table(ProcessTable)
+    table, endpoints = state.table(ProcessTable), state.table(EndpointTable, TARGET)
     standing = sorted(state.alerts.values(), key=lambda alert: alert.id)
     return {
         **heading(SCHEMA, state.at, state.stream.host if state.stream else ""),
         "metrics": [_metric(series) for series in state.all_series()],
         "processes": [_process(row) for row in table.rows] if table else [],
+        "endpoints": [_endpoint(row) for row in sorted(endpoints.rows, key=lambda row: (row.service, row.name))] if endpoints else [],
         "sources": sources(state),
         "alerts": [_alert(alert, state) for alert in standing if not alert.colour],
         "thresholds": [_alert(alert, state) for alert in standing if alert.colour and alert.state == "firing"],
@@ -94,6 +97,42 @@ def _process(row: ProcessRow) -> dict[str, Any]:
         "write_bytes_s": _known(row.write_bytes_s),
         "unit": row.unit,
         "command": row.command,
+    }
+
+
+def _endpoint(row: EndpointRow) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "service": row.service,
+        "url": row.url,
+        "state": row.state,
+        "since": rfc3339(row.since),
+        "class": row.cause or None,
+        "error": row.error or None,
+        "blocked_by": row.blocked_by or None,
+        "checked_at": rfc3339(row.at),
+        "status": row.status or None,
+        "address": row.address or None,
+        "http_version": row.protocol.removeprefix("HTTP/") if row.protocol.startswith("HTTP/") else None,
+        "bytes": _known(row.size_bytes),
+        "last_s": _known(row.last_s),
+        "at_least": row.at_least,
+        "p50_s": _known(row.p50_s),
+        "p90_s": _known(row.p90_s),
+        "p95_s": _known(row.p95_s),
+        "p99_s": _known(row.p99_s),
+        "n": row.n,
+        "checks": row.checks,
+        "failed": row.failed,
+        "error_ratio": _known(row.error_ratio),
+        "availability": _known(row.availability),
+        "window_s": row.held_s,
+        "not_after": rfc3339(row.expires),
+        "verified": None if isnan(row.expires) else row.verified,
+        "critical": row.critical,
+        "api": row.api,
+        "runbook": row.runbook or None,
     }
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from perfconsole.core import units
 from perfconsole.core.alerts import worst_first
+from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
 from perfconsole.core.state import Series, State
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.words import breach
@@ -20,7 +21,10 @@ _GLYPHS: Final = {"critical": "■ CRIT", "warning": "▲ WARN", "info": "● IN
 
 def text(state: State) -> str:
     """The moment in words and numbers, at most a screen or two."""
-    blocks = (_header(state), _thresholds(state), _system(state), _filesystems(state), _flows(state), _processes(state), _troubles(state))
+    blocks = (
+        _header(state), _thresholds(state), _system(state), _filesystems(state), _flows(state), _endpoints(state), _processes(state),
+        _troubles(state),
+    )  # fmt: skip
     return "\n\n".join("\n".join(lines) for block in blocks if (lines := list(block))) + "\n"
 
 
@@ -70,6 +74,28 @@ def _flows(state: State) -> Iterator[str]:
                 named.setdefault(series.labels.get(label, "total"), []).append(series)
         for name, directions in named.items():
             yield _line(word, *(f"{s.labels.get('direction', '')} {units.rate(s.shown)}".strip() for s in directions), name)
+
+
+def _endpoints(state: State) -> Iterator[str]:
+    """Those first that ask for a look."""
+    table = state.table(EndpointTable, TARGET)
+    for row in sorted(table.rows, key=lambda row: (-row.urgency, row.service, row.name)) if table else ():
+        name = "" if row.name == row.url else f"{row.name}:"
+        yield _line(row.kind.upper(), f"{row.state:<8}", *_checked(row, state.at), name, row.url)
+
+
+def _checked(row: EndpointRow, now: float) -> Iterator[str]:
+    if row.status:
+        yield str(row.status)
+    if not isnan(row.last_s):
+        yield f"{'≥' if row.at_least else ''}{units.latency(row.last_s)}"
+    if row.cause:
+        yield f"{row.cause}: {row.error}"
+    if row.blocked_by:
+        yield f"{row.blocked_by} is down"
+    if not isnan(row.expires):
+        left_s = row.expires - now
+        yield f"certificate {units.duration(abs(left_s))} {'left' if left_s > 0 else 'over'}"
 
 
 def _processes(state: State) -> Iterator[str]:

@@ -16,7 +16,7 @@ from textual.screen import Screen
 
 from perfconsole.config.actions import Action
 from perfconsole.config.themes import ThemeSpec
-from perfconsole.core.errors import PerfconsoleError, RequestError
+from perfconsole.core.errors import PerfconsoleError
 from perfconsole.core.ports import Source
 from perfconsole.core.requests import CONFIG_RELOAD, Done, Nothing
 from perfconsole.core.tables import Key
@@ -30,6 +30,8 @@ from perfconsole.ui.screens.operations import OperationsScreen
 from perfconsole.ui.screens.processes import ProcessesScreen
 from perfconsole.ui.settings import Settings
 from perfconsole.ui.theming import textual_theme
+from perfconsole.ui.verdict import checked
+from perfconsole.ui.widgets.places import NO_ENDPOINTS
 
 _WATCHDOG_S: Final = 2.0
 _STARTED_S: Final = 1.0
@@ -186,8 +188,8 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         """Run an operation; a refusal is told, and gives None."""
         try:
             return await self.source.request(op, args)
-        except RequestError as error:
-            self.tell(str(error), "critical")
+        except PerfconsoleError as error:  # an engine in this process raises its own, a configuration's for one
+            self.tell(str(error).splitlines()[0], "critical")
             return None
 
     def offers(self, op: str) -> bool:
@@ -212,6 +214,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         """Whether an action exists and makes sense here and now; what does not is neither done nor shown."""
         sensible = {"time.live": self.frozen, "time.back": self.replaying, "time.forward": self.replaying, "time.go": self.replaying}
         sensible["reload"] = self.settings.reload is not None
+        sensible["screen.endpoints"] = checked(self.state)
         if self.front is None or self._doer(action_id) is None:
             return False
         return sensible.get(action_id, True) and self.front.can(action_id)
@@ -235,6 +238,8 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
             result = doer()
             if asyncio.iscoroutine(result):
                 await result
+        elif action_id == "screen.endpoints" and doer:
+            self.tell(NO_ENDPOINTS, "warning")
 
     async def _go(self, mode: str) -> None:
         """Show a screen, and not what was opened on it: its number always leads to it."""

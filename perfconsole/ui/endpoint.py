@@ -9,6 +9,7 @@ from perfconsole.core.checks import PHASES, Outcome
 from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
 from perfconsole.core.percentiles import percentiles
 from perfconsole.core.state import Series, State
+from perfconsole.ui.endpoints import moved_on
 from perfconsole.ui.spark import bridged
 from perfconsole.ui.subject import ENDED, LIVE, UNSEEN, Followed
 
@@ -60,7 +61,7 @@ class Endpoint(Followed[EndpointRow]):
             return
         found = next((row for row in table.rows if row.name == self.row.name), None)
         if found is not None:
-            self.row, self.status, self.ended_at = found, LIVE, nan
+            self.row, self.status, self.ended_at = moved_on(state, found), LIVE, nan
             if found.at_least:
                 self._give_up(found.last_s)
         elif len(table.rows) >= table.total:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from perfconsole.collectors.http import listing
-from perfconsole.collectors.http.checker import Checker, Checking, Deliver
+from perfconsole.collectors.http.checker import Checking, Deliver
 from perfconsole.collectors.http.followed import NAME, Followed
 from perfconsole.collectors.http.totals import EVERY_S, Total, of_all
 from perfconsole.collectors.loop import paced
@@ -77,10 +77,11 @@ class HttpCollector:
     ) -> None:
         self.first_after_s = first_after_s
         self._up = up
-        self._checking: Callable[[Deliver], Checking] = checking or Checker
+        self._checking = checking or self._chosen
         self._checker: Checking | None = None
         self._checks: tuple[Check, ...] = ()
         self._outcomes: list[Outcome] = []
+        self._said: list[str] = []
         self._followed: dict[str, Followed] = {}
         self._totals: dict[str, Total] = {}
         self._ranks: dict[str, int] = {}
@@ -119,6 +120,8 @@ class HttpCollector:
             self._checker.configure(self._checks)
         news = _News()
         news.measured, self._ended = self._ended, []
+        news.events = [Event(slot.at - _BEAT_S, slot.at, "checker", "host", text, NAME) for text in self._said]
+        self._said.clear()
         # Those first that others depend on: a failure of both in one beat is the fault of the first.
         outcomes = sorted(self._outcomes, key=lambda outcome: self._ranks.get(outcome.name, 0))
         self._outcomes.clear()
@@ -129,6 +132,11 @@ class HttpCollector:
         self._sum_up(slot, news)
         table = await self._table_if_due(slot, views)
         return Result(news.measured, [table] if table else [], news.events, news.health)
+
+    def _chosen(self, deliver: Deliver) -> Checking:
+        from perfconsole.collectors.http.choice import Chosen  # noqa: PLC0415  tests have others
+
+        return Chosen(deliver, self._said.append)
 
     def _take(self, one: Followed, outcome: Outcome, boot: float, news: _News) -> None:
         endpoint = one.endpoint
@@ -175,7 +183,8 @@ class HttpCollector:
 
     def _sum_up(self, slot: Slot, news: _News) -> None:
         news.measured += [told for total in self._totals.values() if (told := total.measured(slot.at, slot.boot))]
-        if slot.boot - self._summed_boot >= EVERY_S - _BEAT_S / 2 and self._listed:
+        due = slot.boot - self._summed_boot >= EVERY_S - _BEAT_S / 2
+        if self._listed and (due or self._changed or self._first):
             self._summed_boot = slot.boot
             news.measured.append(of_all(self._listed, slot.at))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgspec
 
+from perfconsole.collectors.http.held import Held
 from perfconsole.collectors.http.prober import UNMEASURED, Prober
 from perfconsole.collectors.http.schedule import next_start
 from perfconsole.collectors.http.turns import Turns
@@ -25,6 +26,12 @@ CAP: Final = 10
 
 _SLEPT_S: Final = 0.5
 """How far the clock that counts sleep may run ahead of the one that does not, before the machine was suspended."""
+
+_SETTLES_S: Final = 1.0
+"""For how long after the loop was held up what ends does so because of it: 500 that were under way take half a second to get through."""
+
+_OF_THE_WAY: Final = frozenset({"dns", "connect", "tls", "timeout", "protocol"})
+"""Failures that may be those of one who was not there in time. What was answered is an answer."""
 
 _FRESH_S: Final = 1.0
 """Who was checked so lately is not asked again on another's behalf: thirty that depend on one fail together."""
@@ -92,6 +99,7 @@ class Checker:
         self._given = shared
         self._make = make or _prober_of
         self._turns = Turns(cap)
+        self._held = Held()
         self._clock = clock
         self._warm_up = warm_up
         self._warming: asyncio.Task[None] | None = None
@@ -103,6 +111,10 @@ class Checker:
         for name, held in list(self._rounds.items()):
             if name not in wanted or msgspec.msgpack.encode(wanted[name]) != held.encoded:
                 self._rounds.pop(name).close()
+        if wanted:
+            self._held.begin()
+        else:
+            self._held.end()
         new = [check for check in checks if check.name not in self._rounds]
         for check in new:
             self._rounds[check.name] = _Round(check, self._make(check, self._shared), self)
@@ -145,6 +157,7 @@ class Checker:
         """Stop, and give back all that is held."""
         if self._warming is not None:
             self._warming.cancel()
+        self._held.end()
         for one in self._rounds.values():
             one.close()
         self._rounds.clear()
@@ -174,7 +187,21 @@ class Checker:
         after = self._clock()
         if after.boot - before.boot - (loop.time() - began) > _SLEPT_S:
             outcome = Outcome(check.name, after.at, ok=False, cause=UNMEASURED, error="this machine was suspended meanwhile")
+        else:
+            outcome = self._judged(outcome, began)
         return msgspec.structs.replace(outcome, scheduled=scheduled, slot_wait_s=began - asked, late_s=max(0.0, asked - due))
+
+    def _judged(self, outcome: Outcome, began: float) -> Outcome:
+        """An outcome without what comes of a loop that was held up while it came about."""
+        held_s = self._held.since(began)
+        if not held_s:
+            return outcome
+        if outcome.cause in _OF_THE_WAY and asyncio.get_running_loop().time() - self._held.ended < _SETTLES_S:
+            words = f"checking was stopped or held up for {held_s:.1f} s meanwhile"
+            return Outcome(outcome.name, outcome.at, ok=False, cause=UNMEASURED, error=words, engine=outcome.engine)
+        if outcome.total_s >= held_s > outcome.doubt_s:  # no stamp tells them apart: a lookup in a thread
+            return msgspec.structs.replace(outcome, doubt_s=held_s)
+        return outcome
 
     def take(self, check: Check, outcome: Outcome) -> None:
         """Deliver an outcome; a failure has what it depends on looked at."""

@@ -105,7 +105,7 @@ class Followed:
         self._said, self._said_at = said, boot
         if not outcome.unmeasured:
             return Health(NAME, self.place, "ok", outcome.at, outcome.at)
-        error, fix = _parted(said)
+        error, fix = parted(said)
         return Health(NAME, self.place, "error", outcome.at, self.endpoint.measured_at, 0.0, error, fix)
 
     def refresh(self, now: float, older_s: float) -> None:
@@ -121,7 +121,7 @@ class Followed:
         return self._buckets
 
 
-def _parted(text: str) -> tuple[str, str]:
+def parted(text: str) -> tuple[str, str]:
     """What is wrong, and what to do about it, which our own failures end with."""
     for sign in ("; ", ": "):
         error, found, fix = text.rpartition(sign)

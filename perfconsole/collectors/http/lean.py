@@ -3,18 +3,17 @@
 One connection for each request, one address, no retry: as with httpx, and with the same outcome (tests/http/test_conformance.py).
 """
 
+from contextlib import suppress
 from typing import Any, Final
 
 import h11
 
-from perfconsole.collectors.http.attempt import limited
 from perfconsole.collectors.http.line import Line
-from perfconsole.collectors.http.prober import Failure
-from perfconsole.collectors.http.request import Message, Origin, message_of, reads_files
+from perfconsole.collectors.http.prober import UNMEASURED, Failure
+from perfconsole.collectors.http.request import Message, Origin
 from perfconsole.collectors.http.shaken import secured
 from perfconsole.collectors.http.shared import Shared
-from perfconsole.collectors.http.trial import MOST_HEADER_BYTES, Head, Trial, broken
-from perfconsole.collectors.http.wording import Secrets
+from perfconsole.collectors.http.trial import MOST_HEADER_BYTES, Head, Prepared, Trial, broken
 from perfconsole.core.checks import Check, Outcome
 
 NAME: Final = "lean"
@@ -31,31 +30,14 @@ class LeanProber:
     def __init__(self, check: Check, shared: Shared) -> None:
         self._check = check
         self._shared = shared
-        self._ready: tuple[Message, Secrets] | None = None
-        self._running: set[Exchange] = set()
+        self._prepared = Prepared(check)
 
     async def probe(self) -> Outcome:
         """Check once."""
-        exchange = Exchange()
-        self._running.add(exchange)
-        try:
-            return await Trial(self._check, self._shared, exchange).probe(self._ready or self._made())
-        finally:
-            self._running.discard(exchange)
-
-    def _made(self) -> tuple[Message, Secrets] | None:
-        """The request, which stays the same: the environment does not change; None while it is not to be had."""
-        if not reads_files(self._check):
-            try:
-                self._ready = message_of(self._check)
-            except Failure:
-                return None
-        return self._ready
+        return await Trial(self._check, self._shared, Exchange()).probe(self._prepared)
 
     def close(self) -> None:
         """Nothing is kept between two checks."""
-        for exchange in self._running:
-            exchange.end()
 
 
 class Exchange:
@@ -72,19 +54,14 @@ class Exchange:
         self.end()
         self._trial = trial
         self._talk = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEADER_BYTES)
-        sent = _request(self._talk, message)
-        self._line = line = Line(await trial.connected(_where(trial.check, message.origin, first)), trial.shared.lag)
-        if message.origin.secure:
-            await secured(trial, line, message.origin, first)
-        watch = trial.watch
-        watch.enter("send")
-        try:
-            await line.send(sent)
-        except OSError:  # a server may have answered before, and hung up: that is looked for
-            pass
-        watch.enter("wait", line.handed_at)
-        async with limited("wait", trial.check.timeouts.wait):
-            await self._receive()
+        sent = written(self._talk, message)
+        context = await trial.context(message.origin)
+        self._line = line = Line(await trial.connected(trial.place_of(message.origin, first)), trial.shared.lag)
+        if context is not None:
+            await secured(trial, line, context, message.origin, first)
+        with suppress(OSError):  # a server may have answered before, and hung up: that is looked for
+            await trial.sent(line, sent)
+        await self._receive()
         while True:
             event = await self._next()
             if isinstance(event, h11.Response) or (isinstance(event, h11.InformationalResponse) and event.status_code == 101):
@@ -114,13 +91,9 @@ class Exchange:
     async def _receive(self) -> None:
         assert self._line is not None
         assert self._trial is not None
-        line, trial = self._line, self._trial
-        data = await line.receive()
-        trial.doubt_s, line.doubt_s = trial.doubt_s + line.doubt_s, 0.0
+        data = await self._trial.received(self._line)
         if not data and self._talk.their_state is h11.SEND_RESPONSE:
-            raise broken("Server disconnected", trial.watch.phase)
-        if data or trial.watch.phase == "transfer":  # of a body without a length its end is the last byte
-            trial.watch.enter("transfer", line.at)
+            raise broken("Server disconnected", self._phase)
         self._talk.receive_data(data)
 
     @property
@@ -128,16 +101,19 @@ class Exchange:
         return self._trial.watch.phase if self._trial else "wait"
 
 
-def _where(check: Check, origin: Origin, first: Origin) -> str:
-    return check.connect_to if check.connect_to and origin[1:] == first[1:] else origin.place
+def written(talk: h11.Connection, message: Message) -> bytes:
+    """A request as it is sent.
 
-
-def _request(talk: h11.Connection, message: Message) -> bytes:
-    headers = [(name.encode("latin-1"), value.encode("utf-8", "surrogateescape")) for name, value in message.headers]
-    parts = [talk.send(h11.Request(method=message.method, target=message.target, headers=headers))]
-    if message.body:
-        parts.append(talk.send(h11.Data(data=message.body)))
-    parts.append(talk.send(h11.EndOfMessage()))
+    Raises:
+        Failure: ``unmeasured``, when its headers contradict each other, or its body.
+    """
+    try:
+        parts = [talk.send(h11.Request(method=message.method, target=message.target, headers=message.raw_headers))]
+        if message.body:
+            parts.append(talk.send(h11.Data(data=message.body)))
+        parts.append(talk.send(h11.EndOfMessage()))
+    except (h11.LocalProtocolError, UnicodeError):  # whose words quote what was to be sent
+        raise Failure(UNMEASURED, "what is configured makes no HTTP request: look at its method, headers and body") from None
     return b"".join(filter(None, parts))
 
 

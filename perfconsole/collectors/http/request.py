@@ -4,7 +4,7 @@ Pure but for the looking up; whichever client sends it, it is the same request.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
@@ -57,6 +57,16 @@ class Origin(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+class Proxy(NamedTuple):
+    """Through whom a request goes; `authorization` is the value of a header for it, empty for none."""
+
+    origin: Origin
+    authorization: str
+
+    def __repr__(self) -> str:
+        return f"<Proxy {self.origin.place}>"
+
+
 class Message(NamedTuple):
     """One request.
 
@@ -65,6 +75,7 @@ class Message(NamedTuple):
         target: Path and query, as they are sent.
         headers: In the order in which they are sent, Host first; everything is in them.
         private: Names, in lower case, of those that hold secrets: another origin does not get them.
+        proxy: None for nobody.
     """
 
     method: str
@@ -74,6 +85,16 @@ class Message(NamedTuple):
     headers: tuple[tuple[str, str], ...]
     body: bytes
     private: frozenset[str]
+    proxy: Proxy | None = None
+
+    def __repr__(self) -> str:
+        # An error report that shows variables must not show those.
+        return f"<Message {self.method} to {self.origin.place}>"
+
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers as bytes."""
+        return [(name.encode("latin-1"), value.encode("utf-8", "surrogateescape")) for name, value in self.headers]
 
 
 class Noted(Mapping[str, str]):
@@ -106,7 +127,7 @@ class Noted(Mapping[str, str]):
 
 def reads_files(check: Check) -> bool:
     """Whether a secret of the check stands in a file: it is read again each time, and a disk may not answer."""
-    texts = [check.target, check.body, *check.auth, *(value for _, value in check.headers)]
+    texts = [check.target, check.proxy, check.body, *check.auth, *(value for _, value in check.headers)]
     return any(map(is_file, texts))
 
 
@@ -120,24 +141,35 @@ def message_of(check: Check, env: Mapping[str, str] = os.environ) -> tuple[Messa
     try:
         url, userinfo = _url(check.target, noted)
         parts = _split(url)
-        origin = _origin(parts)
+        origin, target = _origin(parts), _target(parts)
+        proxy, proxy_pairs = _proxy(check, noted)
         given, private = _given(check, noted)
         authorization, pairs = _credentials(check, userinfo, noted)
+        host = noted.text(check.host) or origin.authority
         body = noted.text(check.body).encode("utf-8", "surrogateescape")
     except ConfigError as error:
         raise Failure(UNMEASURED, safe(str(error), 300)) from None
     except (ValueError, UnicodeError):
         raise Failure(UNMEASURED, "with its secrets looked up, the URL is none: look at what they hold") from None
-    headers = [("Host", noted.text(check.host) or origin.authority), *_OWN]
+    headers = [("Host", host), *_OWN]
     if authorization:
         headers.append(("Authorization", authorization))
         private |= {"authorization"}
     headers = _merged(headers, given)
     if body or check.method in {"POST", "PUT", "PATCH"}:
         headers = _merged(headers, [("Content-Length", str(len(body)))])
-    _sendable(headers)
-    message = Message(check.method, parts.geturl(), origin, _target(parts), tuple(headers), body, frozenset(private))
+    message = Message(check.method, parts.geturl(), origin, target, _sendable(headers), body, frozenset(private), proxy)
+    pairs += proxy_pairs
     return message, Secrets([*noted.values_seen, *(password for _, password in pairs), *_tokens(parts.query)], pairs)
+
+
+def _proxy(check: Check, noted: Noted) -> tuple[Proxy | None, list[tuple[str, str]]]:
+    """Through whom, and user and password that must not be seen."""
+    if not check.proxy:
+        return None, []
+    url, userinfo = _url(check.proxy, noted)
+    authorization, pairs = _basic_of(userinfo)
+    return Proxy(_origin(_split(url)), authorization), pairs
 
 
 def _tokens(query: str) -> list[str]:
@@ -152,7 +184,7 @@ def _tokens(query: str) -> list[str]:
 
 def _url(template: str, noted: Noted) -> tuple[str, str]:
     """The URL without its userinfo, and that. A secret may hold what has a meaning in a URL: each part keeps what it may."""
-    look_up = noted.text
+    look_up: Callable[..., str] = noted.text
     if is_file(template) or template.startswith("${"):
         template, look_up = noted.text(template), _as_it_is
     scheme, _, rest = template.partition("://")
@@ -163,7 +195,7 @@ def _url(template: str, noted: Noted) -> tuple[str, str]:
     return where, look_up(userinfo, "")
 
 
-def _as_it_is(text: str, allowed: str | None = None) -> str:  # noqa: ARG001  # in place of Noted.text
+def _as_it_is(text: str, _allowed: str | None = None) -> str:
     return text
 
 
@@ -178,7 +210,7 @@ def _origin(parts: SplitResult) -> Origin:
         ValueError: When it names nobody that is spoken to here.
     """
     host = plain(parts.hostname or "")
-    if parts.scheme not in _PORTS or not host:
+    if parts.scheme not in _PORTS or not host or not host.isprintable() or " " in host:
         raise ValueError
     if not host.isascii():
         host = host.encode("idna").decode("ascii")
@@ -195,8 +227,11 @@ def _given(check: Check, noted: Noted) -> tuple[list[tuple[str, str]], set[str]]
     for name, template in check.headers:
         value = noted.text(template)
         found.append((name, value))
-        if value != template or name.lower() in {"authorization", "cookie", "proxy-authorization"}:
-            private.add(name.lower())
+        if name.lower() in {"authorization", "cookie", "proxy-authorization"}:
+            noted.values_seen += [value, value.partition(" ")[2]]
+        elif value == template:
+            continue
+        private.add(name.lower())
     return found, private
 
 
@@ -208,6 +243,10 @@ def _credentials(check: Check, userinfo: str, noted: Noted) -> tuple[str, list[t
         return f"Bearer {values[0]}", [("", values[0])]
     if kind == "basic":
         return basic(values[0], values[1]), [(values[0], values[1])]
+    return _basic_of(userinfo)
+
+
+def _basic_of(userinfo: str) -> tuple[str, list[tuple[str, str]]]:
     if not userinfo:
         return "", []
     user, colon, password = (unquote(part, errors="surrogateescape") for part in userinfo.partition(":"))
@@ -225,12 +264,14 @@ def _merged(headers: list[tuple[str, str]], more: list[tuple[str, str]]) -> list
     return kept + more
 
 
-def _sendable(headers: list[tuple[str, str]]) -> None:
+def _sendable(headers: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Headers without what may stand around a value, and is no part of it (RFC 9110, 5.5)."""
     for name, value in headers:
         if any(mark < " " and mark != "\t" for mark in value):
             raise Failure(
                 UNMEASURED, f"the header {safe(name, 80)} cannot be sent: its value has a line break or a control character in it"
             )
+    return tuple((name, value.strip(" \t")) for name, value in headers)
 
 
 def following(message: Message, status: int, location: str) -> Message:

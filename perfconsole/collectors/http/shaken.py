@@ -33,14 +33,14 @@ async def secured(trial: Trial, line: Line, context: ssl.SSLContext, origin: Ori
             talk = await line.secure(context, name)
     except ssl.SSLError as error:
         trial.watch.stand(line.at)
-        await _told(trial, error, origin, name)
+        await _told(trial, error, trial.place_of(origin, first), name)
         raise
     trial.doubt_s += line.take_doubt_s()
     trial.watch.stand(line.at)
     trial.tls = facts(talk, verified=not trial.check.tls.insecure)
 
 
-async def _told(trial: Trial, error: ssl.SSLError, origin: Origin, name: str) -> None:
+async def _told(trial: Trial, error: ssl.SSLError, place: str, name: str) -> None:
     """What a handshake told whose certificate was not accepted; returns when it failed for another reason.
 
     Raises:
@@ -50,11 +50,11 @@ async def _told(trial: Trial, error: ssl.SSLError, origin: Origin, name: str) ->
     if found is None:
         return
     trial.tls = found
-    if not found.chain:
+    if not found.chain and not trial.check.proxy:
         from perfconsole.collectors.http.tls_client import handshake  # noqa: PLC0415  # with OpenSSL before 3.0 alone
 
         tls = trial.check.tls
-        second = replace(trial.check, kind="tls", target=origin.place)
+        second = replace(trial.check, kind="tls", target=place, connect_to="")
         insecure = Tls(tls.ca, tls.cert, tls.key, insecure=True)
         trial.tls = await unverified(found, lambda: handshake(Attempt(second, trial.shared), insecure, name))
     raise Failure("tls", found.error) from None

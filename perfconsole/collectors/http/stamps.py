@@ -24,6 +24,18 @@ _SAME_MOMENT_S: Final = 0.00005
 """Two clocks read within this are read at one moment; between them another thread may have run."""
 
 
+def available() -> bool:
+    """Whether the kernel stamps what comes in here."""
+    if not _AVAILABLE:
+        return False
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, 1)
+    except OSError:
+        return False
+    return True
+
+
 def wanted(connection: socket.socket) -> bool:
     """Ask for stamps on a connection; False where there are none."""
     if not _AVAILABLE or connection.family == socket.AF_UNIX:

@@ -1,12 +1,14 @@
-"""One run of an HTTP check: its hops, what came back, and the outcome, whatever ends it. Whichever client carries it out, it is the same."""
+"""One run of an HTTP check: its hops, what came back, and the outcome, whatever ends it. It is the same whichever client carries it out."""
 
+import ssl
 from typing import Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from perfconsole.collectors.http.attempt import Attempt
+from perfconsole.collectors.http.attempt import Attempt, limited
 from perfconsole.collectors.http.expect import Answer, judged
 from perfconsole.collectors.http.faults import DOING
+from perfconsole.collectors.http.line import Line
 from perfconsole.collectors.http.prober import Failure
 from perfconsole.collectors.http.request import REDIRECTS, Message, Origin, following, message_of, reads_files
 from perfconsole.collectors.http.shared import Shared
@@ -51,6 +53,27 @@ class Client(Protocol):
         """Give back the connection, at once."""
 
 
+class Prepared:
+    """The first request of a check: made once, since the environment does not change; each time where it has to read files for it."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._made: tuple[Message, Secrets] | None = None
+
+    async def get(self) -> tuple[Message, Secrets]:
+        """The request, and what must not be told of it.
+
+        Raises:
+            Failure: ``unmeasured``, when a secret is not to be had.
+        """
+        if self._made is not None:
+            return self._made
+        if reads_files(self._check):  # in a thread: a file on a dead NFS server never answers
+            return await ask(lambda: message_of(self._check), "perfconsole-secrets")
+        self._made = message_of(self._check)
+        return self._made
+
+
 class Trial(Attempt):
     """One run.
 
@@ -66,22 +89,21 @@ class Trial(Attempt):
         self._kept = b""
         self._hops: list[Hop] = []
         self._secrets = Secrets()
-        self._ready: tuple[Message, Secrets] | None = None
+        self._received_all = False
 
-    async def probe(self, ready: tuple[Message, Secrets] | None) -> Outcome:
+    async def probe(self, prepared: Prepared) -> Outcome:
         """Check once.
 
         Args:
-            ready: The first request, when it is known already.
+            prepared: The check's first request.
         """
-        self._ready = ready
         try:
-            return await self.run(lambda _: self._talk())
+            return await self.run(lambda _: self._talk(prepared))
         finally:
             self.client.end()
 
-    async def _talk(self) -> None:
-        message, self._secrets = self._ready or await self._made()
+    async def _talk(self, prepared: Prepared) -> None:
+        message, self._secrets = await prepared.get()
         first = message.origin
         for left in range(self.check.redirects, -1, -1):
             head = await self._hop(message, first)
@@ -92,11 +114,6 @@ class Trial(Attempt):
                 raise Failure("protocol", f"redirected more than {self.check.redirects} times, at last from {self._shown(message.url)}")
             message = following(message, head.status, location)
         await self._read(head)
-
-    async def _made(self) -> tuple[Message, Secrets]:
-        check = self.check
-        # In a thread: a file on a dead NFS server never answers.
-        return await ask(lambda: message_of(check), "perfconsole-secrets") if reads_files(check) else message_of(check)
 
     async def _hop(self, message: Message, first: Origin) -> Head:
         self._head, self.protocol, self.tls = None, "", None
@@ -125,10 +142,62 @@ class Trial(Attempt):
             self._kept = b"".join(pieces)[:limit]
             self.size_bytes = float(min(size, limit))
         watch.stand(watch.last_at)
+        self._received_all = True
         self.client.end()
         body, more = unpacked(self._kept, head.headers, limit)
         answer = Answer(head.status, head.headers, body, charset(head.headers), watch.total_s, cut=more or size > limit)
         self.assertions = await judged(self.check.expect, answer)
+
+    # What clients do alike --------------------------------------------------------------------------------------------------------
+
+    def place_of(self, origin: Origin, first: Origin) -> str:
+        """Where to connect to for an origin: ``host:port``, or ``unix:/path``."""
+        return self.check.connect_to if self.check.connect_to and origin[1:] == first[1:] else origin.place
+
+    async def context(self, origin: Origin) -> ssl.SSLContext | None:
+        """The context to speak TLS with an origin in; None for one that speaks none. Before anything is connected: it reads files.
+
+        Raises:
+            Failure: ``unmeasured``, when a file cannot be used.
+        """
+        return await self.shared.contexts.get(self.check.tls) if origin.secure else None
+
+    async def sent(self, line: Line, data: bytes) -> None:
+        """Send a request, or the next part of it.
+
+        Raises:
+            OSError: When the connection is over; a server may have answered before, and hung up: that is looked for.
+        """
+        self.watch.enter("send")
+        await line.send(data)
+
+    async def received(self, line: Line) -> bytes:
+        """What comes next of an answer; empty at the end.
+
+        Raises:
+            Failure: When the first byte did not come in time.
+            OSError: When the connection broke; `ssl.SSLError` likewise.
+        """
+        watch = self.watch
+        if watch.phase == "send":
+            watch.enter("wait", line.handed_at)
+        if watch.phase == "wait":
+            async with limited("wait", self.check.timeouts.wait):
+                data = await line.receive()
+        else:
+            data = await line.receive()
+        self.doubt_s += line.take_doubt_s()
+        if data or watch.phase == "transfer":  # of a body without a length its end is the last byte
+            watch.enter("transfer", line.at)
+        return data
+
+    # What came of it --------------------------------------------------------------------------------------------------------------
+
+    def held_up(self, limit_s: float) -> str:
+        """As that of any attempt; what is expected is tested last."""
+        if self._received_all:
+            return f"what is expected of the answer was not tested within {limit_s:g} s of the check: that takes too long"
+        return super().held_up(limit_s)
 
     def timely(self) -> tuple[Assertion, ...]:
         """None: that one is among the others."""
@@ -141,15 +210,19 @@ class Trial(Attempt):
         if len(self._hops) > 1:
             told = replace(told, hops=tuple(self._hops))
         told = replace(told, engine=self.client.name, doubt_s=self.doubt_s, status=head.status if head else 0)
+        told = replace(told, error=self._secrets.line(told.error), assertions=tuple(map(self._hidden, told.assertions)))
         if told.ok or head is None:
             return told
         body, _ = unpacked(self._kept, head.headers, self.check.body_limit_bytes)
         return replace(
             told,
-            error=self._secrets.line(told.error),
             headers=shown_headers(head.headers, self._secrets),
             body=shown_body(body, charset(head.headers), self._secrets),
         )
+
+    def _hidden(self, one: Assertion) -> Assertion:
+        """An assertion without secrets: what was found instead may be what was sent."""
+        return replace(one, found=self._secrets.hide(one.found))
 
     def _shown(self, url: str) -> str:
         return shown_url(url, self._secrets)

@@ -17,7 +17,7 @@ APART_S: Final = 0.002
 500 are done in 1.8 s and none seems more than 4 ms slower than it is; with 1 ms it would be 21 ms."""
 
 MANY: Final = 500
-"""For every so many that wait, one more begins at a time: a thousand that are checked every second do not fall further and further behind."""
+"""For every so many that wait, one more begins at a time: a thousand that are checked every second do not fall further behind."""
 
 BUSY_S: Final = 0.003
 """A timer that comes later than this found the loop at work: one that is on time is up to 1 ms late, by the grain of epoll."""

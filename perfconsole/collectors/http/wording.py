@@ -22,7 +22,8 @@ _VALUE_CHARS: Final = 300
 _LINES: Final = 60
 
 _PRIVATE: Final = frozenset({
-    "authorization", "proxy-authorization", "authentication-info", "proxy-authentication-info", "cookie", "set-cookie", "cookie2", "set-cookie2",
+    "authorization", "proxy-authorization", "authentication-info", "proxy-authentication-info",
+    "cookie", "set-cookie", "cookie2", "set-cookie2",
 })  # fmt: skip
 """Headers whose whole value is a secret, or may be."""
 
@@ -74,6 +75,7 @@ def _shapes(value: str) -> set[str]:
     encoded = base64.b64encode(value.encode("utf-8", "surrogateescape")).decode().rstrip("=")
     return {
         value,
+        value.strip() or value,
         json.dumps(value)[1:-1],
         json.dumps(value, ensure_ascii=False)[1:-1],
         escape(value),

@@ -1,32 +1,41 @@
 """Operations: is it the box, the service or the database, since when, and what should be looked at first."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from perfconsole.core.endpoints import EndpointRow
+from perfconsole.core.state import State
 from perfconsole.core.tables import View
 from perfconsole.ui.screens.base import ConsoleScreen
+from perfconsole.ui.verdict import checked
 from perfconsole.ui.widgets.over import OverPane
 from perfconsole.ui.widgets.pane import Pane
 from perfconsole.ui.widgets.places import PlacesPane
 from perfconsole.ui.widgets.processes import ProcessPane
 from perfconsole.ui.widgets.system import SystemPane
+from perfconsole.ui.widgets.table import TablePane
+
+if TYPE_CHECKING:
+    from perfconsole.ui.widgets.http import HttpPane
 
 
 class OperationsScreen(ConsoleScreen):
-    """System rows, what is over its threshold, top processes; HTTP and PostgreSQL have their places."""
+    """System rows, what is over its threshold, the worst endpoints, top processes; PostgreSQL has its place."""
 
     SCOPE = "operations"
     AUTO_FOCUS = "#top"
     """Keys go to the processes first: they are what one drills into."""
     HINTS: ClassVar[Sequence[tuple[str, str]]] = (
-        ("screen.queries", "Queries"), ("screen.processes", "Processes"), ("pane.next", "pane"), ("expand", "expand"), ("freeze", "freeze"),
-        ("time.wider", "window"), ("help", "help"), ("quit", "quit"),
+        ("screen.queries", "Queries"), ("screen.endpoints", "Endpoints"), ("screen.processes", "Processes"), ("pane.next", "pane"),
+        ("expand", "expand"), ("freeze", "freeze"), ("time.wider", "window"), ("help", "help"), ("quit", "quit"),
     )  # fmt: skip
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
+
+    _http: "HttpPane | None" = None
 
     def body(self) -> ComposeResult:
         """System and thresholds above, processes and places below."""
@@ -37,8 +46,21 @@ class OperationsScreen(ConsoleScreen):
         yield PlacesPane()
 
     def views(self) -> list[View]:
-        """The top processes."""
-        return [top.view() for top in self.query(ProcessPane) if top.display]
+        """The top processes, and the worst endpoints."""
+        return [table.view() for table in self.query(TablePane) if table.display]
+
+    def show(self, state: State) -> None:
+        """Have a pane for endpoints as soon as there are any: what it imports is nobody's business before."""
+        there = checked(state)
+        if there and self._http is None:
+            from perfconsole.ui.widgets.http import HttpPane  # noqa: PLC0415  see above
+
+            self._http = HttpPane()
+            self.mount(self._http, before="#top")
+        if self.has_class("-http") != there:
+            self.set_class(there, "-http")
+            self.call_after_refresh(self.console_app.look_at)
+        super().show(state)
 
     def do_expand(self) -> None:
         """Give the whole screen to the pane with the focus, or back."""
@@ -59,7 +81,7 @@ class OperationsScreen(ConsoleScreen):
         self.query_one("#upper").remove_class("-aside")
 
     def _expand(self, pane: Pane, *, large: bool) -> None:
-        if isinstance(pane, SystemPane):
+        if isinstance(pane, SystemPane) or (self._http is not None and pane is self._http):
             pane.expanded = large
 
     async def back(self) -> None:
@@ -70,12 +92,22 @@ class OperationsScreen(ConsoleScreen):
             await super().back()
 
     async def do_open(self) -> None:
-        """Open the selected process, or expand."""
+        """Open the selected process or endpoint, all endpoints where none is selected; or expand."""
         pane = self.pane
         if isinstance(pane, ProcessPane) and pane.selected:
             await self._open_process(pane)
+        elif pane is not None and pane is self._http:
+            await self._open_endpoint(self._http)
         else:
             self.do_expand()
+
+    async def _open_endpoint(self, pane: "HttpPane") -> None:
+        from perfconsole.ui.screens.endpoint import EndpointScreen  # noqa: PLC0415  only when opened
+
+        if isinstance(pane.row, EndpointRow):
+            await self.app.push_screen(EndpointScreen(pane.row))
+        else:
+            await self.console_app.do_screen_endpoints()
 
     async def _open_process(self, pane: ProcessPane) -> None:
         from perfconsole.ui.screens.process import ProcessScreen  # noqa: PLC0415  only when opened
@@ -87,10 +119,16 @@ class OperationsScreen(ConsoleScreen):
         """Enter and click lead to the same place."""
         if isinstance(event.pane, ProcessPane):
             await self._open_process(event.pane)
+        elif event.pane is self._http and self._http is not None:
+            await self._open_endpoint(self._http)
+
+    @property
+    def _table(self) -> TablePane:
+        """The table that has the focus; the processes where none has."""
+        return self.pane if isinstance(self.pane, TablePane) else self.query_one(ProcessPane)
 
     def do_sort(self) -> None:
-        self.query_one(ProcessPane).next_sort()
+        self._table.next_sort()
 
     def do_reverse(self) -> None:
-        top = self.query_one(ProcessPane)
-        top.order_by(top.sort)
+        self._table.order_by(self._table.sort)

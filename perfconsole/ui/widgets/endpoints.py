@@ -1,23 +1,36 @@
-"""The table of endpoints: by service, worst first, with the history of each."""
+"""The table of endpoints: by service, worst first, with the history of each; below it what changed last."""
 
-from collections import Counter
 from collections.abc import Sequence
-from math import isnan, nan
-from typing import Any, ClassVar, Final, NamedTuple
-from zlib import crc32
+from math import nan
+from typing import Any, ClassVar, Final
 
-from msgspec import structs
 from rich.cells import cell_len
 
 from perfconsole.core import units
-from perfconsole.core.endpoints import STATES, TARGET, EndpointRow, EndpointTable, ServiceRow
+from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
 from perfconsole.core.state import State
-from perfconsole.core.tables import Key, Table, View
+from perfconsole.core.tables import Table, View
+from perfconsole.core.tick import Event
 from perfconsole.ui import endpoints
 from perfconsole.ui.arrange import Item
-from perfconsole.ui.columns import Column, by_pane, fitting
+from perfconsole.ui.columns import Column, fitting
+from perfconsole.ui.endpoint_alerts import alerting
+from perfconsole.ui.endpoint_rows import (
+    DETAIL_LEAST,
+    DETAIL_MOST,
+    EVERY,
+    HISTORY_LEAST,
+    HISTORY_MOST,
+    NAME_LEAST,
+    NAME_MOST,
+    Service,
+    by_service,
+    counts,
+)
 from perfconsole.ui.line import Line
 from perfconsole.ui.spark import fitting_window
+from perfconsole.ui.verdict import HTTP, checked
+from perfconsole.ui.widgets.endpoint_facts import began
 from perfconsole.ui.widgets.table import ALL, SLACK, TablePane
 
 _HELD: Final = 200
@@ -26,47 +39,9 @@ _HELD: Final = 200
 _JUMP: Final = 1 << 16
 """Moving by so many rows is going to the end."""
 
-_NAME_LEAST, _NAME_MOST = 8, 24
-_HISTORY_LEAST, _HISTORY_MOST = 12, 90
-_DETAIL_LEAST, _DETAIL_MOST = 24, 48
-
-COLUMNS: Final = (
-    Column("state", "STATE", "urgency", 13, 0, by_pane, right=False),
-    Column("name", "NAME", "name", _NAME_LEAST, 0, by_pane, right=False),
-    Column("code", "CODE", "status", 7, 1, endpoints.code_text, right=False),
-    Column("last", "LAST", "last_s", 7, 1, endpoints.last_text),
-    Column("history", "HISTORY", "", _HISTORY_LEAST, 3, by_pane, right=False),
-    Column("p50", "P50", "p50_s", 5, 9, lambda row: units.latency(row.p50_s)),
-    Column("p95", "P95", "p95_s", 5, 1, lambda row: units.latency(row.p95_s)),
-    Column("p99", "P99", "p99_s", 5, 8, lambda row: units.latency(row.p99_s)),
-    Column("n", "N", "n", 4, 7, lambda row: units.count(row.n) if row.n else ""),
-    Column("error", "ERR%", "error_ratio", 4, 2, lambda row: endpoints.error_text(row.error_ratio)),
-    Column("availability", "AVAIL%", "availability", 6, 5, lambda row: endpoints.availability_text(row.availability)),
-    Column("certificate", "CERT", "expires", 6, 6, by_pane),
-    Column("since", "FOR", "since", 6, 4, by_pane),
-    Column("detail", "WHY, OR WHERE", "", 0, 10, by_pane, right=False),
-)
-_QUIET: Final = frozenset({"p50", "n"})
+_CHANGES_LEAST, _CHANGES_MOST = 2, 10
+_QUIET: Final = frozenset({"p50", "n", "since"})
 _OF_SERVICES: Final = frozenset({"p50", "p95", "p99", "n", "error", "availability"})
-
-
-class Service(NamedTuple):
-    """The line above the endpoints of a service.
-
-    Attributes:
-        row: What is known of it as a whole.
-        worst: The most urgent state of its endpoints.
-        hidden: How many of them are not listed below it.
-    """
-
-    row: ServiceRow
-    worst: str
-    hidden: int
-
-    @property
-    def key(self) -> Key:
-        """Identity: of no endpoint's form."""
-        return (crc32(self.row.name.encode()), len(self.row.name))
 
 
 class EndpointsPane(TablePane):
@@ -81,24 +56,32 @@ class EndpointsPane(TablePane):
     TREMBLING: ClassVar[frozenset[str]] = frozenset({"last_s", "p50_s", "p95_s", "p99_s"})
     EMPTY = endpoints.NONE
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's word
-        super().__init__("ENDPOINTS", COLUMNS, "urgency", detailed=True, id=id)
+    def __init__(
+        self,
+        title: str = "ENDPOINTS",
+        columns: Sequence[Column] = EVERY,
+        *,
+        detailed: bool = True,
+        held: int = _HELD,
+        id: str | None = None,  # noqa: A002  Textual's word
+    ) -> None:
+        super().__init__(title, columns, "urgency", detailed=detailed, id=id)
         self.grouped = True
-        self._held = _HELD
+        self._held = held
         self._to_end = False
         self._folded: set[str] = set()
         self._several: frozenset[str] = frozenset()
-        self._name_cells = _NAME_LEAST
+        self._name_cells = NAME_LEAST
 
     def table(self, state: State) -> EndpointTable | None:
         """The table of all."""
-        return state.table(EndpointTable, TARGET)
+        return endpoints.table(state)
 
     def waiting(self, state: State) -> str:
         """Why there is none yet."""
-        health = next((health for (collector, _), health in state.health.items() if collector == "http"), None)
-        if health is None and not state.every("httpcheck.up"):
+        if not checked(state):
             return endpoints.NONE
+        health = state.health.get((HTTP, TARGET))
         return f"{health.error}  {health.fix}".strip() if health and health.error else f"collecting{self.look.glyphs.ellipsis}"
 
     def view(self) -> View:
@@ -120,12 +103,12 @@ class EndpointsPane(TablePane):
         width = max(self.size.width - 2, 1)
         wanted = [column._replace(rank=0) if column.field == self.sort else column for column in self._wanted]
         sized = [column._replace(width=self._name_cells) if column.id == "name" else column for column in wanted]
-        columns = fitting(sized, width, _DETAIL_LEAST)
-        spare = max(width - sum((column.width or _DETAIL_LEAST) + 1 for column in columns), 0)
-        cells = _HISTORY_LEAST + spare
+        columns = fitting(sized, width, DETAIL_LEAST)
+        spare = max(width - sum((column.width or DETAIL_LEAST) + 1 for column in columns), 0)
+        cells = HISTORY_LEAST + spare
         if any(column.id == "detail" for column in columns):  # words and bars share what is left
-            cells = _HISTORY_LEAST + max(spare // 2, spare - (_DETAIL_MOST - _DETAIL_LEAST))
-        cells = min(cells, _HISTORY_MOST)
+            cells = HISTORY_LEAST + max(spare // 2, spare - (DETAIL_MOST - DETAIL_LEAST))
+        cells = min(cells, HISTORY_MOST)
         window = f"HISTORY {units.duration(self._window_s).removesuffix('00s')}"
         return [column._replace(width=cells, title=window) if column.id == "history" else column for column in columns]
 
@@ -143,32 +126,20 @@ class EndpointsPane(TablePane):
     def arranged(self, rows: Sequence[Any], room: int) -> list[Item]:
         """By name where nothing else tells two apart; with their services, which stand where the first of their endpoints does."""
         longest = max((cell_len(row.name) + 1 for row in rows), default=0)
-        self._name_cells = max(_NAME_LEAST, min(longest, _NAME_MOST))
+        self._name_cells = max(NAME_LEAST, min(longest, NAME_MOST))
         items = super().arranged(sorted(rows, key=lambda row: row.name), room)
-        table = self.table(self.console_app.state)
+        state = self.console_app.state
+        if self.sort == "urgency" and not self.reverse:
+            alerts = alerting(state)
+            items.sort(key=lambda item: -endpoints.unrest(item.row, state.at, alerts))
+        table = self.table(state)
         self._several = frozenset()
         if self.grouped and table:
-            items = self._by_service(items, table.services)
+            self._several = frozenset(service.name for service in table.services if service.endpoints > 1)
+            items = by_service(items, table.services, self._folded)
         if self._to_end and items and table and len(table.rows) >= table.total:
             self._to_end, self.selected = False, items[-1].row.key
         return items
-
-    def _by_service(self, items: Sequence[Item], services: Sequence[ServiceRow]) -> list[Item]:
-        several = {service.name: service for service in services if service.endpoints > 1}
-        self._several = frozenset(several)
-        members: dict[str, list[Item]] = {}
-        for item in items:
-            service = item.row.service
-            members.setdefault(service if service in several else f"\0{item.row.name}", []).append(item)
-        out: list[Item] = []
-        for service, group in members.items():
-            if service in several:
-                worst = min((item.row.state for item in group), key=_rank)
-                shown = 0 if service in self._folded else len(group)
-                out.append(Item(Service(several[service], worst, several[service].endpoints - shown)))
-            if service not in self._folded:
-                out += group
-        return out
 
     def turn(self) -> None:
         """Group by service, or not."""
@@ -191,18 +162,23 @@ class EndpointsPane(TablePane):
     def heading(self, state: State, table: Table) -> Line:
         """How many, how many of them in which state, and over what time the numbers are."""
         assert isinstance(table, EndpointTable)
-        held_s = max((row.held_s for row in table.rows), default=nan)
-        over = f"over the last {endpoints.lasting(held_s).removeprefix('<')}" if held_s > 0 else ""
         filtered = f"{sum(isinstance(item.row, EndpointRow) for item in self._items)} of {table.total}  filter {self.match!r}"
         held = f"{len(table.rows)} of {table.total} held" if len(table.rows) < table.total else f"{table.total}"
         line = self.title_line(self._title).gap(2).put(filtered if self.match else held, "dim").gap(2)
-        for name, count in counts(table, state.at):
+        over = max((row.held_s for row in table.rows), default=nan)
+        lasted = endpoints.lasting(over).removeprefix("<") if over > 0 else ""
+        notes = (f"probe percentiles over the last {lasted}", f"probe p95, last {lasted}", "probe p95") if lasted else ("",)
+        self.put_counts(line, state, table, len(notes[1]) if lasted else 0)
+        note = next((note for note in notes if line.left > len(note) + 1), "")
+        return line.to(max(line.x, line.width - len(note) - 1)).put(note, "dim")
+
+    def put_counts(self, line: Line, state: State, table: EndpointTable, spared: int = 0) -> None:
+        """How many are in which state, the worst first, as many as there is room for; `spared` cells are for something else."""
+        for name, count in counts(table, state.at, self._held):
             glyph, word, role = endpoints.sign(self.look, name)
             text = f"{glyph} {count} {word}"
-            if line.left > len(text) + len(over) + 2:
+            if line.left > len(text) + spared + 2:
                 line.put(text, role).gap(2)
-        note = f"probe percentiles {over}" if over and line.left > len(over) + 20 else over
-        return line.to(max(line.x, line.width - len(note) - 1)).put(note, "dim")
 
     def remarks(self, state: State, table: Table) -> Sequence[str]:
         """Why what is shown is not what is."""
@@ -213,16 +189,33 @@ class EndpointsPane(TablePane):
         return [": ".join(filter(None, (health.error, health.fix, age)))]
 
     def foot(self, state: State, table: Table) -> list[Line]:
-        """Where there is no column for it, what is the matter with the selected one, or with the worst."""
+        """Where there is no column for it, what is the matter with the selected one, or with the worst; with room left, what changed."""
+        assert isinstance(table, EndpointTable)
         below = super().foot(state, table)
-        if any(column.id == "detail" for column in self.columns()) or not table.rows:
-            return below
+        shown = {column.id for column in self.columns()}
         chosen = next((item.row for item in self._items if item.row.key == self.selected), None)
-        row = chosen if isinstance(chosen, EndpointRow) else table.worst if isinstance(table, EndpointTable) else None
-        if row is None:
-            return below
-        text, role = self._detail(row, state)
-        return [self.line("panel").gap().put(row.name, "title").gap(2).put(text, role), *below]
+        row = chosen if isinstance(chosen, EndpointRow) else table.worst
+        if row is not None and "detail" not in shown:
+            text, role = self._detail(row, state)
+            line = self.line("panel").gap().put(row.name, "title").gap(2)
+            n = "" if "n" in shown or not row.n else f"n {units.count(row.n)}"
+            line.put(text, role, min(cell_len(text), line.left - len(n) - 2))
+            below = [line.to(line.width - len(n) - 1).put(n, "dim"), *below]
+        return [*self._changes(state, self.size.height - 3 - len(self._items) - len(below)), *below]
+
+    def _changes(self, state: State, room: int) -> list[Line]:
+        """What changed last, the newest first."""
+        names = {item.row.name for item in self._items if isinstance(item.row, EndpointRow)}
+        found = endpoints.changes(state, names, min(room - 1, _CHANGES_MOST)) if room > _CHANGES_LEAST else []
+        return [self.line("panel").gap().put("CHANGED LAST", "title"), *(self._change(event, state) for event in found)] if found else []
+
+    def _change(self, event: Event, state: State) -> Line:
+        word, _, why = event.text.removeprefix(f"{event.scope}: ").partition(", ")
+        glyph, word, role = endpoints.sign(self.look, word)
+        line = self.line().gap().put(began(event.time_hi, state.at), "dim").gap(2)
+        text = f"{glyph} {word}"
+        line.put(text, role).gap(max(1, 14 - len(text))).put(event.scope, "foreground", self._name_cells).gap()
+        return line.put(why, "dim")
 
     def _detail(self, row: EndpointRow, state: State) -> tuple[str, str]:
         """What is the matter, or where it is."""
@@ -244,8 +237,6 @@ class EndpointsPane(TablePane):
         return text, "stale" if now == "stale" else "dim" if now in endpoints.CALM else role
 
     def _of_endpoint(self, row: EndpointRow, column: Column, state: State) -> tuple[str, str]:
-        if column.id == "name":
-            return f" {row.name}" if row.service in self._several else row.name, "foreground"
         if column.id == "last":
             over = [severity for limit, severity in endpoints.limits(state, row) if row.last_s > limit]
             return column.text(row), over[-1] if over else "foreground"
@@ -253,13 +244,11 @@ class EndpointsPane(TablePane):
             severity = endpoints.certificate_severity(state, row, state.at)
             text = endpoints.days_text(row.expires - state.at) + ("" if row.verified else "!")
             return f"{self.look.glyph(severity)}{text}" if severity else text, severity or "dim"
-        if column.id == "since":
-            return endpoints.lasting(state.at - row.since), "dim"
         if column.id == "detail":
             return self._detail(row, state)
-        if column.id == "code":
-            return column.text(row), "foreground" if row.cause else "dim"
-        return column.text(row), "dim" if column.id in _QUIET else "foreground"
+        texts = {"name": f" {row.name}" if row.service in self._several else row.name, "since": endpoints.lasting(state.at - row.since)}
+        quiet = column.id in _QUIET or (column.id == "code" and not row.cause)
+        return texts.get(column.id) or column.text(row), "dim" if quiet else "foreground"
 
     def _of_service(self, service: Service, column: Column) -> tuple[str, str]:
         row = service.row
@@ -292,16 +281,3 @@ class EndpointsPane(TablePane):
         if isinstance(row, EndpointRow):
             return endpoints.copied(row, self.console_app.state.at)
         return f"{row.row.name}: {row.row.down} of {row.row.endpoints} down" if isinstance(row, Service) else ""
-
-
-def _rank(state: str) -> int:
-    return STATES.index(state) if state in STATES else len(STATES)
-
-
-def counts(table: EndpointTable, now: float) -> list[tuple[str, int]]:
-    """States and how many are in each, the worst first; of a part of the endpoints only how many of all are down."""
-    if len(table.rows) < table.total:
-        down = sum(service.down for service in table.services)
-        return [("down", down)] if down else []
-    found = Counter(endpoints.state_of(row, now) for row in table.rows)
-    return [(state, found[state]) for state in ("down", "failing", "stale", *STATES[2:]) if found[state]]

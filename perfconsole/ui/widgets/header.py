@@ -5,11 +5,11 @@ from math import isnan
 from time import localtime, strftime
 
 from perfconsole.core import units, words
-from perfconsole.core.alerts import worst_first
 from perfconsole.core.state import State
 from perfconsole.core.tick import Alert
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
+from perfconsole.ui.verdict import firing, http_severity, said, system_severity
 from perfconsole.ui.widgets.pane import Pane
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
@@ -33,29 +33,19 @@ def limits_text(state: State) -> str:
     return "container: " + ", ".join(parts) if parts else ""
 
 
-def system_severity(state: State, firing: Sequence[Alert]) -> str:
-    """The state of the machine as a whole: unknown before the first reading, stale without new ones, else the worst threshold."""
-    health = state.health.get(("system", "host"))
-    if health is None or not health.last_ok:
-        return "unknown"
-    if state.stale("system"):
-        return "stale"
-    return firing[0].severity if firing else "ok"
-
-
 class Header(Pane):
     """Two rows; never focused."""
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  always two
         """Status above, the worst thing below."""
-        firing = worst_first(state.alerts.values())
-        severity = "stale" if self.console_app.silent_s() else system_severity(state, firing)
-        now = [alert for alert in firing if severity != "stale" or self._is_so(state, alert)]
+        alerts = firing(state)
+        severity = "stale" if self.console_app.silent_s() else system_severity(state, alerts)
+        now = [alert for alert in alerts if severity != "stale" or self._is_so(state, alert)]
         size = self.screen.size
         if size.width < LEAST_WIDTH or size.height < LEAST_HEIGHT:
             too_small = f" too small ({size.width}x{size.height}): {LEAST_WIDTH}x{LEAST_HEIGHT} is needed"
             return [self._status(state, severity, now), self.line().put(too_small, "warning")]
-        worst = self._silence(state, now, firing) if severity == "stale" else self._worst(state, severity, firing)
+        worst = self._silence(state, now, alerts) if severity == "stale" else self._worst(state, severity, alerts)
         return [self._status(state, severity, now), self._put_limits(worst, state)]
 
     def _is_so(self, state: State, alert: Alert) -> bool:
@@ -63,19 +53,21 @@ class Header(Pane):
         series = None if self.console_app.silent_s() else state.find(alert.metric, **dict(alert.labels))
         return series is not None and not series.ring.stale(state.at)
 
-    def _status(self, state: State, severity: str, firing: Sequence[Alert]) -> Line:
+    def _status(self, state: State, severity: str, alerts: Sequence[Alert]) -> Line:
         line = self.line("panel")
         right = self._right(state)
         host = state.stream.host if state.stream else self.console_app.host
         line.gap().put(host, "title", min(len(host), max(8, line.width - len(right) - 34))).gap(2)
+        http = "stale" if self.console_app.silent_s() else http_severity(state, alerts)
+        places = [("SYS", severity), *([("HTTP", http)] if http else [])]
         if severity == "stale":
-            self._put_system(line, severity)
-        counts = [(name, sum(alert.severity == name for alert in firing)) for name in ("critical", "warning")]
+            self._put_places(line, places)
+        counts = [(name, sum(alert.severity == name for alert in alerts)) for name in ("critical", "warning")]
         for name, number in counts:
             if number:
                 line.put(f"{self.look.glyph(name)} {number} {WORDS[name]}", name).gap(2)
         if severity != "stale":
-            self._put_system(line, severity)
+            self._put_places(line, places, spared=len(right) + 1)
         banner = self.console_app.banner()
         if banner:
             line.put(banner, "accent")
@@ -85,12 +77,16 @@ class Header(Pane):
             line.put(f"no data since {units.duration(silent_s)}", "stale")
         return line.to(max(line.x, line.width - len(right) - 1)).put(right, "dim")
 
-    def _put_system(self, line: Line, severity: str) -> None:
-        line.put("SYS ", "dim").put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(2)
+    def _put_places(self, line: Line, places: Sequence[tuple[str, str]], spared: int = 0) -> None:
+        """How each of them does; without the words where there is no room for those beside `spared` cells: the signs tell enough."""
+        signs = [(name, severity, f"{self.look.glyph(severity)} {WORDS[severity]}") for name, severity in places]
+        brief = line.left < spared + sum(len(name) + len(text) + 3 for name, _, text in signs)
+        for name, severity, text in signs:
+            line.put(f"{name} ", "dim").put(text[:1] if brief else text, severity).gap(2)
 
     def _put_live(self, line: Line) -> Line:
         """While the past is looked at, what is the matter now."""
-        now = worst_first(self.console_app.pump.live.alerts.values())
+        now = firing(self.console_app.pump.live)
         if self.console_app.frozen and self.console_app.pump.silent_s():
             line.gap(2).put(f"now {self.look.glyph('stale')} {WORDS['stale']}", "stale")
         elif now:
@@ -108,36 +104,35 @@ class Header(Pane):
             parts = parts[:1] if self.size.width >= LEAST_WIDTH else []
         return "  ".join(parts)
 
-    def _worst(self, state: State, severity: str, firing: Sequence[Alert]) -> Line:
+    def _worst(self, state: State, severity: str, alerts: Sequence[Alert]) -> Line:
         line = self.line().gap()
-        if firing:
-            return self._put_alert(line, state, firing, state.at)
+        if alerts:
+            return self._put_alert(line, state, alerts, state.at)
         if severity == "unknown":
             return line.put(self._trouble(state) or f"collecting{self.look.glyphs.ellipsis}", "dim")
         return line.put(self.look.glyph("ok"), "ok").put(" nothing is over its threshold", "dim")
 
-    def _silence(self, state: State, now: Sequence[Alert], firing: Sequence[Alert]) -> Line:
+    def _silence(self, state: State, now: Sequence[Alert], alerts: Sequence[Alert]) -> Line:
         """That there is no news comes before what was the matter while there was."""
         line = self.line().gap().put(self.look.glyph("stale"), "stale").gap()
         if not self.console_app.silent_s():
             line.put(f"no system data since {units.duration(state.age_s('system'))}", "stale").gap(2)
         if now:
             self._put_alert(line, state, now, state.at)
-        elif firing:
-            series = state.find(firing[0].metric, **dict(firing[0].labels))
-            self._put_alert(line.put("was ", "stale"), state, firing, series.ring.last if series else state.at, was=True)
+        elif alerts:
+            series = state.find(alerts[0].metric, **dict(alerts[0].labels))
+            self._put_alert(line.put("was ", "stale"), state, alerts, series.ring.last if series else state.at, was=True)
         elif self.console_app.silent_s():
             line.put("nothing was over its threshold", "stale")
         return line.put(f"  {self._trouble(state)}", "dim")
 
-    def _put_alert(self, line: Line, state: State, firing: Sequence[Alert], at: float, *, was: bool = False) -> Line:
+    def _put_alert(self, line: Line, state: State, alerts: Sequence[Alert], at: float, *, was: bool = False) -> Line:
         """The worst of some alerts as it stood at a time, and how many there are beside it."""
-        worst = firing[0]
-        value = state.value(worst.metric, **dict(worst.labels))
+        worst = alerts[0]
         lasting = words.lasting(worst, at, state.stream.began if state.stream else 0.0)
         line.put(f"{self.look.glyph(worst.severity)} {WORDS[worst.severity]}", "stale" if was else worst.severity).gap(2)
-        line.put(words.breach(worst, value), "stale" if was else "foreground").put(f"  {lasting}", "dim")
-        return line.put(f"  and {len(firing) - 1} more", "dim") if len(firing) > 1 else line
+        line.put(said(state, worst), "stale" if was else "foreground").put(f"  {lasting}" if lasting else "", "dim")
+        return line.put(f"  and {len(alerts) - 1} more", "dim") if len(alerts) > 1 else line
 
     def _put_limits(self, line: Line, state: State) -> Line:
         note = limits_text(state)

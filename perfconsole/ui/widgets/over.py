@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from perfconsole.core import words
-from perfconsole.core.alerts import worst_first
+from perfconsole.core.endpoints import TARGET
 from perfconsole.core.state import State
-from perfconsole.core.tick import Health
+from perfconsole.core.tick import Alert, Health
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
+from perfconsole.ui.verdict import HTTP, firing, said
 from perfconsole.ui.widgets.header import clock
 from perfconsole.ui.widgets.pane import Pane
 
@@ -27,27 +28,29 @@ class OverPane(Pane, can_focus=True):
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
         """The title with the count, then a line each."""
-        firing, failing = worst_first(state.alerts.values()), troubles(state)
-        total = len(firing) + len(failing)
-        title = self.title_line("OVER THRESHOLD NOW", "since" if firing else "", firing[0].severity if firing else "ok")
-        lines = [title]
-        began = state.stream.began if state.stream else 0.0
-        for alert in firing:
-            line = self.line().gap().put(f"{self.look.glyph(alert.severity)} {WORDS[alert.severity]}", alert.severity, 6).gap()
-            since = words.lasting(alert, state.at, began).removeprefix("for ")
-            if width >= _ROOMY:  # else what is over its threshold matters more than the hour at which it began
-                since += f"  {clock(alert.since)}"
-            value = state.value(alert.metric, **dict(alert.labels))
-            line.put(words.breach(alert, value), width=max(0, line.left - len(since) - 2)).gap()
-            lines.append(line.put(since, "dim"))
-        for health in failing:
-            severity = _TROUBLE[health.state]
-            line = self.line().gap().put(self.look.glyph(severity), f"{severity}_bar").gap()
-            what = health.collector if health.target == "host" else f"{health.collector} {health.target}"
-            line.put(what, "title").put(f"  {health.error}", "foreground")
-            lines.append(line.put(f"  {health.fix}" if health.fix else "", "dim"))
+        alerts, failing = firing(state), troubles(state)
+        total = len(alerts) + len(failing)
+        title = self.title_line("OVER THRESHOLD NOW", "since" if alerts else "", alerts[0].severity if alerts else "ok")
+        lines = [title, *(self._breach(state, alert, width) for alert in alerts[:height])]
+        lines += [self._trouble(health) for health in failing[:height]]
         if not total:
             lines.append(self.line().gap().put("nothing", "dim"))
-        if len(lines) > height > 2:  # with one line beside the title the worst thing says more than a number
+        if total >= height > 2:  # with one line beside the title the worst thing says more than a number
             lines = [*lines[: height - 1], self.line().gap().put(f"and {total - height + 2} more", "dim")]
         return lines
+
+    def _breach(self, state: State, alert: Alert, width: int) -> Line:
+        line = self.line().gap().put(f"{self.look.glyph(alert.severity)} {WORDS[alert.severity]}", alert.severity, 6).gap()
+        since = words.lasting(alert, state.at, state.stream.began if state.stream else 0.0).removeprefix("for ")
+        if since and width >= _ROOMY:  # else what is over its threshold matters more than the hour at which it began
+            since += f"  {clock(alert.since)}"
+        line.put(said(state, alert), width=max(0, line.left - len(since) - 2)).gap()
+        return line.put(since, "dim")
+
+    def _trouble(self, health: Health) -> Line:
+        # Of one endpoint: it is the console that cannot measure it, and nothing is the matter with it as far as is known.
+        severity = "unknown" if health.collector == HTTP and health.target != TARGET else _TROUBLE[health.state]
+        line = self.line().gap().put(self.look.glyph(severity), f"{severity}_bar").gap()
+        what = health.collector if health.target in {"host", TARGET} else f"{health.collector} {health.target}"
+        line.put(what, "title").put(f"  {health.error}", "foreground")
+        return line.put(f"  {health.fix}" if health.fix else "", "dim")

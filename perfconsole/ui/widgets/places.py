@@ -1,4 +1,4 @@
-"""HTTP and PostgreSQL on the Operations screen: a line a server; where there is none, a line that says how one is configured."""
+"""PostgreSQL on the Operations screen, a line a server; where there is none, or nothing of HTTP, a line that says how it is configured."""
 
 from collections.abc import Sequence
 from math import isnan
@@ -9,10 +9,13 @@ from perfconsole.core.state import State
 from perfconsole.core.tick import Health
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
+from perfconsole.ui.verdict import checked
 from perfconsole.ui.widgets.pane import Pane
 
 _MOST: Final = 6
 """Servers that get a line; the others are on the Queries screen."""
+
+NO_ENDPOINTS: Final = "no endpoints: [[http]] in config.toml, or --url https://host/"
 
 _NAME: Final = 12
 _NAME_MOST: Final = 24
@@ -67,23 +70,25 @@ def long_ago(state: State, server: str, at: float) -> list[str]:
 
 
 class PlacesPane(Pane):
-    """One line for HTTP, and one a PostgreSQL server."""
+    """One line a PostgreSQL server; one for HTTP while nothing is checked: where something is, that has a pane of its own."""
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  as many as there are servers
         """What is not watched and how it would be, or how it does."""
         known = servers(state)[:_MOST]
-        if self.size.height != 1 + max(1, len(known)):
-            self.styles.height = 1 + max(1, len(known))
         cells = min(_NAME_MOST, max([_NAME, *(len(health.target) + 1 for health in known)]))
-        http = self._place("HTTP", "no endpoints yet: [[http]] in config.toml, with a later version", cells)
+        lines = [] if checked(state) else [self._place("HTTP", NO_ENDPOINTS, cells)]
+        lines += [self._server(state, health, cells) for health in known] or [self._place("POSTGRESQL", self._no_server(state))]
+        if self.size.height != len(lines):
+            self.styles.height = len(lines)
+        return lines
+
+    def _no_server(self, state: State) -> str:
         found = offered(state)
-        if not known and found:
-            more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
-            keys = self.console_app.keymap.sign("screen.queries"), self.console_app.keymap.sign("postgres.connect")
-            return [http, self._place("POSTGRESQL", offer(found[0], f"press {keys[0]}, then {keys[1]} to connect{more}"))]
-        if not known:
-            return [http, self._place("POSTGRESQL", "no servers: [[postgres]] in config.toml, or --dsn postgresql://host/database")]
-        return [http, *(self._server(state, health, cells) for health in known)]
+        if not found:
+            return "no servers: [[postgres]] in config.toml, or --dsn postgresql://host/database"
+        more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
+        keys = self.console_app.keymap.sign("screen.queries"), self.console_app.keymap.sign("postgres.connect")
+        return offer(found[0], f"press {keys[0]}, then {keys[1]} to connect{more}")
 
     def _place(self, name: str, text: str, cells: int = _NAME) -> Line:
         return self.line("panel").gap().put(name, "title", cells).put(text, "dim")

@@ -1,0 +1,144 @@
+"""Endpoints on the command line: `snapshot` and `doctor` with them, against a server with every fault."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from misbehaving import Lab
+
+SECRET = "hunter2hunter2"
+
+
+@pytest.fixture(scope="module")
+def lab():
+    place = Path(tempfile.mkdtemp(prefix="perfconsole-cli-"))  # short: the path of a unix socket has at most 107 bytes
+    try:
+        with Lab(place) as lab:
+            yield lab
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def http(name, url, keys=""):
+    return f'[[http]]\nname = "{name}"\nurl = "{url}"\n{keys}\n'
+
+
+def endpoints(ran):
+    return {row["name"]: row for row in json.loads(ran.out)["endpoints"]}
+
+
+def test_a_url_is_enough(perfconsole, lab):
+    ran = perfconsole("snapshot", "--url", lab.url("/ok"), "--json")
+    assert (ran.code, ran.err) == (0, "")
+    (row,) = json.loads(ran.out)["endpoints"]
+    assert (row["state"], row["status"], row["class"], row["http_version"], row["bytes"]) == ("up", 200, None, "1.1", 2)
+    assert (row["n"], row["checks"], row["failed"], row["error_ratio"]) == (1, 1, 0, 0.0)
+    assert row["p50_s"] is None  # of one check there is none
+    assert 0 < row["last_s"] < 1
+    assert row["kind"] == "http"
+    assert row["service"] == "127.0.0.1"
+    metrics = {(metric["name"], *metric["labels"].values()): metric["value"] for metric in json.loads(ran.out)["metrics"]}
+    assert metrics["httpcheck.up",] == metrics["httpcheck.up", "127.0.0.1"] == metrics["httpcheck.up", row["name"], "127.0.0.1"] == 1
+
+
+def test_every_state_is_told_as_what_it_is(perfconsole, lab, config_file):
+    config_file(
+        http("well", lab.url("/ok"), 'group = "shop"')
+        + http("hangs", lab.url("/hang"), 'timeout = "300ms"')
+        + http("broken", lab.url("/status/503"))
+        + http("wrong", lab.url("/json"), """expect = { json = '$.status == "DOWN"' }""")
+        + http("ours", lab.url("/ok?token=${NOT_SET}"))
+        + http("child", lab.url("/status/500"), 'depends_on = ["http:gate"]')
+        + '[[tcp]]\nname = "gate"\naddress = "127.0.0.1:1"\n[[dns]]\nname = "resolver"\nquery = "localhost"\n'
+    )
+    ran = perfconsole("snapshot", "--json")
+    found = endpoints(ran)
+    assert ran.code == 3  # one could not be measured
+    assert {name: (row["state"], row["class"]) for name, row in found.items()} == {
+        "well": ("up", None), "hangs": ("failing", "timeout"), "broken": ("failing", "status"), "wrong": ("failing", "assertion"),
+        "ours": ("unknown", "unmeasured"), "child": ("suppressed", "status"), "gate": ("failing", "connect"), "resolver": ("up", None),
+    }  # fmt: skip
+    assert found["hangs"]["at_least"]
+    assert found["hangs"]["last_s"] >= 0.3
+    assert found["gate"]["last_s"] is None  # a refusal is no quick answer
+    assert found["child"]["blocked_by"] == "http:gate"
+    assert found["ours"]["availability"] is None
+    (source,) = [source for source in json.loads(ran.out)["sources"] if source["name"] == "http:ours"]
+    assert (source["state"], source["error"]) == ("error", "${NOT_SET} is not set in the environment")
+    assert source["fix"] == "export NOT_SET=... before perfconsole is started"
+    text = perfconsole("snapshot").out
+    assert "HTTP     failing   503" in text
+    assert "TCP      failing   connect: connection refused by 127.0.0.1:1  gate:  127.0.0.1:1" in text
+    assert "HTTP     suppressed" in text
+
+
+def test_certificates_are_told(perfconsole, lab, config_file):
+    config_file(
+        http("good", lab.url("/ok", "good"), f'tls = {{ ca = "{lab.authority.root.cert}" }}')
+        + http("expired", lab.url("/ok", "expired"), f'tls = {{ ca = "{lab.authority.root.cert}" }}')
+    )
+    found = endpoints(perfconsole("snapshot", "--json"))
+    assert (found["good"]["verified"], found["expired"]["verified"]) == (True, False)
+    assert found["good"]["not_after"] > found["expired"]["not_after"]
+    assert found["expired"]["class"] == "tls"
+
+
+def test_nothing_secret_is_printed(perfconsole, lab, config_file):
+    path = config_file(
+        http("query", lab.url("/status/500?token=${SECRET}"))
+        + http("header", lab.url("/echo"), 'headers = { Authorization = "Bearer ${SECRET}" }\nexpect = { not_body = "Bearer" }')
+        + http("who", lab.url("/status/404").replace("://", "://me:${SECRET}@"))
+        + http("literal", lab.url(f"/ok?token={SECRET}"))
+    )
+    path.chmod(0o600)
+    for args in (("snapshot", "--json"), ("snapshot",), ("doctor", "--json"), ("config", "show")):
+        ran = perfconsole(*args, SECRET=SECRET)
+        assert SECRET not in ran.out + ran.err, args
+    path.chmod(0o644)
+    ran = perfconsole("snapshot")
+    assert ran.code == 64
+    assert "a secret stands in it, and others can read this file" in ran.err
+    assert SECRET not in ran.err
+
+
+def test_the_command_line_holds_no_secret(perfconsole):
+    ran = perfconsole("snapshot", "--url", f"http://me:{SECRET}@127.0.0.1:1/")
+    assert ran.code == 64
+    assert SECRET not in ran.err
+    assert "can be read by every user of this machine" in ran.err
+
+
+def test_two_of_one_name_are_refused(perfconsole, config_file):
+    config_file(http("127.0.0.1:1/x", "http://127.0.0.1:1/y"))
+    ran = perfconsole("snapshot", "--url", "http://127.0.0.1:1/x")
+    assert (ran.code, ran.out) == (64, "")
+    assert "two endpoints would be called '127.0.0.1:1/x'" in ran.err
+
+
+def test_doctor_checks_each_once(perfconsole, lab, config_file):
+    config_file(
+        http("well", lab.url("/ok"))
+        + http("broken", lab.url("/status/503"))
+        + http("ours", lab.url("/ok"), 'tls = { ca = "/nowhere.pem" }').replace("http://", "https://")
+    )
+    lab.forget()
+    ran = perfconsole("doctor", "--json")
+    assert ran.code == 0
+    found = {check["name"]: check for check in json.loads(ran.out)["checks"] if check["area"] == "endpoints"}
+    assert list(found) == ["latencies", "well", "broken", "ours"]
+    assert found["well"]["state"] == "ok"
+    assert found["well"]["found"].startswith("up, 200 in ")
+    assert found["broken"]["state"] == "limited"
+    assert "status 503" in found["broken"]["found"]
+    assert found["ours"]["state"] == "error"
+    assert "/nowhere.pem cannot be read" in found["ours"]["found"]
+    assert lab.counts["/ok"] == lab.counts["/status/503"] == 1
+
+
+def test_doctor_tells_of_many_only_what_is_wrong(perfconsole, lab, config_file):
+    config_file("".join(http(f"e{number}", lab.url(f"/ok?{number}")) for number in range(60)) + http("broken", lab.url("/status/503")))
+    found = [check for check in json.loads(perfconsole("doctor", "--json").out)["checks"] if check["area"] == "endpoints"]
+    assert [(check["name"], check["state"]) for check in found] == [("latencies", "ok"), ("all", "ok"), ("broken", "limited")]
+    assert found[1]["found"] == "60 of 61 are as expected"

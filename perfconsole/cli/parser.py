@@ -32,8 +32,10 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False, **kwargs})
 
     def error(self, message: str) -> NoReturn:
-        """Say it in one line and leave with 64."""
-        notice(f"{message} (see `{self.prog} --help`)")
+        """Say it in one line and leave with 64; what it quotes may be a URL with a password in it."""
+        from perfconsole.core.redact import redact
+
+        notice(f"{redact(message)} (see `{self.prog} --help`)")
         raise SystemExit(USAGE)
 
 
@@ -54,7 +56,7 @@ def build() -> Parser:
     _opening(parser)
     parser.set_defaults(command="console")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_snapshot, _queries, _record, _replay, _init, _config, _doctor, _themes, _keys):
+    for add in (_snapshot, _probe, _queries, _record, _replay, _init, _config, _doctor, _themes, _keys):
         add(commands)
     return parser
 
@@ -116,6 +118,19 @@ def _snapshot(commands: Commands) -> None:
     parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.snapshot/1")
     parser.add_argument("--fail-on", choices=("warning", "critical"),
                         help="exit 1 or 2 while an alert of this severity or worse fires (a mere threshold is none)")  # fmt: skip
+
+
+def _probe(commands: Commands) -> None:
+    parser = _command(commands, "probe", "Check one endpoint now, and say where its time goes",
+                      ["probe https://shop.example/checkout", "probe checkout --count 60", "probe 'http://localhost:8080/?key=${KEY}'",
+                       "probe http://localhost:8080/health --timeout 2s --json | jq .phases"])  # fmt: skip
+    parser.add_argument(
+        "target", metavar="URL", help="http://HOST:PORT/PATH or https://..., or the name of a configured endpoint of any kind"
+    )
+    parser.add_argument("--count", type=int, default=1, metavar="N",
+                        help="so many times, a second apart, with percentiles and a chart: 1 to 1000 [1]")  # fmt: skip
+    parser.add_argument("--timeout", metavar="TIME", help="the most one may take, redirects included: 10ms to 60s [5s, or as configured]")
+    parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.probe/1")
 
 
 def _queries(commands: Commands) -> None:

@@ -17,6 +17,7 @@ _NAMES: Final = {
     "system.load.1m": "load",
     "system.fd.utilization": "open files",
 }
+_LONG_S: Final = 600.0
 _EXPIRY: Final = "httpcheck.tls.expiry"
 _OF_ENDPOINTS: Final = frozenset({"httpcheck.up", "httpcheck.duration", _EXPIRY, "httpcheck.error.ratio"})
 
@@ -82,4 +83,9 @@ def lasting(alert: Alert, now: float, began: float) -> str:
     if now - alert.since < 1:
         return "now"
     before = alert.since - began < 2.5  # its first look, or the second, which is the first that gives rates
-    return f"for over {units.duration(now - alert.since)}" if before else f"for {units.duration(now - alert.since)}"
+    return f"for over {_roughly(now - alert.since)}" if before else f"for {_roughly(now - alert.since)}"
+
+
+def _roughly(seconds: float) -> str:
+    """From ten minutes on without the seconds: they tell nothing then, and a list of them is painted anew every time."""
+    return f"{seconds // 60:.0f}m" if _LONG_S <= seconds < 3600 else units.duration(seconds)

@@ -30,7 +30,7 @@ from perfconsole.ui.screens.operations import OperationsScreen
 from perfconsole.ui.screens.processes import ProcessesScreen
 from perfconsole.ui.settings import Settings
 from perfconsole.ui.theming import textual_theme
-from perfconsole.ui.verdict import checked
+from perfconsole.ui.verdict import checked, views
 from perfconsole.ui.widgets.places import NO_ENDPOINTS
 
 _WATCHDOG_S: Final = 2.0
@@ -146,6 +146,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         self._shown_at = self.state.at
         if self.front:
             self.front.show(self.state)
+            self.look_at()  # what is over its threshold may be another than before
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Send only what changed; see `perfconsole.ui.emit`."""
@@ -182,7 +183,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
     def look_at(self) -> None:
         """Tell the source what is looked at now."""
         if self._subscribed:
-            self.look_at_views(tuple(self.front.views()) if self.front else ())
+            self.look_at_views((*self.front.views(), *views(self.state)) if self.front else ())
 
     async def ask(self, op: str, args: Struct) -> Struct | None:
         """Run an operation; a refusal is told, and gives None."""

@@ -10,7 +10,7 @@ from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
 from perfconsole.core.percentiles import percentiles
 from perfconsole.core.state import Series, State
 from perfconsole.ui.endpoints import moved_on
-from perfconsole.ui.spark import bridged
+from perfconsole.ui.spark import begun, bridged
 from perfconsole.ui.subject import ENDED, LIVE, UNSEEN, Followed
 
 _ANSWERED: Final = 100
@@ -146,7 +146,7 @@ def columns(checks: Sequence[Checked], now: float, count: int, width_s: float, i
             values[k] = check.latency_s
             (rising.add if check.at_least else rising.discard)(k)
     # A check without a latency is a gap as well: which check a bucket belongs to is bridged, not the latencies.
-    whose = bridged(met, width_s, interval_s)
+    whose = bridged(met, width_s, interval_s, begun=bool(checks) and begun(checks[-1].at, now, width_s, interval_s))
     shown = [nan if isnan(k) else values[int(k)] for k in whose]
     return Columns(shown, frozenset(failed), frozenset(at for at, k in enumerate(whose) if not isnan(k) and int(k) in rising))
 

@@ -14,7 +14,7 @@ from perfconsole.ui.columns import Column, by_pane
 
 NAME_LEAST, NAME_MOST = 8, 24
 HISTORY_LEAST, HISTORY_MOST = 12, 90
-DETAIL_LEAST, DETAIL_MOST = 24, 48
+DETAIL_LEAST, DETAIL_MOST = 24, 72
 
 
 def _columns(**ranks: int) -> tuple[Column, ...]:
@@ -42,8 +42,12 @@ _ALL: Final = (
 EVERY: Final = _columns(
     state=0, name=0, code=1, last=1, history=3, p50=9, p95=1, p99=8, n=7, error=2, availability=5, certificate=6, since=4, detail=10
 )
-BRIEF: Final = _columns(state=0, name=0, code=3, last=1, history=2, p95=4, n=4, error=5, availability=8, certificate=6, since=7, detail=0)
+BRIEF: Final = _columns(state=0, name=0, code=8, last=1, history=2, p95=3, n=3, error=4, availability=7, certificate=5, since=6, detail=0)
 """Where few rows are shown: why an endpoint fails comes before numbers."""
+
+
+_COUNTED: Final = ("down", "failing", "stale", "unknown", "up", "suppressed", "maintenance")
+"""The order in which states are counted: those that ask for nothing after those that are well."""
 
 
 class Service(NamedTuple):
@@ -94,20 +98,20 @@ def _rank(state: str) -> int:
 
 
 def counts(table: EndpointTable, now: float, most: int) -> list[tuple[str, int]]:
-    """States and how many endpoints are in each, the worst first.
+    """States and how many endpoints are in each, the worst first, those that count for nothing last.
 
     Args:
-        table: All endpoints, or the most urgent ones, among whom others may stand.
+        table: All endpoints, or a part of them.
         now: Epoch seconds.
-        most: How many of the most urgent ones there are at least, where that are not all.
+        most: As many of the most urgent ones were asked for. Where fewer are known, others are (those that match, those of another screen).
     """
     found = Counter(endpoints.state_of(row, now) for row in table.rows)
-    unheld = table.total - len(table.rows)
-    if unheld and sum(row.state != "up" for row in table.rows) >= most:
+    known = len(table.rows)
+    if known < min(most, table.total) or (known < table.total and sum(row.state != "up" for row in table.rows) >= most):
         down = sum(service.down for service in table.services)
         return [("down", down)] if down else []  # there may be more of all the others
-    found["up"] += unheld
-    return [(state, found[state]) for state in ("down", "failing", "stale", *STATES[2:]) if found[state]]
+    found["up"] += table.total - known
+    return [(state, found[state]) for state in _COUNTED if found[state]]
 
 
 def slowest(table: EndpointTable) -> EndpointRow | ServiceRow | None:

@@ -14,7 +14,7 @@ from perfconsole.core.state import Series, State
 from perfconsole.core.tick import Event, SeriesDef
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import Look
-from perfconsole.ui.spark import Limits, bridged, put_cells, scale_top
+from perfconsole.ui.spark import Limits, begun, bridged, put_cells, scale_top
 
 FAILED: Final = -1.0
 UNMEASURED: Final = -2.0
@@ -243,7 +243,8 @@ def history(state: State, row: EndpointRow, cells: int, window_s: float) -> list
         k = int(at // width_s) - first
         if 0 <= k < cells:
             out[k] = _worse(out[k], UNMEASURED if isnan(up) else FAILED if up < 1 else 0.0 if isnan(latency) else latency)
-    return bridged(out, width_s, found.ring.interval_s)
+    ring = found.ring
+    return bridged(out, width_s, ring.interval_s, begun=begun(ring.last, state.at, width_s, ring.interval_s))
 
 
 def _checks(up: Series, took: Series, since: float) -> Iterable[tuple[float, float, float]]:

@@ -44,10 +44,17 @@ class Track:
         times, values = series.points((start - 1) * self.width_s)
         self._values = keep + buckets(times, values, start, self.cells - len(keep), self.width_s)
         self._first = first
-        return bridged(self._values, self.width_s, series.ring.interval_s)
+        return bridged(
+            self._values, self.width_s, series.ring.interval_s, begun=begun(series.ring.last, now, self.width_s, series.ring.interval_s)
+        )
 
 
-def bridged(values: Sequence[float], width_s: float, interval_s: float) -> list[float]:
+def begun(last: float, now: float, width_s: float, interval_s: float) -> bool:
+    """Whether the bucket that contains `now` has no sample yet only because it has just begun: the last one, at `last`, is no gap ago."""
+    return last < now // width_s * width_s and now - last <= GAP * interval_s
+
+
+def bridged(values: Sequence[float], width_s: float, interval_s: float, *, begun: bool = False) -> list[float]:
     """Buckets with the holes filled in which no sample was due: only what is longer is a gap.
 
     A value measured over an interval stands for all of it, so that the later neighbour fills a hole; the newest buckets, whose sample is
@@ -57,6 +64,7 @@ def bridged(values: Sequence[float], width_s: float, interval_s: float) -> list[
         values: One a bucket; NaN where no sample fell into it.
         width_s: Seconds a bucket covers.
         interval_s: Seconds between samples.
+        begun: The newest bucket has only just begun, see `begun`.
     """
     longest = int((GAP + 0.5) * interval_s / width_s)
     out = list(values)
@@ -67,7 +75,7 @@ def bridged(values: Sequence[float], width_s: float, interval_s: float) -> list[
         if last >= 0 and 1 < i - last <= longest:
             out[last + 1 : i] = [value] * (i - last - 1)
         last = i
-    if last >= 0 and len(out) - 1 - last <= longest:
+    if last >= 0 and len(out) - 1 - last <= max(longest, int(begun)):
         out[last + 1 :] = [out[last]] * (len(out) - 1 - last)
     return out
 

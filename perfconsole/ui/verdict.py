@@ -3,20 +3,24 @@
 Header and lists ask here, so that all of them tell the same.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from perfconsole.core import words
 from perfconsole.core.alerts import worst_first
-from perfconsole.core.endpoints import TARGET, EndpointTable
+from perfconsole.core.endpoints import TARGET, EndpointTable, identity
 from perfconsole.core.requests import HTTP_DETAIL
 from perfconsole.core.state import State
+from perfconsole.core.tables import View
 from perfconsole.core.tick import Alert
 
 HTTP: Final = "http"
 """The collector of endpoints, as health and groups name it."""
 
 _ENDPOINTS: Final = "httpcheck."
+
+_KNOWN: Final = 20
+"""More alerts than this are on no screen."""
 
 
 def of_endpoints(alert: Alert) -> bool:
@@ -26,7 +30,7 @@ def of_endpoints(alert: Alert) -> bool:
 
 def firing(state: State) -> list[Alert]:
     """The alerts that count, by severity, then age; see `endpoint_alerts.counted` for those that do not."""
-    alerts: Iterable[Alert] = [alert for alert in state.alerts.values() if alert.state == "firing"]
+    alerts = [alert for alert in state.alerts.values() if alert.state == "firing"]
     if any(map(of_endpoints, alerts)):
         from perfconsole.ui.endpoint_alerts import counted  # noqa: PLC0415  not where nothing is checked
 
@@ -41,6 +45,13 @@ def said(state: State, alert: Alert) -> str:
 
         return breach(state, alert)
     return words.breach(alert, state.value(alert.metric, **dict(alert.labels)))
+
+
+def views(state: State) -> list[View]:
+    """What is to be known of the worst endpoints with an alert wherever their alerts are told: why they fail, and whether it counts."""
+    names = [dict(alert.labels).get("endpoint", "") for alert in firing(state) if of_endpoints(alert)]
+    keys = sorted({identity(name) for name in names[:_KNOWN] if name})
+    return [View("endpoint", TARGET, limit=0, keys=tuple(keys))] if keys else []
 
 
 def system_severity(state: State, alerts: Sequence[Alert]) -> str:

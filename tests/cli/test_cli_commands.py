@@ -12,7 +12,7 @@ import pytest
 from perfconsole import __version__
 from perfconsole.cli.parser import build
 
-COMMANDS = ["snapshot", "record", "replay", "init", "config", "config check", "config show", "config schema", "doctor", "themes",
+COMMANDS = ["snapshot", "probe", "record", "replay", "init", "config", "config check", "config show", "config schema", "doctor", "themes",
             "themes list", "themes show", "keys", "queries", "queries explain"]  # fmt: skip
 
 
@@ -34,6 +34,7 @@ def test_help_has_examples(command, capsys):
     [["--nonsense"], ["nonsense"], ["snapshot", "--fail-on", "info"], ["config"], ["themes", "show"], ["--record", "f", "--no-record"],
      ["snapshot", "--js"], ["record"], ["--record", "f", "snapshot"], ["--interval", "5s", "config", "show"], ["--no-record", "keys"],
      ["--theme", "paper", "record", "f"], ["--read-only", "replay"], ["--config", "", "config", "show"], ["config", "check", ""],
+     ["probe"], ["probe", "http://127.0.0.1:1/", "--count", "few"], ["--interval", "5s", "probe", "http://127.0.0.1:1/"],
      ["queries", "explain"], ["queries", "explain", "abc"], ["queries", "explain", "5"],
      ["queries", "explain", "5", "--live", "--values", "a"], ["--theme", "paper", "queries", "explain", "5"]],
 )  # fmt: skip

@@ -386,10 +386,12 @@ class Lab:
         async def accept(reader, writer):
             self._own()
             self.connections[listener] += 1
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError, ValueError, asyncio.LimitOverrunError):
-                while await self._one(listener, reader, writer):
-                    pass
-            writer.transport.abort() if writer.transport.is_closing() else writer.close()
+            try:
+                with contextlib.suppress(OSError, asyncio.IncompleteReadError, ValueError, asyncio.LimitOverrunError):
+                    while await self._one(listener, reader, writer):
+                        pass
+            finally:
+                writer.transport.abort() if writer.transport.is_closing() else writer.close()
 
         return accept
 

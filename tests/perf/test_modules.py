@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from harness import environment
@@ -49,6 +51,28 @@ def test_a_command_imports_only_what_it_needs(tmp_path, arguments, never):
     )  # fmt: skip
     assert done.returncode in {0, 64}, done.stderr
     assert tops(out) & never == set()
+
+
+class _Answering(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Silence."""
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_probe_loads_its_own_client_and_no_other(tmp_path, more):
+    out = tmp_path / "modules.json"
+    with HTTPServer(("127.0.0.1", 0), _Answering) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        done = subprocess.run(
+            [sys.executable, "-c", _DUMP, str(out), "probe", f"http://127.0.0.1:{server.server_port}/", *more], check=False,
+            capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, env=environment(tmp_path), cwd=tmp_path,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert tops(out) & (UI | CLIENTS | {"psutil", "httpcore", "dns", "regex", "jsonpath_rfc9535", "tomllib"}) == set()
 
 
 @pytest.mark.slow

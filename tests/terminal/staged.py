@@ -2,7 +2,8 @@
 
 ``hostile`` and ``raw`` tell text that means harm, the first passed through `core.text.safe` as collectors do, the second not.
 ``busy`` and ``quiet`` tell of machines, always the same ones, four ticks for every reading as an engine does and fifteen minutes of
-history before; ``still`` of one on which nothing changes at all.
+history before; ``still`` of one on which nothing changes at all. With ``endpoints-`` before them fifty endpoints are checked every 10 s
+beside such a machine.
 """
 
 import itertools
@@ -11,10 +12,13 @@ import random
 import sys
 import threading
 import time
-from math import nan
+from math import isnan, nan
+
+from msgspec import structs
 
 from perfconsole.config import actions, themes
 from perfconsole.config.abilities import abilities
+from perfconsole.core.endpoints import EndpointRow, EndpointTable, ServiceRow
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import PROCESS_DETAIL, SPECS, OpenFile, ProcessDetail
 from perfconsole.core.tables import ProcessRow, ProcessTable
@@ -142,14 +146,108 @@ def _process(dice, pid):
 
 
 def _moved(dice, row, swing):
-    import msgspec
-
-    return msgspec.structs.replace(
+    return structs.replace(
         row,
         cpu=max(0.0, row.cpu * (1 + dice.uniform(-swing, swing))),
         cpu_s=row.cpu_s + row.cpu * INTERVAL_S,
         memory_bytes=row.memory_bytes * (1 + dice.uniform(-swing, swing) / 20),
     )
+
+
+# Endpoints --------------------------------------------------------------------------------------------------------------------------
+
+ENDPOINTS, CHECKED_S = 50, 10.0
+CHECKED = ("up", "duration", "error.ratio", "status")
+
+
+def endpoints(kind):
+    """Ticks of a machine with endpoints of five services, three of which are down; ``busy`` ones take another time with every check."""
+    dice = random.Random(11)
+    swing = {"busy": 0.4, "still": 0.0}[kind]
+    rules = (Rule("endpoint-down", "critical", "httpcheck.up", 0.5, above=False, match=(("endpoint", "*"), ("service", "*"))),)
+    rows = [_endpoint(dice, i) for i in range(ENDPOINTS)]
+    groups = [_checked_group(i, row) for i, row in enumerate(rows)]
+    held = [[] for _ in rows]
+    history = []
+
+    def check(i, at):
+        row = rows[i]
+        latency = float("nan") if row.state == "down" else _base(i) * (1 + dice.uniform(-swing, swing))
+        held[i] = sorted([*held[i][-179:], latency])
+        rows[i] = _endpoint_at(row, at, latency, held[i])
+        return Reading(
+            100 + i, at, [float(row.state != "down"), latency, float(row.state == "down"), nan if row.state == "down" else 200.0]
+        )
+
+    for before in range(900, 0, -int(INTERVAL_S)):
+        history += [check(i, START - before) for i in range(ENDPOINTS) if (before // int(INTERVAL_S) + i) % 5 == 0]
+    alerts = [
+        Alert(f"down{i}", "endpoint-down", "httpcheck.up", groups[i].series[0].labels, "critical", "firing", "inactive", START - 900,
+              START - 900, 0.0, 0.5, above=False, colour=True)
+        for i, row in enumerate(rows) if row.state == "down"
+    ]  # fmt: skip
+    for tick in machine(kind):
+        at = tick.at
+        health = [*tick.health, Health("http", "checks", "ok", at, at)]
+        if tick.key:
+            stream = structs.replace(tick.stream, rules=(*tick.stream.rules, *rules))
+            yield structs.replace(
+                tick, stream=stream, groups=[*tick.groups, *groups], readings=[*tick.readings, *history], alerts=[*tick.alerts, *alerts],
+                tables=[_endpoint_table(rows, at)], health=health,
+            )  # fmt: skip
+        elif tick.readings:
+            step = round((at - START) / INTERVAL_S)
+            checked = [check(i, at) for i in range(ENDPOINTS) if (i - step) % 5 == 0]
+            yield structs.replace(
+                tick, readings=[*tick.readings, *checked], tables=[*tick.tables, _endpoint_table(rows, at)], health=health
+            )
+        else:
+            yield structs.replace(tick, health=[Health("http", "checks", "ok", at, at)])  # it tells every half second that it is well
+
+
+def _base(i):
+    return 0.02 + i % 17 / 40
+
+
+def _endpoint(dice, i):
+    service = f"service-{i % 5}"
+    row = EndpointRow(
+        f"endpoint-{i:02}", "http", service, f"https://{service}.example.net/{i}", "up", since=START - 90_000, status=200,
+        held_s=1800.0, expires=START + 86_400.0 * (20 + 9 * i) + 40_000, interval_s=CHECKED_S, availability=1.0, checks=180, n=180,
+    )  # fmt: skip
+    if dice.random() < 3 / ENDPOINTS or i == 7:
+        return structs.replace(
+            row, state="down", status=0, cause="connect", error="connection refused", since=START - 900, availability=0.5, failed=90, n=90
+        )
+    return row
+
+
+def _endpoint_at(row, at, latency, held):
+    known = [value for value in held if not isnan(value)]
+    if not known:
+        return structs.replace(row, at=at, last_s=latency)
+
+    def p(ratio):
+        return known[min(len(known) - 1, int(ratio * len(known)))]
+
+    return structs.replace(row, at=at, last_s=latency, p50_s=p(0.5), p90_s=p(0.9), p95_s=p(0.95), p99_s=p(0.99))
+
+
+def _checked_group(i, row):
+    labels = {"endpoint": row.name, "service": row.service}
+    return Group(100 + i, "http", row.name, CHECKED_S, tuple(series(f"httpcheck.{name}", **labels) for name in CHECKED))
+
+
+def _endpoint_table(rows, at):
+    services = []
+    for name in sorted({row.service for row in rows}):
+        members = [row for row in rows if row.service == name]
+        slowest = max(row.p95_s for row in members if row.p95_s > 0)
+        services.append(ServiceRow(
+            name, len(members), sum(row.state == "down" for row in members), p50_s=slowest / 3, p95_s=slowest, n=180 * len(members),
+            checks=180 * len(members), failed=sum(row.failed for row in members), availability=0.99,
+        ))  # fmt: skip
+    return EndpointTable("checks", at, len(rows), list(rows), tuple(services))
 
 
 # Harm -------------------------------------------------------------------------------------------------------------------------------
@@ -225,6 +323,8 @@ def main(kind, every_s="0.15"):
     raw = kind == "raw"
     if kind in {"hostile", "raw"}:
         ticks, answer = hostile(raw=raw), hostile_answer(raw=raw)
+    elif kind.startswith("endpoints-"):
+        ticks, answer = endpoints(kind.removeprefix("endpoints-")), hostile_answer(raw=False)
     else:
         ticks, answer = machine(kind), hostile_answer(raw=False)
     words = "".join(HARM)

@@ -16,7 +16,7 @@ from perfconsole.core.checks import Assertion, Certificate, Hop, Outcome, Phases
 from perfconsole.core.endpoints import EndpointRow, EndpointTable, ServiceRow
 from perfconsole.core.ports import Measured, Operation, Result
 from perfconsole.core.requests import HTTP_CHECK, HTTP_DETAIL, Done, EndpointChange, EndpointDetail
-from perfconsole.core.tick import Health, SeriesDef
+from perfconsole.core.tick import Event, Health, SeriesDef
 
 TARGET = "checks"
 HELD_S = 720.0
@@ -91,6 +91,21 @@ SCRIPTS = (
 )  # fmt: skip
 
 
+RECOVERED = ((START - 600, "api", "down, connect: connection refused"), (START - 540, "api", "up"))
+"""What was the matter once, and is told as events alone."""
+
+
+def events(scripts, since, until):
+    """Changes of states in a time."""
+    told = [(script.fails_at, script.name, f"down, {script.cause}: {script.error}") for script in scripts if script.state == "down"]
+    names = {script.name for script in scripts}
+    return [
+        Event(at - 10.0, at, "endpoint", name, f"{name}: {text}", "http")
+        for at, name, text in sorted([*told, *RECOVERED])
+        if since < at <= until and name in names
+    ]
+
+
 def sways(at, base_s, seed):
     """A latency at a time: up and down within two minutes, with a spike every now and then."""
     spike = 2.5 if int(at // 10 + seed) % 23 == 0 else 1.0
@@ -113,6 +128,8 @@ def row(script, at=START, **fields):
         return EndpointRow(script.name, script.kind, script.service, script.url, "unknown", interval_s=script.interval_s)
     up, latency = outcome(script, at)
     n = 0 if isnan(script.base_s) else int(HELD_S / script.interval_s)
+    cut_off = up == 0 and script.cause == "timeout"
+    status = 0 if cut_off else script.status
     long_s = min(HELD_S, max(0.0, at - script.fails_at)) if not isnan(script.fails_at) and n else 0.0
     known = isnan(script.base_s)
     percentiles = {f"p{p}_s": nan if known or long_s == HELD_S else script.base_s * by for p, by in ((50, 1.0), (90, 1.3), (95, 1.6))}
@@ -120,12 +137,12 @@ def row(script, at=START, **fields):
         script.name, script.kind, script.service, script.url, script.state,
         since=script.fails_at if not isnan(script.fails_at) else START - 200 if script.state == "maintenance" else START - 86_400.0 * 3,
         cause=script.cause if at >= script.fails_at else "", error=script.error if at >= script.fails_at else "",
-        at=at, status=script.status, last_s=latency, at_least=up == 0 and script.cause == "timeout",
+        at=at, status=status, last_s=latency, at_least=cut_off,
         **percentiles, p99_s=script.base_s * 2.5 if n >= 100 else nan,
         n=n - int(long_s / script.interval_s), checks=n, failed=int(long_s / script.interval_s),
         availability=1 - long_s / HELD_S if n else nan,
         held_s=HELD_S, expires=script.expires, interval_s=script.interval_s, address="192.0.2.7:443" if script.status else "",
-        protocol="HTTP/1.1" if script.status else "", size_bytes=5120.0 if script.status else nan,
+        protocol="HTTP/1.1" if status else "", size_bytes=5120.0 if status else nan,
     )  # fmt: skip
     return structs.replace(base, **(script.more | fields))
 
@@ -223,7 +240,7 @@ class Http(Scripted):
         self.step += 1
         if self.fault:
             raise self.fault
-        self.at = slot.at
+        before, self.at = self.at, slot.at
         measured = [self._checked(script) for i, script in enumerate(self.scripts) if self._due(i, script)]
         measured += [*self._services(), self._whole()]
         unmeasured = [
@@ -231,7 +248,7 @@ class Http(Scripted):
             for script in self.scripts
             if script.cause == "unmeasured"
         ]
-        return Result(measured, self._tables(views), health=unmeasured)
+        return Result(measured, self._tables(views), events(self.scripts, before, self.at), unmeasured)
 
     def _due(self, i, script):
         every = round(script.interval_s / INTERVAL_S)
@@ -246,8 +263,9 @@ class Http(Scripted):
         up, latency = outcome(script, self.at)
         encrypted = script.url.startswith("https")
         phases = [share * latency if encrypted or name != "tls" else nan for name, share in zip(PHASES, _SHARES, strict=True)]
+        answered = up == 1 or (up == 0 and script.cause != "timeout")
         values = {
-            "up": up, "duration": latency, "error.ratio": nan if isnan(up) else 1 - up, "status": float(script.status) if up >= 0 else nan,
+            "up": up, "duration": latency, "error.ratio": nan if isnan(up) else 1 - up, "status": float(script.status) if answered else nan,
             "size": 5120.0 if up > 0 else nan, "tls.expiry": script.expires - self.at, "lateness": 0.0004, "slot_wait": 0.0,
         }  # fmt: skip
         series = [SeriesDef(f"httpcheck.{name}", labels) for name in values]

@@ -14,7 +14,7 @@ from perfconsole.core.state import Series
 from perfconsole.core.tick import SeriesDef
 from perfconsole.ui.line import changed
 from perfconsole.ui.look import Abilities, Look
-from perfconsole.ui.spark import Track, bridged
+from perfconsole.ui.spark import Track, begun, bridged
 from perfconsole.ui.widgets.chart import AXIS, Plot, chart_lines, columns
 
 
@@ -121,6 +121,14 @@ def test_buckets_between_samples_are_filled_as_far_as_that_is_no_gap():
     assert str(bridged(late, 0.5, 2.0)) == str(late)
     assert bridged([1.0, *[nan] * 9, 2.0], 0.5, 2.0)[1:10] == [2.0] * 9
     assert str(bridged([1.0, nan, 2.0], 9.0, 2.0)) == "[1.0, nan, 2.0]"  # a bucket of nine seconds without a sample is a gap
+
+
+def test_a_bucket_that_has_only_just_begun_is_no_gap():
+    assert begun(95.0, 100.5, 50.0, 2.0) is False  # the next one is overdue
+    assert begun(98.9, 100.5, 50.0, 2.0)
+    assert begun(100.1, 100.5, 50.0, 2.0) is False  # it has one of its own, which may be unknown
+    assert bridged([1.0, 2.0, nan], 50.0, 2.0, begun=True) == [1.0, 2.0, 2.0]
+    assert str(bridged([1.0, nan, nan], 50.0, 2.0, begun=True)) == "[1.0, nan, nan]"
 
 
 def test_only_the_newest_column_changes(look):

@@ -20,10 +20,13 @@ from perfconsole.ui.screens.prompt import Prompt
 from perfconsole.ui.widgets.pane import Pane
 
 EFFECTS = {}
-ELSEWHERE = {"quit", "time.back", "time.forward", "time.go", "replay.play", "reload", "screen.queries", "mark"} | {
-    action.id for action in ACTIONS if action.scope == "queries"
+PLACES = {"queries", "endpoints"}
+"""Screens of what a machine alone does not have."""
+
+ELSEWHERE = {"quit", "time.back", "time.forward", "time.go", "replay.play", "reload", "screen.queries", "screen.endpoints", "mark"} | {
+    action.id for action in ACTIONS if action.scope in PLACES
 }
-"""Actions with tests of their own: they end the console, or need a recording, a configuration or a database."""
+"""Actions with tests of their own: they end the console, or need a recording, a configuration, endpoints or a database."""
 
 BOTH = (OperationsScreen, ProcessesScreen)
 
@@ -408,11 +411,11 @@ async def test_no_single_letter_does_anything_to_a_process(world, open_console, 
 # Which key means what ---------------------------------------------------------------------------------------------------------------
 
 CONTRACT = {
-    "1": "screen.operations", "6": "screen.processes", "?": "help", "q": "quit", "escape": "back", "enter": "open", "tab": "pane.next",
-    "j": "nav.down", "k": "nav.up", "down": "nav.down", "up": "nav.up", "g": "nav.first", "G": "nav.last", "pagedown": "nav.page_down",
-    "pageup": "nav.page_up", "/": "filter", ":": "palette", "ctrl+p": "palette", "s": "sort", "r": "reverse", "space": "freeze",
-    "e": "expand", "y": "copy", "[": "time.back", "]": "time.forward", ",": "time.narrower", ".": "time.wider", "@": "time.go",
-    "L": "time.live", "T": "theme", "ctrl+s": "screenshot", "ctrl+r": "reload",
+    "1": "screen.operations", "4": "screen.queries", "5": "screen.endpoints", "6": "screen.processes", "?": "help", "q": "quit",
+    "escape": "back", "enter": "open", "tab": "pane.next", "j": "nav.down", "k": "nav.up", "down": "nav.down", "up": "nav.up",
+    "g": "nav.first", "G": "nav.last", "pagedown": "nav.page_down", "pageup": "nav.page_up", "/": "filter", ":": "palette",
+    "ctrl+p": "palette", "s": "sort", "r": "reverse", "space": "freeze", "e": "expand", "y": "copy", "[": "time.back", "]": "time.forward",
+    ",": "time.narrower", ".": "time.wider", "@": "time.go", "L": "time.live", "T": "theme", "ctrl+s": "screenshot", "ctrl+r": "reload",
 }  # fmt: skip
 RESERVED = "2345789azvnNmDi"
 """Keys the contract gives to features that do not exist yet: no screen may take one."""
@@ -520,11 +523,11 @@ async def test_a_read_only_source_has_no_keys_for_actions(make_world, open_conso
 
 
 async def test_help_and_palette_list_exactly_what_can_be_done(world, open_console):
-    absent = {"time.back", "time.forward", "time.go", "time.live", "replay.play", "reload", "mark"}
+    absent = {"time.back", "time.forward", "time.go", "time.live", "replay.play", "reload", "mark", "screen.endpoints"}
     async with open_console(world, size=(160, 60)) as console:
         await console.press("6")
         ids = {action.id for action in console.app.actions()}
-        assert ids == {action.id for action in ACTIONS if action.scope != "queries"} - absent - {"expand"}
+        assert ids == {action.id for action in ACTIONS if action.scope not in PLACES} - absent - {"expand"}
         await console.press("question_mark")
         for action in ACTIONS:
             assert (action.title in console.text) == (action.id in ids), action.id

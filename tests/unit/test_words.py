@@ -23,10 +23,18 @@ def alert(since=BEGAN, metric="system.memory.utilization", labels=(), value=0.82
         (BEGAN + 60, BEGAN + 60.9, "now"),
         (BEGAN + 60, BEGAN + 72, "for 12s"),
         (BEGAN + 60, BEGAN + 59, "now"),  # the clock was set
+        (BEGAN + 60, BEGAN + 659, "for 9m59s"),
+        (BEGAN + 60, BEGAN + 719, "for 10m"),
+        (BEGAN, BEGAN + 3_599, "for over 59m"),
+        (BEGAN + 60, BEGAN + 3_660, "for 1h00m"),
     ],
 )
 def test_how_long_an_alert_lasts(since, now, words):
     assert lasting(alert(since), now, BEGAN) == words
+
+
+def test_since_when_a_certificate_ends_soon_is_not_told():
+    assert lasting(alert(metric="httpcheck.tls.expiry", above=False), BEGAN + 90, 0.0) == ""
 
 
 def test_a_breach_names_what_is_where_and_which_threshold_it_crossed():

@@ -1,11 +1,11 @@
 """Checks of HTTP, ports, TLS and names: the collector that follows each endpoint from outcome to outcome, and what carries checks out.
 
-Carrying out is one thing (`checker`, `probers`), following another (`followed`, `core.endpoint_history`); outcomes are all that passes.
+Carrying out is one thing (`choice`, `checker`, `probers`), following another (`followed`, `core.endpoint_history`); outcomes are all that passes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from graphlib import TopologicalSorter
-from math import inf, nan
+from math import inf, isnan, nan
 from time import perf_counter
 from typing import Final
 
@@ -25,12 +25,15 @@ from perfconsole.core.segment import VIEWS
 from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import Event, Health
 
-__all__ = ["NAME", "Checker", "HttpCollector"]
+__all__ = ["NAME", "HttpCollector"]
 
 _BEAT_S: Final = 0.5
 _LOOKED_AT_S: Final = 2.0
 _RECORDED_S: Final = 30.0
 """Between two tables while nobody looks; a change of state is told within `_LOOKED_AT_S` all the same."""
+
+_TOGETHER_S: Final = 2.0
+"""Outcomes that came about within it are looked at together; a run brings those of half a second."""
 
 _HTTP: Final = "http:"
 
@@ -60,7 +63,7 @@ class HttpCollector:
         checks: What is checked, by unique names.
         up: Whether what is no endpoint (``host``, ``postgres:NAME``) is up: 1, 0, or NaN when that is not known.
         first_after_s: Seconds after the start before the first round of checks.
-        checking: Makes who carries out checks, given to whom outcomes are delivered.
+        checking: Makes who carries out checks, given to whom outcomes are delivered; None for whom `choice` chooses.
     """
 
     name = NAME
@@ -122,8 +125,7 @@ class HttpCollector:
         news.measured, self._ended = self._ended, []
         news.events = [Event(slot.at - _BEAT_S, slot.at, "checker", "host", text, NAME) for text in self._said]
         self._said.clear()
-        # Those first that others depend on: a failure of both in one beat is the fault of the first.
-        outcomes = sorted(self._outcomes, key=lambda outcome: self._ranks.get(outcome.name, 0))
+        outcomes = self._in_order(self._outcomes)
         self._outcomes.clear()
         async for outcome in paced(outcomes, perf_counter):
             if outcome.name in self._followed:
@@ -137,6 +139,18 @@ class HttpCollector:
         from perfconsole.collectors.http.choice import Chosen  # noqa: PLC0415  tests have others
 
         return Chosen(deliver, self._said.append)
+
+    def _in_order(self, outcomes: Iterable[Outcome]) -> list[Outcome]:
+        """Those first that others depend on: a failure of both in one beat is the fault of the first.
+
+        What waited while the console stood still is many beats: each is looked at by itself, or the end of an outage would come before it.
+        """
+        window, first, placed = 0, nan, []
+        for outcome in outcomes:
+            first = outcome.at if isnan(first) else first
+            window = max(window, int((outcome.at - first) / _TOGETHER_S))
+            placed.append((window, self._ranks.get(outcome.name, 0), outcome))
+        return [outcome for *_, outcome in sorted(placed, key=lambda one: one[:2])]
 
     def _take(self, one: Followed, outcome: Outcome, boot: float, news: _News) -> None:
         endpoint = one.endpoint

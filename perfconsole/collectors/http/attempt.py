@@ -19,6 +19,8 @@ from perfconsole.core.checks import Assertion, Check, Outcome, TlsFacts
 from perfconsole.core.text import safe
 
 _UNIX: Final = "unix:"
+_HELD_UP_S: Final = 1.0
+"""Later than this no loop comes to a timer but in a process that was stopped, or on a machine that does nothing else than to swap."""
 
 
 class Attempt:
@@ -47,16 +49,16 @@ class Attempt:
             async with limit:
                 await work(self)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the outcome of this check, and of no other
-            failure = self._late() if limit.expired() else failure_of(error, self.watch.phase)
+            failure = self._late(limit) if limit.expired() else failure_of(error, self.watch.phase)
         self.watch.stand()
         return self.outcome(failure)
 
-    def _late(self) -> Failure:
+    def _late(self, limit: asyncio.Timeout) -> Failure:
         if self.tls is not None and self.tls.error:  # why is known already, and a second handshake that hangs changes nothing
             return Failure("tls", self.tls.error)
         limit_s = self.check.timeout_s
         # While no phase runs, nobody waits for the target.
-        return Failure(UNMEASURED, self.held_up(limit_s)) if self.watch.stands else timed_out(self.watch.phase, limit_s)
+        return Failure(UNMEASURED, self.held_up(limit_s)) if self.watch.stands else _given_up(limit, self.watch.phase, limit_s)
 
     def held_up(self, limit_s: float) -> str:
         """What the console itself was about when the time was up, in words."""
@@ -135,8 +137,9 @@ class Attempt:
         host, port = split(target)
         if not literal_family(host):
             self.watch.enter("dns")
-        address, *others = await self.shared.resolver.addresses(host, self.check.family, self.check.timeouts.dns)
-        self.watch.stand()
+        found = await self.shared.resolver.addresses(host, self.check.family, self.check.timeouts.dns)
+        self.watch.stand(found.at)
+        address, *others = found.addresses
         self._others = f", the first of {1 + len(others)} addresses" if others else ""
         self.address = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         return _place(address, port)
@@ -175,4 +178,12 @@ async def limited(phase: str, seconds: float, spent_s: float = 0.0) -> AsyncIter
     except TimeoutError:
         if not limit.expired():
             raise
-        raise timed_out(phase, seconds) from None
+        raise _given_up(limit, phase, seconds) from None
+
+
+def _given_up(limit: asyncio.Timeout, phase: str, seconds: float) -> Failure:
+    """What a limit means that was reached: nothing, when the loop came to it so late that an answer may have been there in time."""
+    late_s = asyncio.get_running_loop().time() - (limit.when() or 0.0)
+    if late_s > _HELD_UP_S:
+        return Failure(UNMEASURED, f"the console itself was held up for {late_s:.1f} s meanwhile")
+    return timed_out(phase, seconds)

@@ -108,7 +108,10 @@ class Backend(httpcore.AsyncNetworkBackend):
             return Failure("connect", self._turned_away(str(error).partition(" ")[0]))
         phase = self.trial.watch.phase
         failure = broken(str(error), phase) if isinstance(error, httpcore.RemoteProtocolError) else failure_of(error, phase)
-        if not self.with_proxy or failure.cause in {UNMEASURED, "timeout"}:
+        if failure.cause in {UNMEASURED, "timeout"}:
+            return failure
+        # With TLS 1.3 a server refuses a client once that believes to be done; where the target speaks none, it was the proxy.
+        if not (self.with_proxy or (failure.cause == "tls" and not self.origin.secure)):
             return failure
         return Failure(failure.cause, f"the proxy: {failure.text}")
 

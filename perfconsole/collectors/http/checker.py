@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from perfconsole.collectors.http.held import Held
+from perfconsole.collectors.http.held import BEAT_S, Held
 from perfconsole.collectors.http.prober import UNMEASURED, Prober
 from perfconsole.collectors.http.schedule import next_start
 from perfconsole.collectors.http.turns import Turns
@@ -200,7 +200,7 @@ class Checker:
             words = f"checking was stopped or held up for {held_s:.1f} s meanwhile"
             return Outcome(outcome.name, outcome.at, ok=False, cause=UNMEASURED, error=words, engine=outcome.engine)
         if outcome.total_s >= held_s > outcome.doubt_s:  # no stamp tells them apart: a lookup in a thread
-            return msgspec.structs.replace(outcome, doubt_s=held_s)
+            return msgspec.structs.replace(outcome, doubt_s=min(outcome.total_s, held_s + BEAT_S))
         return outcome
 
     def take(self, check: Check, outcome: Outcome) -> None:

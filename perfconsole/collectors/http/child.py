@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from threading import Thread
 from typing import Final
 
-from msgspec import Struct, ValidationError
+from msgspec import MsgspecError, Struct
 
 from perfconsole.collectors.http import pipe
 from perfconsole.collectors.loop import ask
@@ -62,7 +62,7 @@ class Child:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, *program],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env=_environment(),
@@ -147,7 +147,7 @@ class Child:
         try:
             for body in self._splitter.feed(data):
                 self._take(pipe.report_of(body))
-        except (ValueError, ValidationError):
+        except (ValueError, MsgspecError):
             self.end("does not speak the console's language: another version was installed meanwhile")
 
     def _take(self, report: pipe.Report) -> None:

@@ -41,11 +41,11 @@ class Chosen:
         deliver: Deliver,
         say: "Say",
         *,
-        here: Callable[[Deliver], Checking] = Checker,
+        here: "Callable[[Deliver], Checking] | None" = None,
         there: "Callable[[Deliver, Say, Callable[[], None], Say], RemoteChecker] | None" = None,
     ) -> None:
         self._deliver, self._say = deliver, say
-        self._make_here, self._make_there = here, there or _there
+        self._make_here, self._make_there = here or _here, there or _there
         self._checks: tuple[Check, ...] = ()
         self._here: Checking | None = None
         self._there: RemoteChecker | None = None
@@ -111,7 +111,7 @@ class Chosen:
         self._leave_there()
         if not self._told:
             self._told = True
-            self._say(f"{why}: the console itself carries the checks out, and may be late with them")
+            self._say(f"{why}; the console itself carries the checks out, and may be late with them")
         self._again = asyncio.get_running_loop().call_later(AGAIN_S, self._go_there)
         self._check_here()
 
@@ -141,6 +141,12 @@ def _kept(before: Sequence[Check], after: Sequence[Check]) -> list[Check]:
     encode = msgspec.msgpack.encode
     now = {encode(check) for check in after}
     return [check for check in before if encode(check) in now]
+
+
+def _here(deliver: Deliver) -> Checking:
+    from perfconsole.collectors.http.probers import warm_up  # noqa: PLC0415  # loads ssl
+
+    return Checker(deliver, warm_up=warm_up)
 
 
 def _there(deliver: Deliver, say: "Say", ready: Callable[[], None], failed: "Say") -> "RemoteChecker":

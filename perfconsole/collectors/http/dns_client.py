@@ -71,8 +71,8 @@ async def _ask_machine(attempt: Attempt) -> None:
         raise Failure(UNMEASURED, f"the machine's resolver tells addresses only: asking for {check.record} needs a server")
     attempt.watch.enter("dns")
     found = await attempt.shared.resolver.addresses(check.target, _FAMILIES[check.record], check.timeouts.dns)
-    attempt.watch.stand()
-    _judge(attempt, found)
+    attempt.watch.stand(found.at)
+    _judge(attempt, found.addresses)
 
 
 async def _ask_server(attempt: Attempt) -> None:

@@ -10,7 +10,8 @@ from typing import Final
 HELD_S: Final = 0.5
 """A loop that is late by more was held up: a collector holds it for 3 ms, a garbage collection for 30."""
 
-_BEAT_S: Final = 0.25
+BEAT_S: Final = 0.25
+"""How often that is looked at: by so much more it may have been held up than it was late."""
 
 
 class Held:
@@ -50,5 +51,5 @@ class Held:
     def _next(self) -> None:
         self._look()
         loop = asyncio.get_running_loop()
-        self._due = loop.time() + _BEAT_S
+        self._due = loop.time() + BEAT_S
         self._beat = loop.call_at(self._due, self._next)

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import isnan
-from typing import Any, Final
+from time import monotonic
+from typing import Any, Final, NamedTuple
 
 from perfconsole.collectors.http.faults import failure_of, timed_out
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
@@ -26,6 +27,13 @@ _FAMILIES: Final = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 Found = Sequence[tuple[Any, ...]]
 GetAddrInfo = Callable[[str, None, int, int], Found]
 """Host, port (none), family and type of socket to tuples as `socket.getaddrinfo` returns them."""
+
+
+class Looked(NamedTuple):
+    """Addresses, and when they were known, seconds of `time.monotonic`: the loop may come to it later."""
+
+    addresses: list[str]
+    at: float
 
 
 def plain(host: str) -> str:
@@ -61,11 +69,11 @@ class Resolver:
     def __init__(self, getaddrinfo: GetAddrInfo | None = None, lookups: int = LOOKUPS) -> None:
         self._getaddrinfo = getaddrinfo or _machines
         self._lookups = lookups
-        self._pending: dict[tuple[str, int], Future[list[str] | Exception]] = {}
+        self._pending: dict[tuple[str, int], Future[Looked | Exception]] = {}
         self._running: set[tuple[str, int]] = set()
         self._waiting: deque[tuple[str, int]] = deque()
 
-    async def addresses(self, host: str, family: int, timeout_s: float) -> list[str]:
+    async def addresses(self, host: str, family: int, timeout_s: float) -> Looked:
         """The addresses of a host, in the order in which the machine would try them (RFC 6724).
 
         Nothing is kept: who asks again gets a fresh answer. Who joins a lookup that runs waits for what is left of it.
@@ -82,7 +90,7 @@ class Resolver:
         host = plain(host)
         kind = literal_family(host)
         if kind:
-            return _of_literal(host, kind, family)
+            return Looked(_of_literal(host, kind, family), monotonic())
         key = (_ascii(host), family)
         limit = None if isnan(timeout_s) else timeout_s
         try:
@@ -96,11 +104,11 @@ class Resolver:
         if isinstance(found, Exception):
             failure = failure_of(found, "dns")
             raise Failure(failure.cause, f"{safe(host, 100)}: {failure.text}", at_least=failure.at_least)
-        if not found:
+        if not found.addresses:
             raise Failure("dns", f"{safe(host, 100)}: the name has no address")
-        return list(found)
+        return Looked(list(found.addresses), found.at)
 
-    def _asked(self, key: tuple[str, int]) -> "Future[list[str] | Exception]":
+    def _asked(self, key: tuple[str, int]) -> "Future[Looked | Exception]":
         pending = self._pending.get(key)
         if pending is None:
             pending = self._pending[key] = asyncio.get_running_loop().create_future()
@@ -119,13 +127,13 @@ class Resolver:
             self._running.add(key)
             asked.add_done_callback(partial(self._ended, key))
 
-    def _look_up(self, host: str, family: int) -> list[str] | Exception:
+    def _look_up(self, host: str, family: int) -> Looked | Exception:
         try:
-            return _texts(self._getaddrinfo(host, None, _FAMILIES[family], socket.SOCK_STREAM))
+            return Looked(_texts(self._getaddrinfo(host, None, _FAMILIES[family], socket.SOCK_STREAM)), monotonic())
         except (OSError, ValueError) as error:
             return error
 
-    def _ended(self, key: tuple[str, int], asked: "Future[list[str] | Exception]") -> None:
+    def _ended(self, key: tuple[str, int], asked: "Future[Looked | Exception]") -> None:
         self._running.remove(key)
         self._pending.pop(key).set_result(asked.exception() or asked.result())  # type: ignore[arg-type]  # _work passes on no BaseException
         self._begin()

@@ -1,5 +1,4 @@
-"""Has checks carried out in a process of its own: what the console does, paints and computes is then in no check's way, nor the other
-way round.
+"""Has checks carried out in a process of its own: what the console computes and paints is in no check's way then, nor they in its way.
 
 A process that dies is started again, with longer and longer pauses; what was under way is told as not measured, never as a failure.
 """
@@ -139,14 +138,14 @@ class RemoteChecker:
             self._lost, self._heard_of = "", False
             await self._watch(child)
             self._child = None
-            how = f"{_WHO} {child.over.result()}"
+            how = child.over.result()
             if not self._greeted:
-                self._failed(f"{how} before it began")
+                self._failed(f"{_WHO} did not begin: it {how}")
                 return
             self._greeted = False
             if loop.time() - began > STEADY_S:
                 pause_s = FIRST_PAUSE_S
-            self._lose(f"{how}; it is started again in {duration(pause_s)}")
+            self._lose(f"{_WHO} {how}; it is started again in {duration(pause_s)}")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
@@ -171,7 +170,7 @@ class RemoteChecker:
             self._take(report)
         elif isinstance(report, pipe.Hello) and self._child is not None:
             if report.version != __version__:
-                self._child.end(f"is of version {report.version}, which was installed meanwhile: start the console again, it ended")
+                self._child.end(f"is of version {report.version}, which was installed meanwhile")
                 return
             self._greeted = True
             self._instruct()

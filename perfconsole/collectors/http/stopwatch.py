@@ -59,8 +59,8 @@ class Stopwatch:
 
     @property
     def total_s(self) -> float:
-        """What the phases took together."""
-        return sum(self._spent.values())
+        """What the phases took together, up to now."""
+        return sum(self._spent.values()) + (max(0.0, self._clock() - self._since) if self._runs else 0.0)
 
     def spent_s(self, phase: str) -> float:
         """What a phase took so far, up to the last moment that was noted."""

@@ -17,6 +17,7 @@ from perfconsole.collectors.http.lean import written
 from perfconsole.collectors.http.prober import Failure
 from perfconsole.collectors.http.request import Message, Origin, Proxy
 from perfconsole.collectors.http.trial import Head, Trial
+from perfconsole.core.checks import Tls
 
 NAME: Final = "httpx"
 
@@ -114,8 +115,10 @@ class Exchange:
                     pass
 
     async def _hop(self, trial: Trial, message: Message, first: Origin) -> Hop:
-        context, proxy = await trial.context(message.origin), message.proxy
-        proxy_context = await trial.context(proxy.origin) if proxy is not None else None
+        context, proxy, proxy_context = await trial.context(message.origin), message.proxy, None
+        if proxy is not None and proxy.origin.secure:  # trusted as the target is, but never shown the client's certificate
+            tls = trial.check.tls
+            proxy_context = await trial.shared.contexts.get(Tls(tls.ca, insecure=tls.insecure))
         self._backend = backend = Backend(trial, message, first)
 
         def hop(request: httpx.Request) -> tuple[httpcore.AsyncConnectionPool, httpcore.Request]:

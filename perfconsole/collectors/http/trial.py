@@ -9,7 +9,7 @@ from perfconsole.collectors.http.attempt import Attempt, limited
 from perfconsole.collectors.http.expect import Answer, judged
 from perfconsole.collectors.http.faults import DOING
 from perfconsole.collectors.http.line import Line
-from perfconsole.collectors.http.prober import Failure
+from perfconsole.collectors.http.prober import UNMEASURED, Failure
 from perfconsole.collectors.http.request import REDIRECTS, Message, Origin, following, message_of, reads_files
 from perfconsole.collectors.http.shared import Shared
 from perfconsole.collectors.http.unpacking import charset, header, unpacked
@@ -68,10 +68,14 @@ class Prepared:
         """
         if self._made is not None:
             return self._made
-        if reads_files(self._check):  # in a thread: a file on a dead NFS server never answers
-            return await ask(lambda: message_of(self._check), "perfconsole-secrets")
-        self._made = message_of(self._check)
-        return self._made
+        if not reads_files(self._check):
+            self._made = message_of(self._check)
+            return self._made
+        try:  # in a thread: a file on a dead NFS server never answers
+            asked = ask(lambda: message_of(self._check), "perfconsole-secrets")
+        except RuntimeError:
+            raise Failure(UNMEASURED, "this machine allows no further thread to read secrets in") from None
+        return await asked
 
 
 class Trial(Attempt):
@@ -124,7 +128,8 @@ class Trial(Attempt):
             self.protocol = head.protocol
             return head
         finally:
-            self.watch.stand(self.watch.last_at if head else None)
+            if head:
+                self.watch.stand(self.watch.last_at)
             self._hops.append(Hop(self._shown(message.url), head.status if head else 0, self.watch.total_s - before))
 
     async def _read(self, head: Head) -> None:
@@ -240,6 +245,8 @@ def broken(words: str, phase: str) -> Failure:
         return Failure("protocol", f"the server closed the connection before the body was complete{f' ({counts})' if counts else ''}")
     if words.startswith("Server disconnected"):
         return Failure("protocol", f"the server closed the connection while {DOING[phase]}")
+    if words.startswith("Received server _SWITCH"):
+        return Failure("protocol", "the server went over to another protocol, which nobody asked for")
     if words.startswith("Receive buffer too long"):
         return Failure("protocol", f"headers of more than {MOST_HEADER_BYTES // 1024} KiB: no server means that")
     what = words.partition(":")[0]

@@ -1,5 +1,4 @@
-"""The program that carries out checks in a process of its own: it is told which on its standard input, a socket, and tells what came of
-them there.
+"""The program that carries out checks in a process of its own: told which, and telling what came of them, on its standard input, a socket.
 
 It loads what its checks need and nothing else, speaks to no terminal, and ends when the console's end of the socket is closed, whatever
 closed it: there is no other way for a console to end that it would have to know.
@@ -8,6 +7,7 @@ closed it: there is no other way for a console to end that it would have to know
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -15,13 +15,12 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
-import msgspec
-
 from perfconsole import __version__
 from perfconsole.collectors.http import pipe
 from perfconsole.collectors.http.backlog import Backlog
 from perfconsole.collectors.http.checker import Checker
 from perfconsole.collectors.http.prober import Prober
+from perfconsole.collectors.http.probers import prober_of, warm_up
 from perfconsole.collectors.http.shared import Shared
 from perfconsole.core.checks import Check, Outcome
 
@@ -33,6 +32,9 @@ BATCH_BYTES: Final = 32_768
 
 ALIVE_S: Final = 5.0
 """Something is told at least so often."""
+
+MOST_DESCRIPTORS: Final = 65_536
+"""More than anybody has endpoints."""
 
 _READ_BYTES: Final = 65_536
 _SWITCH_S: Final = 0.001
@@ -69,7 +71,7 @@ class Worker:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._backlog = Backlog()
-        self._checker = Checker(self._take, make=self._prober)
+        self._checker = Checker(self._take, make=self._prober, warm_up=warm_up)
         self._serial = 0
         self._under_way: set[str] = set()
         self._known: set[str] = set()
@@ -123,8 +125,6 @@ class Worker:
                 self._wake(urgent=True)
 
     def _prober(self, check: Check, shared: Shared) -> Prober:
-        from perfconsole.collectors.http.probers import prober_of  # noqa: PLC0415  # with its first check, as everywhere
-
         return _Noted(check.name, prober_of(check, shared), self._under_way)
 
     def _take(self, outcome: Outcome) -> None:
@@ -190,10 +190,20 @@ def _place(traceback: TracebackType | None) -> str:
     return f"{os.path.basename(traceback.tb_frame.f_code.co_filename)}:{traceback.tb_lineno}"  # noqa: PTH119  # pathlib for one name
 
 
+def _allow_descriptors() -> None:
+    """As many as this user may have: a thousand endpoints that hang hold more than the usual limit of 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def main() -> None:
     """Serve the console at the other end of standard input."""
     # ctrl+c is for the console, which ends this process by closing the connection when it likes to.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _allow_descriptors()
     sys.setswitchinterval(_SWITCH_S)
     asyncio.run(_serve(socket.socket(fileno=0)))
 

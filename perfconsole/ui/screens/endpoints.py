@@ -8,8 +8,9 @@ from textual.app import ComposeResult
 from perfconsole.core.endpoints import EndpointRow
 from perfconsole.core.requests import HTTP_CHECK, Done, EndpointArgs
 from perfconsole.core.tables import View
+from perfconsole.ui.endpoint_rows import Service
 from perfconsole.ui.screens.base import ConsoleScreen
-from perfconsole.ui.widgets.endpoints import EndpointsPane, Service
+from perfconsole.ui.widgets.endpoints import EndpointsPane
 from perfconsole.ui.widgets.pane import Pane
 
 
@@ -38,7 +39,7 @@ class EndpointsScreen(ConsoleScreen):
 
     def views(self) -> list[View]:
         """What the table shows."""
-        return [table.view() for table in self.query(EndpointsPane)]
+        return [view for table in self.query(EndpointsPane) for view in table.views()]
 
     def can(self, action_id: str) -> bool:
         """A check needs a source that carries it out."""

@@ -47,10 +47,25 @@ class OperationsScreen(ConsoleScreen):
 
     def views(self) -> list[View]:
         """The top processes, and the worst endpoints."""
-        return [table.view() for table in self.query(TablePane) if table.display]
+        views = [top.view() for top in self.query(ProcessPane) if top.display]
+        return [*views, *(self._http.views() if self._http is not None and self._http.display else [])]
+
+    def on_mount(self) -> None:
+        """What was told before the first paint brings no news after it."""
+        self.call_after_refresh(lambda: self._have_http(self.console_app.state))
 
     def show(self, state: State) -> None:
-        """Have a pane for endpoints as soon as there are any: what it imports is nobody's business before."""
+        """Bring all panes up to date, that of endpoints too as soon as there are any."""
+        self._have_http(state)
+        super().show(state)
+
+    def repaint(self) -> None:
+        """Likewise."""
+        self._have_http(self.console_app.state)
+        super().repaint()
+
+    def _have_http(self, state: State) -> None:
+        """Have a pane for endpoints where there are any: what it imports is nobody's business before."""
         there = checked(state)
         if there and self._http is None:
             from perfconsole.ui.widgets.http import HttpPane  # noqa: PLC0415  see above
@@ -60,7 +75,6 @@ class OperationsScreen(ConsoleScreen):
         if self.has_class("-http") != there:
             self.set_class(there, "-http")
             self.call_after_refresh(self.console_app.look_at)
-        super().show(state)
 
     def do_expand(self) -> None:
         """Give the whole screen to the pane with the focus, or back."""

@@ -88,6 +88,10 @@ class EndpointsPane(TablePane):
         """The worst of them, or all where somebody went beyond those."""
         return View(self.KIND, TARGET, self.sort, self.reverse, self.match, self._held, tuple(sorted(self._watched)))
 
+    def views(self) -> list[View]:
+        """The same, and without the filter: how many are in which state is told of all."""
+        return [self.view(), *([View(self.KIND, TARGET, "urgency", limit=self._held)] if self.match or self.sort != "urgency" else [])]
+
     def move(self, rows: int) -> None:
         """Where the end of those that are held comes near, ask for the others."""
         super().move(rows)
@@ -167,17 +171,17 @@ class EndpointsPane(TablePane):
         line = self.title_line(self._title).gap(2).put(filtered if self.match else held, "dim").gap(2)
         over = max((row.held_s for row in table.rows), default=nan)
         lasted = endpoints.lasting(over).removeprefix("<") if over > 0 else ""
-        notes = (f"probe percentiles over the last {lasted}", f"probe p95, last {lasted}", "probe p95") if lasted else ("",)
-        self.put_counts(line, state, table, len(notes[1]) if lasted else 0)
+        notes = [f"probe percentiles over the last {lasted}", f"probe p95, last {lasted}", "probe p95"] if lasted else [""]
+        self.put_counts(line, state, table, len(notes[-1]))
         note = next((note for note in notes if line.left > len(note) + 1), "")
         return line.to(max(line.x, line.width - len(note) - 1)).put(note, "dim")
 
-    def put_counts(self, line: Line, state: State, table: EndpointTable, spared: int = 0) -> None:
-        """How many are in which state, the worst first, as many as there is room for; `spared` cells are for something else."""
+    def put_counts(self, line: Line, state: State, table: EndpointTable, spared: int) -> None:
+        """How many are in which state, as many as there is room for; `spared` cells matter more than those that ask for no look."""
         for name, count in counts(table, state.at, self._held):
             glyph, word, role = endpoints.sign(self.look, name)
             text = f"{glyph} {count} {word}"
-            if line.left > len(text) + spared + 2:
+            if line.left > len(text) + 2 + (spared + 2 if name in endpoints.CALM else 0):
                 line.put(text, role).gap(2)
 
     def remarks(self, state: State, table: Table) -> Sequence[str]:
@@ -198,7 +202,7 @@ class EndpointsPane(TablePane):
         if row is not None and "detail" not in shown:
             text, role = self._detail(row, state)
             line = self.line("panel").gap().put(row.name, "title").gap(2)
-            n = "" if "n" in shown or not row.n else f"n {units.count(row.n)}"
+            n = "" if "n" in shown or not row.n else f"{units.count(row.n)} probes"
             line.put(text, role, min(cell_len(text), line.left - len(n) - 2))
             below = [line.to(line.width - len(n) - 1).put(n, "dim"), *below]
         return [*self._changes(state, self.size.height - 3 - len(self._items) - len(below)), *below]

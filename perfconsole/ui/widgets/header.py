@@ -58,8 +58,8 @@ class Header(Pane):
         right = self._right(state)
         host = state.stream.host if state.stream else self.console_app.host
         line.gap().put(host, "title", min(len(host), max(8, line.width - len(right) - 34))).gap(2)
-        http = "stale" if self.console_app.silent_s() else http_severity(state, alerts)
-        places = [("SYS", severity), *([("HTTP", http)] if http else [])]
+        http = http_severity(state, alerts)
+        places = [("SYS", severity), *([("HTTP", "stale" if self.console_app.silent_s() else http)] if http else [])]
         if severity == "stale":
             self._put_places(line, places)
         counts = [(name, sum(alert.severity == name for alert in alerts)) for name in ("critical", "warning")]

@@ -4,23 +4,21 @@ from collections.abc import Iterator, Sequence
 from math import isnan
 from typing import Final
 
-from msgspec import structs
 from rich.cells import cell_len
 
 from perfconsole.core import units
-from perfconsole.core.endpoints import EndpointRow, EndpointTable, identity
+from perfconsole.core.endpoints import EndpointRow, EndpointTable
 from perfconsole.core.state import State
-from perfconsole.core.tables import Table, View
+from perfconsole.core.tables import Table
 from perfconsole.ui import endpoints
 from perfconsole.ui.arrange import Item
 from perfconsole.ui.columns import Column
-from perfconsole.ui.endpoint_alerts import alerting
 from perfconsole.ui.endpoint_rows import BRIEF, slowest
 from perfconsole.ui.line import Line
 from perfconsole.ui.widgets.endpoints import EndpointsPane
 
 _HELD: Final = 20
-"""Of the most urgent ones; those with an alert are asked for beside them."""
+"""Of the most urgent ones; those with an alert are known beside them, see `verdict.views`."""
 
 _HEADED: Final = 6
 """Lines from which on one of them is spent on the heads of columns."""
@@ -31,6 +29,7 @@ _FEW: Final = 3
 _OTHERS: Final = 18
 """Rows of a tall screen that belong to the machine; of the rest a third is for endpoints."""
 
+_ROOMY: Final = 100
 _STATE_CELLS: Final = 13
 
 
@@ -69,17 +68,12 @@ class HttpPane(EndpointsPane):
         if large:
             self.styles.height = None  # what the style sheet says of a large pane
 
-    def view(self) -> View:
-        """The most urgent ones, and those that are over a threshold."""
-        keys = sorted(identity(name) for name in alerting(self.console_app.state))
-        return structs.replace(super().view(), keys=tuple(keys))
-
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
         """A title and as many of them as the screen has room for."""
         table = self.table(state)
         known = min(room(self.screen.size.height), table.total if table else 1)
         self.headed = self._expanded or known + 2 >= _HEADED
-        wanted = 1 + self.headed + known
+        wanted = 1 + int(self.headed) + known
         if not self._expanded and self._asked != wanted:
             self._asked = wanted
             self.styles.height = wanted
@@ -89,12 +83,14 @@ class HttpPane(EndpointsPane):
         """How many are in which state; then the slowest, the share of errors, the certificate that ends first."""
         assert isinstance(table, EndpointTable)
         line = self.title_line(self._title).gap(2)
-        self.put_counts(line, state, table)
-        told = []
-        for text, role in self._facts(state, table):
-            if sum(cell_len(other) + 2 for other, _ in told) + cell_len(text) + 1 <= line.left:
-                told.append((text, role))
-        line.to(line.width - sum(cell_len(text) + 2 for text, _ in told) + 1)
+        facts = list(self._facts(state, table))
+        self.put_counts(line, state, table, cell_len(facts[0][0]) if facts else 0)
+        told, left = [], line.left - 1
+        for fact in facts:
+            if cell_len(fact[0]) <= left:
+                told.append(fact)
+                left -= cell_len(fact[0]) + 2
+        line.to(line.width - 1 - sum(cell_len(text) + 2 for text, _ in told) + 2 * bool(told))
         for text, role in told:
             line.put(text, role).gap(2)
         return line
@@ -102,12 +98,11 @@ class HttpPane(EndpointsPane):
     def _facts(self, state: State, table: EndpointTable) -> Iterator[tuple[str, str]]:
         """What is known of all of them together, the most telling first."""
         for remark in super().remarks(state, table):
-            yield remark, "stale"
+            yield f"{self.look.glyph('stale')} {remark}", "stale"
         row = slowest(table)
         if row is not None:
-            limits = endpoints.limits(state, row) if isinstance(row, EndpointRow) else ()
-            over = [severity for limit, severity in limits if row.p95_s > limit]
-            yield f"worst probe p95 {units.latency(row.p95_s)} {row.name} (n {units.count(row.n)})", over[-1] if over else "foreground"
+            worst = "worst probe" if self.size.width >= _ROOMY else "probe"
+            yield f"{worst} p95 {units.latency(row.p95_s)} {row.name} n {units.count(row.n)}", "foreground"
         errors = state.value("httpcheck.error.ratio")
         if not isnan(errors):
             yield f"errors {endpoints.error_text(errors)}% in 1m", "foreground" if errors else "dim"
@@ -115,7 +110,8 @@ class HttpPane(EndpointsPane):
         if ends:
             first = min(ends, key=lambda row: row.expires)
             severity = endpoints.certificate_severity(state, first, state.at)
-            yield f"cert {endpoints.days_text(first.expires - state.at)} {first.name}", severity or "dim"
+            left = endpoints.days_text(abs(first.expires - state.at))
+            yield f"cert {first.name} " + (f"ends in {left}" if first.expires > state.at else f"ended {left} ago"), severity or "dim"
 
     def remarks(self, state: State, table: Table) -> Sequence[str]:
         """Those stand in the title, unless there is room for them."""

@@ -199,12 +199,13 @@ class TablePane(Pane, can_focus=True):
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  columns know the width
         """The title, the column heads, and the rows around the selection."""
         table = self.table(state)
-        columns = self.columns()
-        heads = [self._head(columns)] if self.headed else []
         if table is None:
+            heads = [self._head(self.columns())] if self.headed else []
             return [self.title_line(self._title), *heads, *self._told(self.waiting(state), "dim")]
-        room = max(height - 1 - len(heads), 1)
+        room = max(height - 1 - self.headed, 1)
         self._items = self.arranged(table.rows, room)
+        columns = self.columns()  # how wide they are may depend on what is in them
+        heads = [self._head(columns)] if self.headed else []
         title = self.heading(state, table)
         foot = self.foot(state, table)[: room - 1]
         room -= len(foot)

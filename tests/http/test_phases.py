@@ -1,0 +1,192 @@
+"""Whose time it was: every delay in its own phase, close to what the server's clock says, and none of the console's own in any."""
+
+import asyncio
+import socket
+import time
+from contextlib import suppress
+
+import pytest
+from engines import ENGINES, probed
+
+from perfconsole.collectors.http import stamps
+from perfconsole.collectors.http.names import Resolver
+from perfconsole.collectors.http.shared import Shared
+from perfconsole.core.checks import Timeouts, Tls
+
+LONG_S = 0.8
+STALL_S = 0.4
+
+pytestmark = pytest.mark.parametrize("engine", ENGINES)
+
+
+async def spent_by_dns(engine, lab, _monkeypatch):
+    def looks_long(*_):
+        time.sleep(LONG_S)
+        return [(socket.AF_INET, 1, 6, "", ("127.0.0.1", 0))]
+
+    return await probed(engine, lab.url("/ok", host="slow.example"), shared=Shared(Resolver(looks_long)))
+
+
+async def spent_by_connect(engine, _lab, _monkeypatch):
+    """A full backlog, from which nobody is accepted at first: the kernel knocks again after a second."""
+
+    async def answers(reader, writer):
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            await reader.read()
+        writer.close()
+
+    listening = socket.create_server(("127.0.0.1", 0), backlog=0)
+    before = [socket.socket() for _ in range(3)]
+    for one in before:
+        one.setblocking(False)
+        one.connect_ex(listening.getsockname())
+    probing = asyncio.ensure_future(probed(engine, f"http://127.0.0.1:{listening.getsockname()[1]}/", timeout_s=20))
+    await asyncio.sleep(0.5)
+    async with await asyncio.start_server(answers, sock=listening):
+        outcome = await probing
+        for one in before:
+            one.close()
+        await asyncio.sleep(0.05)
+    return outcome
+
+
+async def spent_by_tls(engine, lab, monkeypatch):
+    monkeypatch.setattr(lab, "tls_slow_s", LONG_S)
+    return await probed(engine, f"https://127.0.0.1:{lab.port('tls_slow')}/ok", tls=Tls(ca=str(lab.ca)))
+
+
+async def spent_by_send(engine, _lab, _monkeypatch):
+    """A server that does not read."""
+
+    async def reads_late(reader, writer):
+        await asyncio.sleep(LONG_S)
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(30_000_000)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(reads_late, "127.0.0.1", 0) as server:
+        place = "{}:{}".format(*server.sockets[0].getsockname())
+        outcome = await probed(engine, f"http://{place}/", method="POST", body="x" * 30_000_000, timeout_s=20)
+        await asyncio.sleep(0.05)
+    return outcome
+
+
+async def spent_by_wait(engine, lab, _monkeypatch):
+    return await probed(engine, lab.url(f"/slow?ms={1000 * LONG_S:.0f}"))
+
+
+async def spent_by_transfer(engine, lab, _monkeypatch):
+    return await probed(engine, lab.url(f"/drip?n=8&ms={1000 * LONG_S / 8:.0f}"))
+
+
+@pytest.mark.parametrize("spent", [spent_by_dns, spent_by_connect, spent_by_tls, spent_by_send, spent_by_wait, spent_by_transfer])
+async def test_the_same_delay_is_told_apart_by_who_made_it(lab, monkeypatch, engine, spent):
+    outcome = await spent(engine, lab, monkeypatch)
+    assert outcome.ok, outcome.error
+    assert outcome.total_s >= LONG_S
+    assert getattr(outcome.phases, spent.__name__.removeprefix("spent_by_")) >= 0.9 * outcome.total_s
+
+
+@pytest.mark.parametrize("listener", ["plain", "good"])
+async def test_what_is_told_is_what_the_server_took(lab, engine, listener):
+    outcome = await probed(engine, lab.url("/slow?ms=300", listener), tls=Tls(ca=str(lab.ca)))
+    (seen,) = lab.settled("/slow")
+    truth_s = seen.answered - seen.began
+    assert 0.98 * truth_s <= outcome.phases.wait <= 1.3 * truth_s
+    dripped = await probed(engine, lab.url("/drip?n=6&ms=50", listener), tls=Tls(ca=str(lab.ca)))
+    (seen,) = lab.settled("/drip")
+    truth_s = seen.answered - seen.began
+    assert 0.98 * truth_s <= dripped.phases.wait + dripped.phases.transfer <= 1.3 * truth_s
+    assert dripped.phases.transfer >= 0.9 * truth_s
+
+
+async def test_hops_add_up(lab, engine):
+    outcome = await probed(engine, lab.url("/redirect?n=3&ms=50"))
+    assert [hop.status for hop in outcome.hops] == [302, 302, 302, 200]
+    assert outcome.phases.wait >= 0.15
+    assert all(hop.seconds >= 0.05 for hop in outcome.hops[:3])
+    assert sum(hop.seconds for hop in outcome.hops) == pytest.approx(outcome.total_s, rel=0.1)
+
+
+# A loop that is held up -----------------------------------------------------------------------------------------------------------
+
+
+async def held_up(probing, lab, path, seconds=STALL_S):
+    """The outcome of a check during which the loop did nothing else for a time, once its request had been read."""
+    probing = asyncio.ensure_future(probing)
+    while not lab.seen(path):  # noqa: ASYNC110  the server is in another thread
+        await asyncio.sleep(0.001)
+    time.sleep(seconds)  # noqa: ASYNC251  that is what it is about
+    return await probing
+
+
+@pytest.mark.parametrize("listener", ["plain", "good"])
+@pytest.mark.parametrize("path", ["/slow?ms=50", "/headers_slow?n=1&ms=50", "/drip?n=2&ms=25"])
+async def test_an_answer_is_no_later_than_it_was(lab, engine, listener, path):
+    probing = probed(engine, lab.url(path, listener), tls=Tls(ca=str(lab.ca)))
+    outcome = await held_up(probing, lab, path.partition("?")[0])
+    (seen,) = lab.settled(path)
+    truth_s = seen.answered - seen.began
+    told_s = outcome.phases.wait + outcome.phases.transfer
+    assert outcome.ok
+    assert outcome.doubt_s == 0
+    assert truth_s - 0.01 <= told_s <= truth_s + STALL_S / 2  # it would be 350 ms more by the loop's clock
+
+
+async def test_where_the_kernel_stamps_nothing_the_doubt_is_told(lab, monkeypatch, engine):
+    monkeypatch.setattr(stamps, "wanted", lambda _: False)
+    outcome = await held_up(probed(engine, lab.url("/slow?ms=50")), lab, "/slow")
+    (seen,) = lab.settled("/slow")
+    told_s = outcome.phases.wait + outcome.phases.transfer
+    assert told_s >= STALL_S
+    assert outcome.doubt_s >= 0.3
+    assert told_s - outcome.doubt_s <= seen.answered - seen.began + STALL_S / 2
+
+
+async def test_a_body_that_ends_with_the_connection_is_in_doubt_by_as_much(lab, engine):
+    """The end has no stamp: it may have come at any time since the last byte did."""
+    outcome = await held_up(probed(engine, lab.url("/until_closed")), lab, "/until_closed")
+    assert outcome.ok
+    assert outcome.total_s - outcome.doubt_s <= STALL_S / 2
+
+
+async def test_a_lookup_is_no_later_than_it_was(lab, engine):
+    def looks(*_):
+        time.sleep(0.05)
+        return [(socket.AF_INET, 1, 6, "", ("127.0.0.1", 0))]
+
+    shared = Shared(Resolver(looks))
+    probing = asyncio.ensure_future(probed(engine, lab.url("/ok", host="slow.example"), shared=shared))
+    while not shared.resolver._running:  # noqa: ASYNC110  it is begun by the check
+        await asyncio.sleep(0.001)
+    time.sleep(STALL_S)  # noqa: ASYNC251  as above
+    outcome = await probing
+    assert 0.05 <= outcome.phases.dns <= 0.05 + STALL_S / 2
+
+
+async def test_a_handshake_is_no_later_than_it_was(lab, monkeypatch, engine):
+    monkeypatch.setattr(lab, "tls_slow_s", 0.05)
+    target = f"https://127.0.0.1:{lab.port('tls_slow')}/ok"
+    shared = Shared()
+    assert (await probed(engine, target, tls=Tls(ca=str(lab.ca)), shared=shared)).ok  # certificates are loaded
+    lab.forget()
+    probing = asyncio.ensure_future(probed(engine, target, tls=Tls(ca=str(lab.ca)), shared=shared))
+    while not lab.connections["tls_slow"]:  # noqa: ASYNC110  as above
+        await asyncio.sleep(0.001)
+    time.sleep(STALL_S)  # noqa: ASYNC251  as above
+    outcome = await probing
+    assert outcome.ok
+    assert outcome.phases.tls <= 0.05 + STALL_S / 2
+
+
+@pytest.mark.parametrize("limits", [{"timeout_s": 0.2}, {"timeouts": Timeouts(wait=0.2)}])
+async def test_a_console_that_was_stopped_blames_nobody(lab, engine, limits):
+    shared = Shared()
+    assert (await probed(engine, lab.url("/ok"), shared=shared)).ok  # httpx is loaded
+    outcome = await held_up(probed(engine, lab.url("/hang"), shared=shared, **limits), lab, "/hang", 1.5)
+    assert (outcome.cause, outcome.at_least) == ("unmeasured", False)
+    assert outcome.error.startswith("the console itself was held up for 1.")

@@ -18,11 +18,14 @@ examples:
 exit codes: 0 clean, 1 warning, 2 critical, 3 could not be measured, 64 usage or configuration"""
 
 
-_OPENING: Final = ("interval", "theme", "read_only", "record", "no_record")
-"""The options of the console."""
+_OPTIONS: Final = ("interval", "theme", "read_only", "record", "no_record", "dsn", "url")
+"""Options that stand before a command."""
 
-_TAKEN_BY: Final = {"record": ("interval",), "replay": ("theme",)}
-"""Those of them that a command takes too."""
+_TAKEN_BY: Final = {
+    "snapshot": ("dsn", "url"), "queries": ("dsn",), "queries explain": ("dsn",), "doctor": ("dsn", "url"),
+    "record": ("interval", "dsn", "url"), "replay": ("theme",),
+}  # fmt: skip
+"""Those of them that a command takes too; the rest is the console's."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,8 +69,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = build()
     args = parser.parse_args(argv)
     if args.command != "console":
-        for option in _OPENING:
-            if getattr(args, option) and option not in _TAKEN_BY.get(args.command, ()):
+        for option in _OPTIONS:
+            if getattr(args, option, None) and option not in _TAKEN_BY.get(args.command, ()):
                 parser.error(f"--{option.replace('_', '-')} is for the console, `{args.command}` does not take it")
     return args
 

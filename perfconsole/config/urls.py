@@ -25,6 +25,7 @@ _STANDS_IN: Final = "1"
 
 _HOST_CHARS: Final = 253
 _CALLED_CHARS: Final = 100
+_USERINFO: Final = re.compile(r"[^/?#@\s]*:[^/?#@]*@")
 _QUOTED: Final = re.compile(rf"""(["']){re.escape(MASK)}\1""")
 
 
@@ -73,6 +74,7 @@ def _begins_with_reference(url: str) -> bool:
 
 
 def _guessed(url: str) -> str:
+    url = _USERINFO.sub("", url)
     local = url.startswith(("localhost", "127.", "[::1]"))
     return f"{'http' if local else 'https'}://{url.lstrip(':/')}"
 
@@ -176,6 +178,8 @@ def shown_literal(url: str) -> str:
 
 def shown_url(target: str) -> str:
     """A URL for reading: no userinfo, no fragment, values of its query only where their names tell of no secret."""
+    if "://" not in target:  # mistyped, and a password may stand where none is looked for
+        target = _USERINFO.sub(MASK + "@", target)
     scheme, separator, rest = target.partition("://") if "://" in target else ("", "", target)
     end = min((rest.find(mark) for mark in "/?#" if mark in rest), default=len(rest))
     path, mark, query = rest[end:].partition("#")[0].partition("?")

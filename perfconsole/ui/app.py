@@ -190,8 +190,13 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         try:
             return await self.source.request(op, args)
         except PerfconsoleError as error:  # an engine in this process raises its own, a configuration's for one
-            self.tell(str(error).splitlines()[0], "critical")
+            self._refused(error)
             return None
+
+    def _refused(self, error: PerfconsoleError) -> None:
+        """Tell why something was not done: of several faults the first, and how many there are."""
+        first, *others = str(error).splitlines()
+        self.tell(f"{first}  (and {len(others)} more)" if others else first, "critical")
 
     def offers(self, op: str) -> bool:
         """Whether the source offers an operation: what it does not offer is not bound."""
@@ -285,7 +290,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         try:
             settings = self.settings.reload()
         except PerfconsoleError as error:
-            self.tell(str(error).splitlines()[0], "critical")
+            self._refused(error)
             return
         self.settings, self.per_core, self.keymap = settings, settings.per_core, Keymap(settings.keys)
         for key in self.keymap.keys():  # noqa: SIM118  not a mapping

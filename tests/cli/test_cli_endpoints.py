@@ -142,3 +142,10 @@ def test_doctor_tells_of_many_only_what_is_wrong(perfconsole, lab, config_file):
     found = [check for check in json.loads(perfconsole("doctor", "--json").out)["checks"] if check["area"] == "endpoints"]
     assert [(check["name"], check["state"]) for check in found] == [("latencies", "ok"), ("all", "ok"), ("broken", "limited")]
     assert found[1]["found"] == "60 of 61 are as expected"
+
+
+def test_an_option_that_a_command_has_no_use_for_is_a_mistake(perfconsole):
+    for args in (("--url", "http://127.0.0.1:1/", "queries"), ("--url", "http://127.0.0.1:1/", "themes"), ("--dsn", "host=x", "keys")):
+        ran = perfconsole(*args)
+        assert (ran.code, ran.out) == (64, "")
+        assert f"{args[0]} is for the console, `{args[2]}` does not take it" in ran.err

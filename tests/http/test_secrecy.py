@@ -1,4 +1,4 @@
-"""Nothing secret leaves a check: not in its outcome whatever came of it, not in an error, not in a log, though a server sends all of it back."""
+"""Nothing secret leaves a check: not in its outcome whatever came of it, not in an error, not in a log, though a server sends it back."""
 
 import asyncio
 import base64

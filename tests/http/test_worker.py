@@ -291,16 +291,17 @@ async def test_pauses_grow_while_it_does_not_live_long(lab, monkeypatch):
         assert "SIGTERM" in made.said[0]
 
 
+@pytest.mark.slow
 async def test_one_that_says_nothing_any_more_is_replaced(lab, monkeypatch):
-    monkeypatch.setattr(remote_checker, "LOOK_S", 0.2)
-    monkeypatch.setattr("perfconsole.collectors.http.worker.ALIVE_S", 0.05)
-    async with remote(check("a", lab.url("/ok"), interval_s=0.05)) as made:
+    monkeypatch.setattr(remote_checker, "LOOK_S", 1.0)
+    async with remote(check("a", lab.url("/ok"), interval_s=0.1)) as made:
         await made.first("a")
         pid = made.checker.pid
         os.kill(pid, signal.SIGSTOP)
         await until(lambda: made.said)
-        assert made.said == ["the process that carries out checks said nothing for 1 s; it is started again in 0.2s"]
+        assert made.said == ["the process that carries out checks said nothing for 3 s; it is started again in 0.2s"]
         assert not there(pid)
+        await until(lambda: made.begun == 2)
 
 
 PARENT = """
@@ -455,8 +456,10 @@ async def test_without_a_process_the_console_checks_itself(lab, monkeypatch, lac
         assert len(said) == 1
         assert said[0].startswith("the process that carries out checks cannot be started (")
         assert said[0].endswith("); the console itself carries the checks out, and may be late with them")
-        chosen.configure(checks[:-1])  # still many to one that had them, and tried again: but said once
-        await asyncio.sleep(0.1)
+        chosen.configure([*checks, check("more", lab.url("/ok"))])  # which is tried again, and said once
+        assert chosen._there is not None
+        await until(lambda: chosen._there is None)
+        assert (await chosen.now("more")).ok
         assert len(said) == 1
     finally:
         chosen.close()

@@ -150,15 +150,13 @@ def endpoints(count, ports, ca, interval_s):
 
 
 def past(checks, causes, now):
-    """What checks would have told in the time for which results are held, in order."""
-    outcomes = []
+    """What each check would have told in the time for which results are held."""
     for check in checks:
         cause = causes[check.name]
         apart_s = check.failing_s if cause else check.interval_s
         for number in range(int(HELD_S / apart_s)):
             at = now - HELD_S + number * apart_s
-            outcomes.append(Outcome(check.name, at, not cause, cause, cause, total_s=0.001, scheduled=at - 0.001))
-    return sorted(outcomes, key=lambda outcome: outcome.at)
+            yield Outcome(check.name, at, not cause, cause, cause, total_s=0.001, scheduled=at - 0.001)
 
 
 class Soak:
@@ -171,7 +169,8 @@ class Soak:
 
     def __init__(self, checks, causes):
         self.collector = HttpCollector(checks)
-        self.collector._outcomes += past(checks, causes, time.time())
+        for outcome in past(checks, causes, time.time()):
+            self.collector._followed[outcome.name].endpoint.take(outcome)
         self.causes = causes
         self.counts = Counter()
         self.said = []
@@ -198,7 +197,6 @@ class Soak:
         return periods
 
     async def _collect(self):
-        await self._result()  # the past is no news
         while True:
             result = await self._result()
             for measured in result.measured:

@@ -339,7 +339,8 @@ def test_a_reference_is_accepted_everywhere(text):
     "text",
     [
         http("", f"htp://me:{SECRET}@shop.example/"), http("", f"http://me:{SECRET}/x@shop.example/"),
-        http("", f"http://x/ ?token={SECRET}"),
+        http("", f"http://x/ ?token={SECRET}"), http("", f"http//me:{SECRET}@x/"), http("", f"//me:{SECRET}@x"),
+        http("", f"https:/me:{SECRET}@x/"), http("", f"me:{SECRET}@x/y"),
         http(f'headers = ["Authorization: Bearer {SECRET}"]'), http(f'auth = {{ bearer = "{SECRET}\\n" }}'),
         http(f'proxy = "socks5://me:{SECRET}@p:1"'), http(f'auth = {{ bearer = ["{SECRET}"] }}'), http(f'body = ["password={SECRET}"]'),
     ],

@@ -1,6 +1,6 @@
 """Checks of HTTP, ports, TLS and names: the collector that follows each endpoint from outcome to outcome, and what carries checks out.
 
-Carrying out is one thing (`choice`, `checker`, `probers`), following another (`followed`, `core.endpoint_history`); outcomes are all that passes.
+Carrying out is one thing (`choice`, `probers`), following another (`followed`, `core.endpoint_history`); outcomes are all that passes.
 """
 
 from collections.abc import Callable, Iterable, Sequence

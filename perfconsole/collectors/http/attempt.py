@@ -18,6 +18,8 @@ from perfconsole.collectors.http.stopwatch import Stopwatch
 from perfconsole.core.checks import Assertion, Check, Outcome, TlsFacts
 from perfconsole.core.text import safe
 
+FILES: Final = "its files were not read within {:g} s: the disk that they are on does not answer"
+
 _UNIX: Final = "unix:"
 _HELD_UP_S: Final = 1.0
 """Later than this no loop comes to a timer but in a process that was stopped, or on a machine that does nothing else than to swap."""
@@ -30,6 +32,7 @@ class Attempt:
         watch: Tells the phases apart.
         address: Where it connected to, or tried: ``192.0.2.7:443``; empty before.
         protocol, size_bytes, assertions, tls: As those of an `Outcome`.
+        holds: What the console itself is about while no phase runs: the error when the time is up then.
     """
 
     def __init__(self, check: Check, shared: Shared) -> None:
@@ -40,6 +43,7 @@ class Attempt:
         self.size_bytes = nan
         self.assertions: tuple[Assertion, ...] = ()
         self.tls: TlsFacts | None = None
+        self.holds = FILES
 
     async def run(self, work: "Callable[[Attempt], Awaitable[None]]") -> Outcome:
         """Do the work within the check's timeout, and hold its latency against what is expected."""
@@ -57,12 +61,9 @@ class Attempt:
         if self.tls is not None and self.tls.error:  # why is known already, and a second handshake that hangs changes nothing
             return Failure("tls", self.tls.error)
         limit_s = self.check.timeout_s
-        # While no phase runs, nobody waits for the target.
-        return Failure(UNMEASURED, self.held_up(limit_s)) if self.watch.stands else _given_up(limit, self.watch.phase, limit_s)
-
-    def held_up(self, limit_s: float) -> str:
-        """What the console itself was about when the time was up, in words."""
-        return f"its files were not read within {limit_s:g} s: the disk that they are on does not answer"
+        if self.watch.stands:  # while no phase runs, nobody waits for the target
+            return Failure(UNMEASURED, self.holds.format(limit_s))
+        return _given_up(limit, self.watch.phase, limit_s)
 
     def timely(self) -> tuple[Assertion, ...]:
         """What is expected of the latency, once that is known."""

@@ -24,7 +24,7 @@ NAME: Final = "httpx"
 _HOP: Final = "perfconsole.hop"
 _HEADERS: Final = "perfconsole.headers"
 _URL: Final = "http://target/"
-"""For httpx: it has opinions of its own about URLs, and writes them to its log with the secrets in them. Where a request goes is a hop's."""
+"""For httpx, which has opinions of its own about URLs, and writes them to its log with the secrets in them. A hop knows where it goes."""
 
 _WARM: Final = (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"OK")
 

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from perfconsole.collectors.http.attempt import Attempt, limited
+from perfconsole.collectors.http.attempt import FILES, Attempt, limited
 from perfconsole.collectors.http.expect import Answer, judged
 from perfconsole.collectors.http.faults import DOING
 from perfconsole.collectors.http.line import Line
@@ -21,6 +21,8 @@ from perfconsole.core.text import safe
 MOST_HEADER_BYTES: Final = 102_400
 """Of a status line and headers, as httpcore has it; servers send 8 KiB at most."""
 
+_BUSY: Final = "the console itself was too busy to carry it out within {:g} s"
+_TESTS: Final = "what is expected of the answer was not tested within {:g} s of the check: that takes too long"
 _NO_HTTP: Final = "what was answered is no HTTP"
 
 
@@ -93,7 +95,6 @@ class Trial(Attempt):
         self._kept = b""
         self._hops: list[Hop] = []
         self._secrets = Secrets()
-        self._received_all = False
 
     async def probe(self, prepared: Prepared) -> Outcome:
         """Check once.
@@ -147,7 +148,7 @@ class Trial(Attempt):
             self._kept = b"".join(pieces)[:limit]
             self.size_bytes = float(min(size, limit))
         watch.stand(watch.last_at)
-        self._received_all = True
+        self.holds = _TESTS
         self.client.end()
         body, more = unpacked(self._kept, head.headers, limit)
         answer = Answer(head.status, head.headers, body, charset(head.headers), watch.total_s, cut=more or size > limit)
@@ -165,7 +166,10 @@ class Trial(Attempt):
         Raises:
             Failure: ``unmeasured``, when a file cannot be used.
         """
-        return await self.shared.contexts.get(self.check.tls) if origin.secure else None
+        self.holds = FILES
+        context = await self.shared.contexts.get(self.check.tls) if origin.secure else None
+        self.holds = _BUSY
+        return context
 
     async def sent(self, line: Line, data: bytes) -> None:
         """Send a request, or the next part of it.
@@ -197,12 +201,6 @@ class Trial(Attempt):
         return data
 
     # What came of it --------------------------------------------------------------------------------------------------------------
-
-    def held_up(self, limit_s: float) -> str:
-        """As that of any attempt; what is expected is tested last."""
-        if self._received_all:
-            return f"what is expected of the answer was not tested within {limit_s:g} s of the check: that takes too long"
-        return super().held_up(limit_s)
 
     def timely(self) -> tuple[Assertion, ...]:
         """None: that one is among the others."""

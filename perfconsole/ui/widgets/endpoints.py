@@ -28,7 +28,7 @@ from perfconsole.ui.endpoint_rows import (
     counts,
 )
 from perfconsole.ui.line import Line
-from perfconsole.ui.spark import fitting_window
+from perfconsole.ui.spark import SHORTEST_S, fitting_window
 from perfconsole.ui.verdict import HTTP, checked
 from perfconsole.ui.widgets.endpoint_facts import began
 from perfconsole.ui.widgets.table import ALL, SLACK, TablePane
@@ -72,6 +72,7 @@ class EndpointsPane(TablePane):
         self._folded: set[str] = set()
         self._several: frozenset[str] = frozenset()
         self._name_cells = NAME_LEAST
+        self._window_s = SHORTEST_S
 
     def table(self, state: State) -> EndpointTable | None:
         """The table of all."""
@@ -116,14 +117,14 @@ class EndpointsPane(TablePane):
         window = f"HISTORY {units.duration(self._window_s).removesuffix('00s')}"
         return [column._replace(width=cells, title=window) if column.id == "history" else column for column in columns]
 
-    @property
-    def _window_s(self) -> float:
-        app = self.console_app
-        return fitting_window(app.state.held_s, app.window_s)
-
     def sorts(self) -> list[str]:
         """All there are: what is sorted by is shown."""
         return [column.field for column in self._wanted if column.field]
+
+    def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
+        """The table, its histories over one window: how much of a thousand endpoints is held is not asked for every row."""
+        self._window_s = fitting_window(state.held_s, self.console_app.window_s)
+        return super().lines(state, width, height)
 
     # Rows -------------------------------------------------------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ class HttpPane(EndpointsPane):
         self.grouped = False
         self._expanded = False
         self._asked = 0
+        self._columns: frozenset[str] = frozenset()
 
     def on_mount(self) -> None:
         """It comes when there is something to show: that has to be asked for."""
@@ -78,6 +79,12 @@ class HttpPane(EndpointsPane):
             self._asked = wanted
             self.styles.height = wanted
         return super().lines(state, width, height)
+
+    def columns(self) -> list[Column]:
+        """Those that fit; cells of others say what there is no column for."""
+        columns = super().columns()
+        self._columns = frozenset(column.id for column in columns)
+        return columns
 
     def heading(self, state: State, table: Table) -> Line:
         """How many are in which state; then the slowest, the share of errors, the certificate that ends first."""
@@ -124,16 +131,13 @@ class HttpPane(EndpointsPane):
     def cell(self, item: Item, column: Column, state: State) -> tuple[str, str]:
         """Since when something is the matter stands with what is, where there is no column for it."""
         text, role = super().cell(item, column, state)
-        if column.id == "state" and role in {"critical", "warning"} and not self._has("since"):
+        if column.id == "state" and role in {"critical", "warning"} and "since" not in self._columns:
             since = endpoints.lasting(state.at - item.row.since)
             return (f"{text} {since}", role) if len(text) + len(since) < _STATE_CELLS else (text, role)
         return text, role
 
     def _detail(self, row: EndpointRow, state: State) -> tuple[str, str]:
         """What is the matter; of one that is well its numbers, where there are no columns for them."""
-        if self._has("p95") or endpoints.why(row, state.at):
+        if "p95" in self._columns or endpoints.why(row, state.at):
             return super()._detail(row, state)
         return endpoints.numbers(row, state.at), "dim"
-
-    def _has(self, column: str) -> bool:
-        return any(shown.id == column for shown in self.columns())

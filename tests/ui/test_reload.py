@@ -1,0 +1,163 @@
+"""ctrl+r with a real engine, as it is put together for a configuration: endpoints come, change and go; what stays keeps its history."""
+
+import asyncio
+import shutil
+import tempfile
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from misbehaving import Lab
+from world import Console, settings
+
+from perfconsole import assembly
+from perfconsole.config.load import load
+from perfconsole.core.endpoints import TARGET, EndpointTable
+from perfconsole.core.errors import ConfigError
+from perfconsole.engine.local import LocalSource
+from perfconsole.ui.app import ConsoleApp
+from perfconsole.ui.screens.endpoints import EndpointsScreen
+
+
+@pytest.fixture(scope="module")
+def lab():
+    place = Path(tempfile.mkdtemp(prefix="perfconsole-ui-"))  # short: the path of a unix socket has at most 107 bytes
+    try:
+        with Lab(place) as lab:
+            yield lab
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def endpoint(name, url, **keys):
+    lines = [f'name = "{name}"', f'url = "{url}"', 'interval = "500ms"', *(f"{key} = {value}" for key, value in keys.items())]
+    return "\n".join(["[[http]]", *lines, ""])
+
+
+@asynccontextmanager
+async def console_over(file, *endpoints, size=(120, 36)):
+    """A console over a configuration of some endpoints, and a function that writes another."""
+
+    def write(*endpoints):
+        file.write_text("".join(endpoints))
+        file.chmod(0o600)
+
+    def read():
+        return load(str(file), env={}).config
+
+    def read_settings():
+        read()
+        return settings(screen="operations")._replace(reload=read_settings)
+
+    write(*endpoints)
+    engine = assembly.build_engine(read(), reload=read)
+    engine.start()
+    app = ConsoleApp(LocalSource(engine), read_settings())
+    try:
+        async with app.run_test(size=size) as pilot:
+            yield Console(app, pilot), write
+    finally:
+        engine.stop()
+
+
+async def until(console, told):
+    """Wait until some words are on the screen."""
+    async with asyncio.timeout(20):
+        while told not in console.text:  # noqa: ASYNC110  what is waited for is told to nobody
+            await asyncio.sleep(0.02)
+
+
+def first_check(console, name):
+    """When the first check of an endpoint of which a sample is held was made."""
+    (found,) = [series for series in console.app.state.every("httpcheck.up") if series.labels.get("endpoint") == name]
+    return found.ring.first
+
+
+def row_of(console, name):
+    return next(row for row in console.app.state.table(EndpointTable, TARGET).rows if row.name == name)
+
+
+async def test_what_stays_keeps_its_history_what_changed_begins_anew_and_the_difference_is_told(lab, tmp_path):
+    stays, changes = endpoint("stays", lab.url("/ok")), endpoint("changes", lab.url("/ok"))
+    async with console_over(tmp_path / "config.toml", stays, changes) as (console, write):
+        await until(console, "● 2 up")
+        kept = first_check(console, "stays")
+        write(stays, endpoint("changes", lab.url("/status/503")), endpoint("comes", lab.url("/ok")))
+        await console.pilot.press("ctrl+r")
+        await until(console, "configuration read again; endpoints: 1 added, 1 changed")
+        await until(console, "■ 1 down  ● 2 up")
+        assert first_check(console, "stays") == kept
+        assert row_of(console, "stays").checks > row_of(console, "changes").checks
+        assert row_of(console, "changes").availability == 0.0  # what it was before was another target's
+        write(stays)
+        await console.pilot.press("ctrl+r")
+        await until(console, "endpoints: 2 removed")
+        await until(console, "HTTP  ● 1 up")
+        assert first_check(console, "stays") == kept
+        assert [series.labels for series in console.app.state.every("httpcheck.up") if "endpoint" in series.labels] == [
+            {"endpoint": "stays", "service": "127.0.0.1"}
+        ]
+
+
+async def test_another_way_of_checking_the_same_target_keeps_its_history(lab, tmp_path):
+    url = lab.url("/ok")
+    async with console_over(tmp_path / "config.toml", endpoint("same", url)) as (console, write):
+        await until(console, "● 1 up")
+        kept = first_check(console, "same")
+        write(endpoint("same", url, failures=3))
+        await console.pilot.press("ctrl+r")
+        await until(console, "endpoints: 1 changed")
+        await until(console, "● 1 up")
+        assert first_check(console, "same") == kept
+
+
+async def test_a_configuration_that_is_wrong_changes_nothing_and_is_told_in_one_line(lab, tmp_path):
+    file = tmp_path / "config.toml"
+    async with console_over(file, endpoint("stays", lab.url("/ok")), size=(160, 36)) as (console, write):
+        await until(console, "● 1 up")
+        write(endpoint("stays", lab.url("/ok")), '[[http]]\nurll = "https://shop.example/"\n')
+        await console.pilot.press("ctrl+r")
+        await until(console, f"{file}:")
+        assert console.lines[-1].lstrip().startswith(f"{file}:")
+        assert len(console.lines) == 36
+        assert "● 1 up" in console.text
+        write(endpoint("stays", lab.url("/ok")))
+        await console.pilot.press("ctrl+r")
+        await until(console, "endpoints: as they were")
+
+
+async def test_the_first_endpoints_come_without_a_new_start(lab, tmp_path):
+    async with console_over(tmp_path / "config.toml") as (console, write):
+        await until(console, "no endpoints: [[http]] in config.toml, or --url https://host/")
+        await console.pilot.press("5")
+        assert not isinstance(console.screen, EndpointsScreen)
+        write(endpoint("first", lab.url("/ok")))
+        await console.pilot.press("ctrl+r")
+        await until(console, "endpoints: 1 added")
+        await until(console, "HTTP  ● 1 up")
+        await console.pilot.press("5")
+        await until(console, "ENDPOINTS  1  ● 1 up")
+        await console.pilot.press("j", "c")
+        await until(console, "first: ")
+
+
+async def test_what_only_the_engine_finds_wrong_is_told_and_ends_nothing(lab, tmp_path):
+    file = tmp_path / "config.toml"
+
+    def read():
+        raise ConfigError(f"{file}:1: changed meanwhile", "try again\nand again")
+
+    file.write_text("")
+    file.chmod(0o600)
+    engine = assembly.build_engine(load(str(file), env={}).config, reload=read)
+    engine.start()
+    app = ConsoleApp(LocalSource(engine), settings(reload=settings))
+    try:
+        async with app.run_test(size=(160, 36)) as pilot:
+            console = Console(app, pilot)
+            await console.until(lambda: app.offers("config.reload"))
+            await pilot.press("ctrl+r")
+            await until(console, f"{file}:1: changed meanwhile: try again  (and 1 more)")
+            assert app.is_running
+    finally:
+        engine.stop()

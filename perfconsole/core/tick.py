@@ -5,6 +5,7 @@ NaN is never equal to itself: compare ticks by their encoded bytes, not with ``=
 """
 
 from fnmatch import fnmatchcase
+from math import isnan, nan
 from typing import Final
 
 from msgspec import Struct
@@ -13,6 +14,9 @@ from perfconsole.core.tables import Table
 
 SEVERITIES: Final = ("info", "warning", "critical")
 """From mild to severe: the index is the rank."""
+
+TIMEOUT_S: Final = 5.0
+"""What a measurement may take beyond its interval before it is missing."""
 
 
 class SeriesDef(Struct, frozen=True, array_like=True, gc=False):
@@ -67,9 +71,21 @@ class Health(Struct, frozen=True, array_like=True):
 
 
 class Alert(Struct, frozen=True, array_like=True):
-    """An alert after a transition: states are ``inactive pending firing resolved``; `limit` is the threshold it crossed.
+    """An alert after a transition, or after a change of what is said of it (`before` is then `state`).
 
     A threshold (`colour` true) is a rule without duration and notification: it colours a value and never counts as an alert.
+
+    Attributes:
+        id: Of rule and series; the same whenever it fires.
+        state: ``inactive pending firing resolved``. One that recovers is firing still, until it has been quiet for long enough.
+        at: When this came about, epoch seconds: a deadline exactly, whenever it was taken.
+        since: When the breach began.
+        value: What decided; `n` of how many samples, `limit` the threshold.
+        due: Of a pending one, when it fires unless it recovers; moves on with time that nobody observed. NaN for others.
+        fired_at: When it fired; NaN before.
+        muted: Why it notifies nobody, in words: inhibited by another, what it depends on is down; empty when it does.
+        flapping: Whether it fired and ended again and again.
+        text: Why it ended where no value says so.
     """
 
     id: str
@@ -85,6 +101,12 @@ class Alert(Struct, frozen=True, array_like=True):
     limit: float
     above: bool = True
     colour: bool = False
+    n: int = 1
+    due: float = nan
+    fired_at: float = nan
+    muted: str = ""
+    flapping: bool = False
+    text: str = ""
 
 
 class Event(Struct, frozen=True, array_like=True):
@@ -107,12 +129,23 @@ class Backlog(Struct, frozen=True, array_like=True):
 
 
 class Rule(Struct, frozen=True, array_like=True):
-    """A threshold on a metric: without duration and notification, it colours a value.
+    """When a metric's values are an alert; without duration and notification a threshold, which colours a value.
 
     Attributes:
         match: Label name to glob. A rule means the series with exactly these label names: without any, the unlabelled series, which is
             the binding total.
-        limit: Breached when the value (of a counter its rate per second) is above it, or below it where `above` is false.
+        limit: Breached when the statistic (of a counter's rate per second) is above it, or below it where `above` is false.
+        stat: One of `alert_stats.STATS`, over the samples of the last `over_s`; with 0 the sample alone.
+        for_s: How long it has to be breached.
+        clear: How far it has to come back; NaN: to the limit.
+        keep_s: How long it has to stay there.
+        max_gap_s: The longest time between two samples that counts; NaN: two intervals, and `TIMEOUT_S`.
+        min_samples: Of fewer, the statistic is not known. `min_events`: of a ratio, so many must count against it.
+        no_data: What silence is: ``keep`` nothing, ``alert`` a breach, ``ok`` a recovery.
+        depends_on: ``host``, ``http:NAME`` or ``postgres:NAME``: while one is down, this notifies nobody.
+        respond_s: Within what time somebody should answer.
+        colour: Whether it is a threshold.
+        source: Where it is written, as ``file:line``; empty for one that ships.
     """
 
     name: str
@@ -121,6 +154,25 @@ class Rule(Struct, frozen=True, array_like=True):
     limit: float
     above: bool = True
     match: tuple[tuple[str, str], ...] = ()
+    stat: str = "last"
+    over_s: float = 0.0
+    for_s: float = 0.0
+    clear: float = nan
+    keep_s: float = 0.0
+    max_gap_s: float = nan
+    min_samples: int = 1
+    min_events: int = 0
+    no_data: str = "keep"
+    depends_on: tuple[str, ...] = ()
+    respond_s: float = nan
+    runbook: str = ""
+    notify: tuple[str, ...] = ()
+    colour: bool = True
+    source: str = ""
+
+    def gap_s(self, interval_s: float) -> float:
+        """The longest time between two samples that counts, of a series that is measured at an interval."""
+        return 2 * interval_s + TIMEOUT_S if isnan(self.max_gap_s) else self.max_gap_s
 
     def covers(self, definition: SeriesDef) -> bool:
         """Whether this rule is about a series."""

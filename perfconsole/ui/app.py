@@ -108,6 +108,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
                 loop.add_signal_handler(number, self.exit, 128 + number)
         self._subscribed = True
         self.look_at()
+        self.call_later(self.show_state, True)  # what came before was no news to anybody
         self.set_interval(_WATCHDOG_S, self._check_silence)
         for notice in self.settings.notices:
             self.tell(notice, "warning")

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 from perfconsole.core import units
-from perfconsole.core.endpoints import STATES, EndpointRow, EndpointTable, ServiceRow
+from perfconsole.core.endpoints import EndpointRow, EndpointTable, ServiceRow
 from perfconsole.core.tables import Key
 from perfconsole.ui import endpoints
 from perfconsole.ui.arrange import Item
@@ -69,13 +69,14 @@ class Service(NamedTuple):
         return (crc32(self.row.name.encode()), len(self.row.name))
 
 
-def by_service(items: Sequence[Item], services: Sequence[ServiceRow], folded: Collection[str]) -> list[Item]:
+def by_service(items: Sequence[Item], services: Sequence[ServiceRow], folded: Collection[str], now: float) -> list[Item]:
     """Endpoints with their services, which stand where the first of their endpoints does.
 
     Args:
         items: Endpoints in their order.
         services: All services; one with a single endpoint is no line of its own.
         folded: Names of those whose endpoints are not listed.
+        now: Epoch seconds.
     """
     several = {service.name: service for service in services if service.endpoints > 1}
     members: dict[str, list[Item]] = {}
@@ -85,16 +86,12 @@ def by_service(items: Sequence[Item], services: Sequence[ServiceRow], folded: Co
     out: list[Item] = []
     for service, group in members.items():
         if service in several:
-            worst = min((item.row.state for item in group), key=_rank)
+            worst = min((endpoints.state_of(item.row, now) for item in group), key=_COUNTED.index)
             shown = 0 if service in folded else len(group)
             out.append(Item(Service(several[service], worst, several[service].endpoints - shown)))
         if service not in folded:
             out += group
     return out
-
-
-def _rank(state: str) -> int:
-    return STATES.index(state) if state in STATES else len(STATES)
 
 
 def counts(table: EndpointTable, now: float, most: int) -> list[tuple[str, int]]:

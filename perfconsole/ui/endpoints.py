@@ -10,6 +10,7 @@ from msgspec import structs
 from perfconsole.core import series, units
 from perfconsole.core.alerts import rank
 from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
+from perfconsole.core.requests import EndpointChange
 from perfconsole.core.state import Series, State
 from perfconsole.core.tick import Event, SeriesDef
 from perfconsole.ui.line import Line
@@ -214,6 +215,12 @@ def changes(state: State, names: Collection[str], most: int) -> list[Event]:
     """The last changes of some endpoints' states, the newest first."""
     found = (event for event in reversed(state.events) if event.kind == "endpoint" and event.scope in names)
     return list(islice(found, most))
+
+
+def change(event: Event) -> EndpointChange:
+    """What an event says of an endpoint's state: ``checkout: down, timeout: no first byte within 5.0s``."""
+    state, _, why = event.text.removeprefix(f"{event.scope}: ").partition(", ")
+    return EndpointChange(event.time_hi, state, why)
 
 
 # History --------------------------------------------------------------------------------------------------------------------------

@@ -38,6 +38,12 @@ def firing(state: State) -> list[Alert]:
     return worst_first(alerts)
 
 
+def present(state: State, alert: Alert) -> bool:
+    """Whether what an alert says is of the present: what it goes by is still measured."""
+    found = state.find(alert.metric, **dict(alert.labels))
+    return found is not None and not found.ring.stale(state.at)
+
+
 def said(state: State, alert: Alert) -> str:
     """An alert in words: what is where now, and the threshold that it crossed."""
     if of_endpoints(alert):

@@ -1,13 +1,24 @@
 """Both engines side by side: one check carried out by each, and what they tell of it that has to be the same."""
 
+import socket
 from math import isnan
 
 from perfconsole.collectors.http.http_client import HttpxProber
 from perfconsole.collectors.http.lean import LeanProber
+from perfconsole.collectors.http.names import Resolver
 from perfconsole.collectors.http.shared import Shared
 from perfconsole.core.checks import Check
 
 ENGINES = {"lean": LeanProber, "httpx": HttpxProber}
+
+
+def nameless():
+    """What checks share where no name is known to anybody."""
+
+    def unknown(*_):
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    return Shared(Resolver(unknown))
 
 
 async def probed(engine, target, *, shared=None, **settings):

@@ -251,7 +251,8 @@ def test_one_gateway_down_is_one_thing_down():
 
     down = {"script": ["", *["connect"] * 99]}
     console(
-        work, check("grandchild", depends_on=("http:child",)), check("child", depends_on=("http:gateway",)), check("gateway"), check("other"),
+        work,
+        check("grandchild", depends_on=("http:child",)), check("child", depends_on=("http:gateway",)), check("gateway"), check("other"),
         gateway=down, child=down, grandchild=down,
     )  # fmt: skip
 

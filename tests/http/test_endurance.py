@@ -6,27 +6,27 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import misbehaving
 import pytest
-from engines import ENGINES
+from engines import ENGINES, nameless
 
-from perfconsole.collectors.http.shared import Shared
 from perfconsole.core.checks import Check, Expect, Tls
 
 CHECKS = 200
-AT_A_TIME = 40
-TIMEOUT_S = 0.25
+AT_A_TIME = 50
+TIMEOUT_S, PATIENT_S = 0.25, 10
 BEAT_S = 0.5
-"""A check ends within its timeout and this; forty that end together take turns on one busy loop."""
+"""A check ends within its timeout and this; fifty that end together take turns on one busy loop."""
 
 PLAIN = [
     "/ok", "/hang", "/drip?ms=60000", "/close", "/rst", "/garbage", "/truncated", "/endless", "/headers_endless", "/headers_slow?ms=60000",
     "/until_closed", "/early", "/gzipped", "/bomb", "/status/500", "/redirect?n=2", "/redirect?n=-1",
 ]  # fmt: skip
 SLOW = {"/hang", "/drip?ms=60000", "/headers_slow?ms=60000", "https tls_hang", "http full"}
-OTHER = ["https good", "https expired", "https tls_hang", "https not_tls", "http full", "http good", "http refused", "http no-such.invalid"]
+OTHER = ["https good", "https expired", "https tls_hang", "https not_tls", "http full", "http good", "http refused", "http shop.example"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("engine", ENGINES)]
 
@@ -50,13 +50,17 @@ def address(apart, what):
     return f"{scheme}://127.0.0.1:{1 if listener == 'refused' else apart['ports'][listener]}/ok"
 
 
+def limit_s(what):
+    return TIMEOUT_S if what in SLOW else PATIENT_S
+
+
 def descriptors():
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  the directory's own descriptor counts each time
 
 
 async def many(engine, apart, what, shared, count, **settings):
     """The outcomes, each with how long its check took by the loop's clock."""
-    settings = {"timeout_s": TIMEOUT_S if what in SLOW else 10, "tls": Tls(ca=apart["ca"]), "body_limit_bytes": 20_000, "redirects": 4} | settings
+    settings = {"timeout_s": limit_s(what), "tls": Tls(ca=apart["ca"]), "body_limit_bytes": 20_000, "redirects": 4} | settings
     check = Check(name="x", service="s", kind="http", target=address(apart, what), expect=Expect(not_body="absent"), **settings)
     probers = [ENGINES[engine](check, shared) for _ in range(AT_A_TIME)]
 
@@ -74,20 +78,24 @@ async def many(engine, apart, what, shared, count, **settings):
 
 @pytest.mark.parametrize("what", [*PLAIN, *OTHER])
 async def test_nothing_stays_open_and_none_takes_too_long(apart, engine, what):
-    shared = Shared()
+    shared = nameless()
     await many(engine, apart, what, shared, AT_A_TIME)  # what is loaded once is
     before = descriptors()
     outcomes = await many(engine, apart, what, shared, CHECKS)
     assert len(outcomes) == CHECKS
-    causes = {outcome.cause for outcome, _ in outcomes}
-    assert len(causes) == 1  # what happened once happens every time
-    assert (causes == {"timeout"}) == (what in SLOW)
-    assert max(took_s for _, took_s in outcomes) <= (TIMEOUT_S if what in SLOW else 10) + BEAT_S
+    causes = Counter(outcome.cause for outcome, _ in outcomes)
+    if what in SLOW:  # a machine that does much else may use the time up before anybody was asked, and has to say so
+        assert causes.keys() <= {"timeout", "unmeasured"}
+        assert causes["timeout"] > CHECKS / 2
+    else:
+        assert len(causes) == 1  # what happened once happens every time
+        assert causes.keys().isdisjoint({"timeout", "unmeasured"})
+    assert max(took_s for _, took_s in outcomes) <= limit_s(what) + BEAT_S
     assert descriptors() <= before
 
 
 async def test_checks_that_are_cancelled_leave_nothing_open(apart, engine):
-    shared = Shared()
+    shared = nameless()
     for what in ("/ok", "/hang", "/drip?ms=60000", "/endless", "https tls_hang", "http full"):
         await many(engine, apart, what, shared, AT_A_TIME, timeout_s=0.1)
         before = descriptors()
@@ -101,7 +109,7 @@ async def test_checks_that_are_cancelled_leave_nothing_open(apart, engine):
 
 
 async def test_what_hangs_and_what_floods_is_in_nobodys_way(apart, engine):
-    shared = Shared()
+    shared = nameless()
     bad = ["/hang", "/endless", "/headers_endless", "/garbage", "https tls_hang", "http full", "/drip?ms=60000"]
     await many(engine, apart, "/ok", shared, AT_A_TIME)
     checking = [asyncio.ensure_future(many(engine, apart, what, shared, CHECKS)) for what in bad]

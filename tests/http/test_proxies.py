@@ -5,7 +5,7 @@ import socket
 import sys
 
 import pytest
-from engines import entered, probed
+from engines import entered, nameless, probed
 from misbehaving import GUARD
 
 from perfconsole.collectors.http.http_client import HttpxProber
@@ -199,8 +199,8 @@ async def test_a_proxy_that_is_not_there():
     for target in ("http://shop.example/", "https://shop.example/"):
         outcome = await through(f"http://127.0.0.1:{port}", target)
         assert (outcome.cause, outcome.error) == ("connect", f"the proxy: connection refused by 127.0.0.1:{port}")
-        outcome = await through("http://no-such.invalid:3128", target)
-        assert (outcome.cause, outcome.error) == ("dns", "the proxy: no-such.invalid: there is no such name")
+        outcome = await through("http://proxy.example:3128", target, shared=nameless())
+        assert (outcome.cause, outcome.error) == ("dns", "the proxy: proxy.example: there is no such name")
 
 
 async def test_a_proxy_whose_certificate_is_not_accepted(lab):
@@ -250,6 +250,15 @@ async def test_a_proxy_that_never_answers(lab, scheme, limits, seconds):
     assert (outcome.cause, outcome.error) == ("timeout", f"timeout of {seconds:g} s while a connection was being made")
     assert entered(outcome) == ["connect"]
     assert outcome.phases.connect >= 0.9 * seconds
+
+
+async def test_the_limit_of_connecting_is_for_all_of_it(lab, monkeypatch):
+    """A handshake that takes half of it, and then a target to which the proxy does not get through."""
+    monkeypatch.setattr(lab, "tls_slow_s", 0.3)
+    target = f"https://127.0.0.1:{lab.port('full')}/"
+    outcome = await through(proxy(lab, "tls_slow", scheme="https"), target, tls=Tls(ca=str(lab.ca)), timeouts=Timeouts(connect=0.6))
+    assert outcome.error == "timeout of 0.6 s while a connection was being made"
+    assert 0.55 <= outcome.phases.connect <= 0.85
 
 
 # Whose time it is -----------------------------------------------------------------------------------------------------------------

@@ -261,6 +261,14 @@ async def test_a_process_that_is_killed_makes_nobody_down(lab):
         assert (await made.checker.now("b")).ok
 
 
+async def test_one_alone_that_hangs_is_known_to_be_under_way(lab):
+    async with remote(check("hang", lab.url("/hang"), timeout_s=60)) as made:
+        await until(lambda: "hang" in made.checker._under_way, within_s=4)  # not only with the next sign of life
+        os.kill(made.checker.pid, signal.SIGKILL)
+        assert (await made.first("hang")).unmeasured
+        await until(lambda: "hang" in made.checker._under_way)
+
+
 @pytest.mark.slow
 async def test_twenty_lives_leave_nothing_behind(lab, monkeypatch):
     monkeypatch.setattr(remote_checker, "FIRST_PAUSE_S", 0.01)

@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from statistics import median
 from typing import NamedTuple
 
@@ -150,13 +151,14 @@ def endpoints(count, ports, ca, interval_s):
 
 
 def past(checks, causes, now):
-    """What each check would have told in the time for which results are held."""
+    """What each check would have told in the time for which results are held, in latencies more various than they will be."""
+    chance = Random(1)
     for check in checks:
         cause = causes[check.name]
         apart_s = check.failing_s if cause else check.interval_s
         for number in range(int(HELD_S / apart_s)):
             at = now - HELD_S + number * apart_s
-            yield Outcome(check.name, at, not cause, cause, cause, total_s=0.001, scheduled=at - 0.001)
+            yield Outcome(check.name, at, not cause, cause, cause, total_s=chance.lognormvariate(-7.0, 1.0), scheduled=at)
 
 
 class Soak:

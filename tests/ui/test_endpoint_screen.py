@@ -1,6 +1,7 @@
 """The screen of one endpoint: opened, asked for, refused, checked now, copied, in the past, in a terminal without a dot."""
 
 import asyncio
+import re
 from math import nan
 
 import pytest
@@ -24,7 +25,7 @@ from perfconsole.core.alerts import SHIPPED
 from perfconsole.core.endpoints import EndpointTable
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import Done, EndpointArgs, EndpointDetail
-from perfconsole.core.tick import Group, Reading, SeriesDef, Stream, Tick
+from perfconsole.core.tick import Event, Group, Reading, SeriesDef, Stream, Tick
 from perfconsole.ui.screens.endpoint import EndpointScreen
 from perfconsole.ui.screens.endpoints import EndpointsScreen
 
@@ -377,7 +378,9 @@ def stream(past=False, ops=()):
     readings = [Reading(1, START - 10 * i, [1.0, 0.3, 200.0] if i > 3 else [0.0, 5.0, nan]) for i in reversed(range(18))]
     about = Stream("box", "s", "b", "0", ops=frozenset(ops), rules=SHIPPED)
     table = EndpointTable(TARGET, START, 1, [made])
-    return Tick(1, START, 0.0, key=True, past=past, groups=[group], readings=readings, tables=[table], stream=about)
+    news = [(START - 600, "up"), (START - 132, "down, timeout: no first byte within 5.0s")]
+    events = [Event(at - 10, at, "endpoint", CHECKOUT, f"{CHECKOUT}: {text}", "http") for at, text in news]
+    return Tick(1, START, 0.0, key=True, past=past, groups=[group], readings=readings, tables=[table], events=events, stream=about)
 
 
 async def test_what_arrives_after_it_was_closed_is_dropped():
@@ -414,6 +417,9 @@ async def test_what_cannot_be_read_is_said_and_the_rest_is_there(past, why):
             await front(console, name)
             assert why in console.text, name
         assert "https://wiki.example/runbooks/checkout" in console.text
+        await front(console, "History")
+        assert re.search(r"03:09:48 ■ down +2m12s +timeout: no first byte", console.text)  # what was told as it happened is known
+        assert re.search(r"03:02:00 ● up +7m48s", console.text)
         await front(console, "Percentiles")
         assert ">=5.0s" in console.text
         assert not console.app.can("endpoint.check")

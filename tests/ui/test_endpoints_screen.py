@@ -346,7 +346,9 @@ async def test_a_collector_that_fails_says_why_and_since_when_the_rows_are(http_
         await console.step(60)
         told = " ".join(line.strip() for line in console.lines[-4:])
         assert "too many open files: raise ulimit -n: shown is what was known 2m ago" in " ".join(told.split())
-        assert "HTTP ◌" in console.lines[0]
+        assert "HTTP ◌ STALE" in console.lines[0]
+        assert console.lines[1].startswith(" ◌ no checks since 2m00s  ▲ WARN  disk /var")
+        assert console.lines[4].startswith(" ◌ 2/6 down    shop")
         assert line_of(console, "api").startswith(" ◌ stale")
         assert "◌ 11 stale" in console.lines[2]
 

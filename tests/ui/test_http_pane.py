@@ -198,6 +198,22 @@ async def test_what_is_no_longer_so_says_so(make_http_world, open_console, kind)
         assert all(row.startswith(" ◌ stale") for row in rows)
         assert "no check for 2m" in rows[0]
         assert "HTTP ◌ STALE" in console.lines[0]
+        assert "no checks since 2m00s  ▲ WARN  disk /var 91% > 85%" in console.lines[1]
+        assert console.lines[1].endswith("too many open files")
+
+
+async def test_what_was_the_matter_before_checks_ceased_is_told_as_past(make_http_world, open_console):
+    world = make_http_world(0)
+    world.system.missing = frozenset({"system.filesystem.utilization"})
+    world.advance(4)
+    async with open_console(world, size=LARGE) as console:
+        world.http.fault = CollectorError("too many open files", "raise ulimit -n")
+        await console.step(20)
+        assert console.lines[1].startswith(" ◌ no checks since 40s  was ■ CRIT  checkout is down (timeout)")
+        assert " CRIT" not in console.lines[0]
+        assert "SYS ● OK  HTTP ◌ STALE" in console.lines[0]
+        assert "OVER THRESHOLD NOW  ◌" in console.text
+        assert "■ CRIT was: checkout is down" in console.text
 
 
 async def test_an_endpoint_that_cannot_be_measured_is_the_consoles_own_fault(make_http_world, open_console):

@@ -58,7 +58,7 @@ def test_values_are_in_base_units_and_unknown_is_null():
 def test_nothing_known_is_still_an_object():
     document = json.loads(encode(snapshot(State())))
     assert document == {"schema": "perfconsole.snapshot/1", "generated_at": None, "host": "", "metrics": [], "processes": [],
-                        "sources": [], "alerts": [], "thresholds": []}  # fmt: skip
+                        "endpoints": [], "sources": [], "alerts": [], "thresholds": []}  # fmt: skip
     assert text(State()).startswith("?")
     assert rfc3339(nan) is None
 

@@ -21,8 +21,6 @@ from perfconsole.core.text import safe
 FILES: Final = "its files were not read within {:g} s: the disk that they are on does not answer"
 
 _UNIX: Final = "unix:"
-_HELD_UP_S: Final = 1.0
-"""Later than this no loop comes to a timer but in a process that was stopped, or on a machine that does nothing else than to swap."""
 
 
 class Attempt:
@@ -53,17 +51,23 @@ class Attempt:
             async with limit:
                 await work(self)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the outcome of this check, and of no other
-            failure = self._late(limit) if limit.expired() else failure_of(error, self.watch.phase)
+            failure = self._late() if limit.expired() else self.failure(error)
         self.watch.stand()
         return self.outcome(failure)
 
-    def _late(self, limit: asyncio.Timeout) -> Failure:
+    def failure(self, error: Exception) -> Failure:
+        """An error as the failure of this run: of the program itself, when it is none of the system's, and nobody was waited for."""
+        if self.watch.stands and not isinstance(error, (Failure, OSError, MemoryError)):
+            return Failure(UNMEASURED, f"{type(error).__name__} in the checker itself")
+        return failure_of(error, self.watch.phase)
+
+    def _late(self) -> Failure:
         if self.tls is not None and self.tls.error:  # why is known already, and a second handshake that hangs changes nothing
             return Failure("tls", self.tls.error)
         limit_s = self.check.timeout_s
         if self.watch.stands:  # while no phase runs, nobody waits for the target
             return Failure(UNMEASURED, self.holds.format(limit_s))
-        return _given_up(limit, self.watch.phase, limit_s)
+        return timed_out(self.watch.phase, limit_s)
 
     def timely(self) -> tuple[Assertion, ...]:
         """What is expected of the latency, once that is known."""
@@ -179,12 +183,4 @@ async def limited(phase: str, seconds: float, spent_s: float = 0.0) -> AsyncIter
     except TimeoutError:
         if not limit.expired():
             raise
-        raise _given_up(limit, phase, seconds) from None
-
-
-def _given_up(limit: asyncio.Timeout, phase: str, seconds: float) -> Failure:
-    """What a limit means that was reached: nothing, when the loop came to it so late that an answer may have been there in time."""
-    late_s = asyncio.get_running_loop().time() - (limit.when() or 0.0)
-    if late_s > _HELD_UP_S:
-        return Failure(UNMEASURED, f"the console itself was held up for {late_s:.1f} s meanwhile")
-    return timed_out(phase, seconds)
+        raise timed_out(phase, seconds) from None

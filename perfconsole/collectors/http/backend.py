@@ -11,7 +11,6 @@ from typing import Any
 import httpcore
 
 from perfconsole.collectors.http.attempt import limited
-from perfconsole.collectors.http.faults import failure_of
 from perfconsole.collectors.http.line import Line
 from perfconsole.collectors.http.names import server_name
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
@@ -106,8 +105,10 @@ class Backend(httpcore.AsyncNetworkBackend):
         """What httpcore raised, or passed on, as a failure; with whom it is."""
         if isinstance(error, httpcore.ProxyError):
             return Failure("connect", self._turned_away(str(error).partition(" ")[0]))
-        phase = self.trial.watch.phase
-        failure = broken(str(error), phase) if isinstance(error, httpcore.RemoteProtocolError) else failure_of(error, phase)
+        if isinstance(error, httpcore.RemoteProtocolError):
+            failure = broken(str(error), self.trial.watch.phase)
+        else:
+            failure = self.trial.failure(error)
         if failure.cause in {UNMEASURED, "timeout"}:
             return failure
         # With TLS 1.3 a server refuses a client once that believes to be done; where the target speaks none, it was the proxy.

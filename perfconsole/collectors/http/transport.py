@@ -21,24 +21,24 @@ from perfconsole.core.checks import Tls
 
 NAME: Final = "httpx"
 
-_HOP: Final = "perfconsole.hop"
+_PLAN: Final = "perfconsole.plan"
 _HEADERS: Final = "perfconsole.headers"
 _URL: Final = "http://target/"
-"""For httpx, which has opinions of its own about URLs, and writes them to its log with the secrets in them. A hop knows where it goes."""
+"""For httpx, which has opinions of its own about URLs, and writes them to its log with the secrets in them. A plan knows where it goes."""
 
 _WARM: Final = (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"OK")
 
-Hop = Callable[[httpx.Request], tuple[httpcore.AsyncConnectionPool, httpcore.Request]]
+Plan = Callable[[httpx.Request], tuple[httpcore.AsyncConnectionPool, httpcore.Request]]
 """Makes of a request of httpx one of httpcore, and the pool to be asked."""
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Sends each request on a connection of its own, as its hop says."""
+    """Sends each request on a connection of its own, as its plan says."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """As httpx asks for it; errors are passed on as they are."""
-        hop: Hop = request.extensions[_HOP]
-        pool, sent = hop(request)
+        plan: Plan = request.extensions[_PLAN]
+        pool, sent = plan(request)
         answer = await pool.handle_async_request(sent)
         # Not as headers: httpx would look for cookies and redirects in them, and fail at a Location that it cannot read.
         extensions = {**answer.extensions, _HEADERS: answer.headers}
@@ -78,9 +78,9 @@ class Exchange:
         """Send a request, and take the beginning of its answer."""
         self.end()
         written(h11.Connection(h11.CLIENT), message)  # what cannot be sent is found before anybody is connected to
-        hop = await self._hop(trial, message, first)
+        plan = await self._plan(trial, message, first)
         request = httpx.Request(
-            message.method, _URL, headers=_headers(message), stream=httpx.ByteStream(message.body), extensions={_HOP: hop}
+            message.method, _URL, headers=_headers(message), stream=httpx.ByteStream(message.body), extensions={_PLAN: plan}
         )
         try:
             answer = await self._client.send(request, stream=True)
@@ -114,14 +114,14 @@ class Exchange:
                 async for _ in self._pieces:
                     pass
 
-    async def _hop(self, trial: Trial, message: Message, first: Origin) -> Hop:
+    async def _plan(self, trial: Trial, message: Message, first: Origin) -> Plan:
         context, proxy, proxy_context = await trial.context(message.origin), message.proxy, None
-        if proxy is not None and proxy.origin.secure:  # trusted as the target is, but never shown the client's certificate
+        if proxy is not None:  # trusted as the target is, but never shown the client's certificate
             tls = trial.check.tls
-            proxy_context = await trial.shared.contexts.get(Tls(tls.ca, insecure=tls.insecure))
+            proxy_context = await trial.context(proxy.origin, Tls(tls.ca, insecure=tls.insecure))
         self._backend = backend = Backend(trial, message, first)
 
-        def hop(request: httpx.Request) -> tuple[httpcore.AsyncConnectionPool, httpcore.Request]:
+        def plan(request: httpx.Request) -> tuple[httpcore.AsyncConnectionPool, httpcore.Request]:
             sent = httpcore.Request(
                 request.method, _url(message.origin, message.target), headers=request.headers.raw, content=request.stream
             )
@@ -136,7 +136,7 @@ class Exchange:
             )
             return pool, sent
 
-        return hop
+        return plan
 
     def _failure(self, error: Exception) -> Failure:
         assert self._backend is not None
@@ -162,12 +162,12 @@ def _url(origin: Origin, target: str) -> httpcore.URL:
 async def warm_up() -> None:
     """One request without a network: the first in a process costs 33 ms, which no check is to be charged with."""
 
-    def hop(request: httpx.Request) -> tuple[httpcore.AsyncConnectionPool, httpcore.Request]:
+    def plan(request: httpx.Request) -> tuple[httpcore.AsyncConnectionPool, httpcore.Request]:
         pool = httpcore.AsyncConnectionPool(network_backend=httpcore.AsyncMockBackend(list(_WARM)))
         return pool, httpcore.Request("GET", _URL, headers=request.headers.raw, content=request.stream)
 
     async with client() as warmed:
-        request = httpx.Request("GET", _URL, headers=[("Host", "target")], stream=httpx.ByteStream(b""), extensions={_HOP: hop})
+        request = httpx.Request("GET", _URL, headers=[("Host", "target")], stream=httpx.ByteStream(b""), extensions={_PLAN: plan})
         answer = await warmed.send(request, stream=True)
         async for _ in answer.aiter_raw():
             pass

@@ -15,7 +15,7 @@ from perfconsole.collectors.http.shared import Shared
 from perfconsole.collectors.http.unpacking import charset, header, unpacked
 from perfconsole.collectors.http.wording import Secrets, shown_body, shown_headers, shown_url
 from perfconsole.collectors.loop import ask
-from perfconsole.core.checks import Assertion, Check, Hop, Outcome
+from perfconsole.core.checks import Assertion, Check, Hop, Outcome, Tls
 from perfconsole.core.text import safe
 
 MOST_HEADER_BYTES: Final = 102_400
@@ -109,6 +109,7 @@ class Trial(Attempt):
 
     async def _talk(self, prepared: Prepared) -> None:
         message, self._secrets = await prepared.get()
+        self.holds = _BUSY
         first = message.origin
         for left in range(self.check.redirects, -1, -1):
             head = await self._hop(message, first)
@@ -160,14 +161,20 @@ class Trial(Attempt):
         """Where to connect to for an origin: ``host:port``, or ``unix:/path``."""
         return self.check.connect_to if self.check.connect_to and origin[1:] == first[1:] else origin.place
 
-    async def context(self, origin: Origin) -> ssl.SSLContext | None:
+    async def context(self, origin: Origin, tls: Tls | None = None) -> ssl.SSLContext | None:
         """The context to speak TLS with an origin in; None for one that speaks none. Before anything is connected: it reads files.
+
+        Args:
+            origin: Who is spoken to.
+            tls: How, in place of the check's own settings.
 
         Raises:
             Failure: ``unmeasured``, when a file cannot be used.
         """
+        if not origin.secure:
+            return None
         self.holds = FILES
-        context = await self.shared.contexts.get(self.check.tls) if origin.secure else None
+        context = await self.shared.contexts.get(tls or self.check.tls)
         self.holds = _BUSY
         return context
 

@@ -11,6 +11,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Final
@@ -42,15 +43,17 @@ _SWITCH_S: Final = 0.001
 
 
 class _Noted:
-    """A prober whose check is noted while it is under way."""
+    """A prober whose check is noted while it is under way; `begun` is called when it begins."""
 
-    def __init__(self, name: str, prober: Prober, under_way: set[str]) -> None:
+    def __init__(self, name: str, prober: Prober, under_way: set[str], begun: Callable[[], None]) -> None:
         self._name = name
         self._prober = prober
         self._under_way = under_way
+        self._begun = begun
 
     async def probe(self) -> Outcome:
         self._under_way.add(self._name)
+        self._begun()
         try:
             return await self._prober.probe()
         finally:
@@ -110,7 +113,7 @@ class Worker:
         self._serial = order.serial
         self._known.clear()  # as the console does
         self._checker.configure(order.checks)
-        # What lasts is looked at by no later collection: a thousand checks would be 10 ms of each, in which all others are late.
+        # What lasts is looked at by no later collection: a thousand checks would be 20 ms of each, in which all others are late.
         gc.unfreeze()
         gc.collect()
         gc.freeze()
@@ -125,7 +128,7 @@ class Worker:
                 self._wake(urgent=True)
 
     def _prober(self, check: Check, shared: Shared) -> Prober:
-        return _Noted(check.name, prober_of(check, shared), self._under_way)
+        return _Noted(check.name, prober_of(check, shared), self._under_way, self._news.set)
 
     def _take(self, outcome: Outcome) -> None:
         ids = [id_ for id_, name in self._asked.items() if name == outcome.name]

@@ -50,10 +50,6 @@ class OperationsScreen(ConsoleScreen):
         views = [top.view() for top in self.query(ProcessPane) if top.display]
         return [*views, *(self._http.views() if self._http is not None and self._http.display else [])]
 
-    def on_mount(self) -> None:
-        """What was told before the first paint brings no news after it."""
-        self.call_after_refresh(lambda: self._have_http(self.console_app.state))
-
     def show(self, state: State) -> None:
         """Bring all panes up to date, that of endpoints too as soon as there are any."""
         self._have_http(state)

@@ -12,7 +12,7 @@ from perfconsole.core import units
 from perfconsole.core.checks import Certificate, TlsFacts
 from perfconsole.core.percentiles import Percentiles, percentiles
 from perfconsole.core.requests import EndpointChange, EndpointDetail
-from perfconsole.core.state import State
+from perfconsole.core.state import EVENTS_HELD, State
 from perfconsole.ui import endpoints
 from perfconsole.ui.endpoint import Endpoint, least_cut, windows, within
 from perfconsole.ui.line import Parts
@@ -163,8 +163,16 @@ class ChangesSection(ReadSection):
 
     def entries(self, detail: EndpointDetail, state: State, width: int) -> Sequence[Parts]:  # noqa: ARG002  a line is cut where it ends
         """When, what, how long, why."""
-        wide = max((len(began(change.at, state.at)) for change in detail.changes), default=0) + 1
-        return [self._row(change, lasted, state, wide) for change, lasted in self._spans(detail, state)]
+        return self._listed(detail.changes, state)
+
+    def known(self, state: State, width: int) -> Sequence[Parts]:  # noqa: ARG002  likewise
+        """Those that were told as events: a recording holds them."""
+        events = endpoints.changes(state, {self._subject.row.name}, EVENTS_HELD)
+        return self._listed([endpoints.change(event) for event in reversed(events)], state)
+
+    def _listed(self, changes: Sequence[EndpointChange], state: State) -> list[Parts]:
+        wide = max((len(began(change.at, state.at)) for change in changes), default=0) + 1
+        return [self._row(change, lasted, state, wide) for change, lasted in self._spans(changes, state)]
 
     def _row(self, change: EndpointChange, lasted: str, state: State, wide: int) -> Parts:
         glyph, word, role = endpoints.sign(self.look, change.state)
@@ -174,10 +182,10 @@ class ChangesSection(ReadSection):
         ]  # fmt: skip
         return [*row, (change.text, 0, "dim")]
 
-    def _spans(self, detail: EndpointDetail, state: State) -> Iterator[tuple[EndpointChange, str]]:
+    def _spans(self, changes: Sequence[EndpointChange], state: State) -> Iterator[tuple[EndpointChange, str]]:
         """Each change, and how long the state lasted that began with it; of one that still lasts: so far."""
         until = state.at
-        for change in reversed(detail.changes):
+        for change in reversed(changes):
             yield change, units.duration(max(0.0, until - change.at))
             until = change.at
 
@@ -188,7 +196,7 @@ class ChangesSection(ReadSection):
             return ""
         lines = [
             f"- {moment(change.at)}: {change.state} for {lasted}{f', {plain(change.text)}' if change.text else ''}"
-            for change, lasted in self._spans(detail, state)
+            for change, lasted in self._spans(detail.changes, state)
         ]
         return "\n".join([f"**{plain(self._subject.row.name)}**: changes of its state", "", *lines])
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 from rich.cells import cell_len
 
 from perfconsole.core import units
-from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
+from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable, ServiceRow
 from perfconsole.core.state import State
 from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import Event
@@ -141,7 +141,7 @@ class EndpointsPane(TablePane):
         self._several = frozenset()
         if self.grouped and table:
             self._several = frozenset(service.name for service in table.services if service.endpoints > 1)
-            items = by_service(items, table.services, self._folded)
+            items = by_service(items, table.services, self._folded, state.at)
         if self._to_end and items and table and len(table.rows) >= table.total:
             self._to_end, self.selected = False, items[-1].row.key
         return items
@@ -198,15 +198,19 @@ class EndpointsPane(TablePane):
         assert isinstance(table, EndpointTable)
         below = super().foot(state, table)
         shown = {column.id for column in self.columns()}
-        chosen = next((item.row for item in self._items if item.row.key == self.selected), None)
-        row = chosen if isinstance(chosen, EndpointRow) else table.worst
-        if row is not None and "detail" not in shown:
-            text, role = self._detail(row, state)
-            line = self.line("panel").gap().put(row.name, "title").gap(2)
-            n = "" if "n" in shown or not row.n else f"{units.count(row.n)} probes"
-            line.put(text, role, min(cell_len(text), line.left - len(n) - 2))
-            below = [line.to(line.width - len(n) - 1).put(n, "dim"), *below]
+        if table.worst is not None and "detail" not in shown:
+            chosen = next((item.row for item in self._items if item.row.key == self.selected), table.worst)
+            below = [self._about(chosen, state, counted="n" in shown), *below]
         return [*self._changes(state, self.size.height - 3 - len(self._items) - len(below)), *below]
+
+    def _about(self, chosen: EndpointRow | Service, state: State, *, counted: bool) -> Line:
+        """One of them in a line, with the number of its probes unless there is a column for that."""
+        row = chosen.row if isinstance(chosen, Service) else chosen
+        told = (f"{row.down} of {row.endpoints} down", "foreground") if isinstance(row, ServiceRow) else self._detail(row, state)
+        n = "" if counted or not row.n else f"{units.count(row.n)} probes"
+        line = self.line("panel").gap().put(row.name, "title").gap(2)
+        line.put(*told, min(cell_len(told[0]), line.left - len(n) - 2))
+        return line.to(line.width - len(n) - 1).put(n, "dim")
 
     def _changes(self, state: State, room: int) -> list[Line]:
         """What changed last, the newest first."""
@@ -215,12 +219,12 @@ class EndpointsPane(TablePane):
         return [self.line("panel").gap().put("CHANGED LAST", "title"), *(self._change(event, state) for event in found)] if found else []
 
     def _change(self, event: Event, state: State) -> Line:
-        word, _, why = event.text.removeprefix(f"{event.scope}: ").partition(", ")
-        glyph, word, role = endpoints.sign(self.look, word)
-        line = self.line().gap().put(began(event.time_hi, state.at), "dim").gap(2)
+        change = endpoints.change(event)
+        glyph, word, role = endpoints.sign(self.look, change.state)
+        line = self.line().gap().put(began(change.at, state.at), "dim").gap(2)
         text = f"{glyph} {word}"
-        line.put(text, role).gap(max(1, 14 - len(text))).put(event.scope, "foreground", self._name_cells).gap()
-        return line.put(why, "dim")
+        line.put(text, f"{role}_bar").gap(max(1, 14 - len(text))).put(event.scope, "foreground", self._name_cells).gap()
+        return line.put(change.text, "dim")
 
     def _detail(self, row: EndpointRow, state: State) -> tuple[str, str]:
         """What is the matter, or where it is."""

@@ -1,15 +1,16 @@
 """The two rows on top of every screen: worst state and count, which host and subsystem, is it live; and the worst thing in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
 from time import localtime, strftime
 
 from perfconsole.core import units, words
+from perfconsole.core.endpoints import TARGET
 from perfconsole.core.state import State
 from perfconsole.core.tick import Alert
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
-from perfconsole.ui.verdict import firing, http_severity, said, system_severity
+from perfconsole.ui.verdict import HTTP, firing, http_severity, present, said, system_severity
 from perfconsole.ui.widgets.pane import Pane
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
@@ -39,34 +40,34 @@ class Header(Pane):
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  always two
         """Status above, the worst thing below."""
         alerts = firing(state)
-        severity = "stale" if self.console_app.silent_s() else system_severity(state, alerts)
-        now = [alert for alert in alerts if severity != "stale" or self._is_so(state, alert)]
+        places = self._places(state, alerts)
+        stale = "stale" in places.values()
+        now = [alert for alert in alerts if not stale or (present(state, alert) and not self.console_app.silent_s())]
         size = self.screen.size
         if size.width < LEAST_WIDTH or size.height < LEAST_HEIGHT:
             too_small = f" too small ({size.width}x{size.height}): {LEAST_WIDTH}x{LEAST_HEIGHT} is needed"
-            return [self._status(state, severity, now), self.line().put(too_small, "warning")]
-        worst = self._silence(state, now, alerts) if severity == "stale" else self._worst(state, severity, alerts)
-        return [self._status(state, severity, now), self._put_limits(worst, state)]
+            return [self._status(state, places, now), self.line().put(too_small, "warning")]
+        worst = self._silence(state, places, now, alerts) if stale else self._worst(state, places["SYS"], alerts)
+        return [self._status(state, places, now), self._put_limits(worst, state)]
 
-    def _is_so(self, state: State, alert: Alert) -> bool:
-        """Whether what an alert says is of the present, where some of what is known no longer is."""
-        series = None if self.console_app.silent_s() else state.find(alert.metric, **dict(alert.labels))
-        return series is not None and not series.ring.stale(state.at)
+    def _places(self, state: State, alerts: Sequence[Alert]) -> dict[str, str]:
+        """Where something may be the matter, and how each of them does."""
+        places = {"SYS": system_severity(state, alerts), "HTTP": http_severity(state, alerts)}
+        silent = bool(self.console_app.silent_s())
+        return {name: "stale" if silent else severity for name, severity in places.items() if severity}
 
-    def _status(self, state: State, severity: str, alerts: Sequence[Alert]) -> Line:
+    def _status(self, state: State, places: Mapping[str, str], alerts: Sequence[Alert]) -> Line:
         line = self.line("panel")
         right = self._right(state)
         host = state.stream.host if state.stream else self.console_app.host
         line.gap().put(host, "title", min(len(host), max(8, line.width - len(right) - 34))).gap(2)
-        http = http_severity(state, alerts)
-        places = [("SYS", severity), *([("HTTP", "stale" if self.console_app.silent_s() else http)] if http else [])]
-        if severity == "stale":
+        if places["SYS"] == "stale":
             self._put_places(line, places)
         counts = [(name, sum(alert.severity == name for alert in alerts)) for name in ("critical", "warning")]
         for name, number in counts:
             if number:
                 line.put(f"{self.look.glyph(name)} {number} {WORDS[name]}", name).gap(2)
-        if severity != "stale":
+        if places["SYS"] != "stale":
             self._put_places(line, places, spared=len(right) + 1)
         banner = self.console_app.banner()
         if banner:
@@ -77,9 +78,9 @@ class Header(Pane):
             line.put(f"no data since {units.duration(silent_s)}", "stale")
         return line.to(max(line.x, line.width - len(right) - 1)).put(right, "dim")
 
-    def _put_places(self, line: Line, places: Sequence[tuple[str, str]], spared: int = 0) -> None:
+    def _put_places(self, line: Line, places: Mapping[str, str], spared: int = 0) -> None:
         """How each of them does; without the words where there is no room for those beside `spared` cells: the signs tell enough."""
-        signs = [(name, severity, f"{self.look.glyph(severity)} {WORDS[severity]}") for name, severity in places]
+        signs = [(name, severity, f"{self.look.glyph(severity)} {WORDS[severity]}") for name, severity in places.items()]
         brief = line.left < spared + sum(len(name) + len(text) + 3 for name, _, text in signs)
         for name, severity, text in signs:
             line.put(f"{name} ", "dim").put(text[:1] if brief else text, severity).gap(2)
@@ -112,11 +113,14 @@ class Header(Pane):
             return line.put(self._trouble(state) or f"collecting{self.look.glyphs.ellipsis}", "dim")
         return line.put(self.look.glyph("ok"), "ok").put(" nothing is over its threshold", "dim")
 
-    def _silence(self, state: State, now: Sequence[Alert], alerts: Sequence[Alert]) -> Line:
+    def _silence(self, state: State, places: Mapping[str, str], now: Sequence[Alert], alerts: Sequence[Alert]) -> Line:
         """That there is no news comes before what was the matter while there was."""
         line = self.line().gap().put(self.look.glyph("stale"), "stale").gap()
         if not self.console_app.silent_s():
-            line.put(f"no system data since {units.duration(state.age_s('system'))}", "stale").gap(2)
+            if places["SYS"] == "stale":
+                line.put(f"no system data since {units.duration(state.age_s('system'))}", "stale").gap(2)
+            if places.get("HTTP") == "stale":
+                line.put(f"no checks since {units.duration(state.age_s(HTTP, TARGET))}", "stale").gap(2)
         if now:
             self._put_alert(line, state, now, state.at)
         elif alerts:
@@ -139,5 +143,5 @@ class Header(Pane):
         return line.to(line.width - len(note) - 1).put(note, "dim") if note and line.left > len(note) + 2 else line
 
     def _trouble(self, state: State) -> str:
-        health = state.health.get(("system", "host"))
-        return health.error if health else ""
+        of = (state.health.get(place) for place in (("system", "host"), (HTTP, TARGET)))
+        return next((health.error for health in of if health and health.error), "")

@@ -104,8 +104,11 @@ class HttpPane(EndpointsPane):
 
     def _facts(self, state: State, table: EndpointTable) -> Iterator[tuple[str, str]]:
         """What is known of all of them together, the most telling first."""
-        for remark in super().remarks(state, table):
-            yield f"{self.look.glyph('stale')} {remark}", "stale"
+        remarks = super().remarks(state, table)
+        if remarks:
+            told = remarks[0] if self.size.width >= _ROOMY else f"as of {endpoints.lasting(state.at - table.at)} ago"
+            yield f"{self.look.glyph('stale')} {told}", "stale"
+            return
         row = slowest(table)
         if row is not None:
             worst = "worst probe" if self.size.width >= _ROOMY else "probe"

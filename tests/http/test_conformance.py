@@ -236,7 +236,7 @@ async def test_by_name_and_by_family(lab):
 
 async def test_only_the_first_address_is_tried():
     port = closed_port()
-    two = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", 0)), (socket.AF_INET, 1, 6, "", ("127.0.0.2", 0))]
+    two = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", 0)), (socket.AF_INET, 1, 6, "", ("192.0.2.1", 0))]
     outcome = await alike(f"http://two.example:{port}/", shared=Shared(Resolver(lambda *_: two)))
     assert outcome.error == f"connection refused by 127.0.0.1:{port}, the first of 2 addresses"
 

@@ -68,14 +68,6 @@ async def test_a_refused_port():
     assert not outcome.at_least
 
 
-async def test_only_the_first_address_is_tried_and_that_is_said():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    two = [(socket.AF_INET, 1, 6, "", ("127.0.0.1", 0)), (socket.AF_INET, 1, 6, "", ("127.0.0.2", 0))]
-    outcome = await probed("tcp", f"two.example:{port}", shared=Shared(Resolver(lambda *_: two)))
-    assert outcome.error == f"connection refused by 127.0.0.1:{port}, the first of 2 addresses"
-
-
 @pytest.mark.parametrize(("limits", "seconds"), [({"timeout_s": 0.2}, 0.2), ({"timeouts": Timeouts(connect=0.15)}, 0.15)])
 async def test_a_port_that_drops_packets(lab, limits, seconds):
     outcome = await probed("tcp", here(lab, "full"), **limits)
@@ -230,3 +222,25 @@ async def test_an_error_that_nobody_thought_of_is_this_checks_alone():
 
     outcome = await probed("tcp", "x.example:80", shared=Shared(Resolver(broken)))
     assert (outcome.cause, outcome.error) == ("dns", "x.example: LookupError while the name was being looked up")
+
+
+def resolving(*addresses):
+    """Shared settings in which every name has these addresses, in this order."""
+    found = [(socket.AF_INET6 if ":" in one else socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in addresses]
+    return Shared(Resolver(lambda *_: found))
+
+
+async def test_this_machine_is_one_place_whichever_of_its_addresses_answers():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        outcome = await probed("tcp", f"localhost:{port}", shared=resolving("::1", "127.0.0.2", "127.0.0.1"))
+    assert (outcome.ok, outcome.address) == (True, f"127.0.0.1:{port}")
+    outcome = await probed("tcp", f"localhost:{port}", shared=resolving("127.0.0.2", "127.0.0.1"))
+    assert outcome.error == f"connection refused by 127.0.0.1:{port} and 127.0.0.2:{port}"
+
+
+async def test_another_machine_is_asked_at_its_first_address_alone():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        outcome = await probed("tcp", f"two.example:{port}", shared=resolving("127.0.0.2", "192.0.2.1", "127.0.0.1"))
+    assert (outcome.ok, outcome.error) == (False, f"connection refused by 127.0.0.2:{port}, the first of 3 addresses")

@@ -18,9 +18,20 @@ from msgspec import structs
 
 from perfconsole.config import actions, themes
 from perfconsole.config.abilities import abilities
-from perfconsole.core.endpoints import EndpointRow, EndpointTable, ServiceRow
+from perfconsole.core.checks import Assertion, Certificate, Hop, Outcome, Phases, TlsFacts
+from perfconsole.core.endpoints import STATES, EndpointRow, EndpointTable, ServiceRow
 from perfconsole.core.errors import RequestError
-from perfconsole.core.requests import PROCESS_DETAIL, SPECS, OpenFile, ProcessDetail
+from perfconsole.core.requests import (
+    HTTP_CHECK,
+    HTTP_DETAIL,
+    PROCESS_DETAIL,
+    SPECS,
+    Done,
+    EndpointChange,
+    EndpointDetail,
+    OpenFile,
+    ProcessDetail,
+)
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Alert, Event, Group, Health, Reading, Rule, SeriesDef, Stream, Tick
@@ -293,22 +304,57 @@ def hostile(*, raw):
         ]
         health = [Health(harm(), harm(), state, at, nan, 0.0, harm(), harm()) for state in ("error", "denied", "stale", "off")]
         health.append(Health("system", "host", "ok", at, at))
+        listed = [_hostile_endpoint(harm, state, at) for state in (*STATES, harm()) for _ in range(3)]
+        groups = [_checked_group(i, row) for i, row in enumerate(listed)]
+        alerts += [
+            Alert(
+                f"{seq}e{i}", harm(), "httpcheck.up", group.series[0].labels, "critical", "firing", "inactive", at, at, 0.0, 0.5, above=False
+            )
+            for i, group in enumerate(groups[:4])
+        ]  # fmt: skip
+        events = [Event(at, at, "endpoint", row.name, f"{row.name}: {harm(40)}, {harm()}", harm()) for row in listed]
         yield Tick(
-            seq, at, 1e4 + at - START, key=True, stream=stream, groups=[Group(seq, "system", "host", 0.5, tuple(named))],
-            readings=[Reading(seq, at, [0.9] * len(named))], tables=[ProcessTable("host", at, len(rows), rows)], alerts=alerts,
-            events=[Event(at, at, harm(), harm(), harm(), harm())], health=health,
+            seq, at, 1e4 + at - START, key=True, stream=stream, groups=[Group(seq, "system", "host", 0.5, tuple(named)), *groups],
+            readings=[Reading(seq, at, [0.9] * len(named)), *(Reading(group.id, at, [0.0, 0.2, 1.0, 503.0]) for group in groups)],
+            tables=[ProcessTable("host", at, len(rows), rows), _endpoint_table(listed, at)], alerts=alerts,
+            events=[Event(at, at, harm(), harm(), harm(), harm()), *events],
+            health=[*health, *(Health("http", name, "error", at, at, error=harm(), fix=harm()) for name in ("checks", harm()))],
         )  # fmt: skip
 
 
+def _hostile_endpoint(harm, state, at):
+    return EndpointRow(
+        harm(), harm(40), harm(), harm(), state, since=at - 90, cause=harm(40), error=harm(), blocked_by=harm(), at=at, status=503,
+        last_s=0.2, p50_s=0.1, p95_s=0.2, n=40, checks=40, failed=20, availability=0.5, held_s=600.0, expires=at + 86_400.0, verified=False,
+        interval_s=CHECKED_S, address=harm(), protocol=harm(), group=harm(), labels=harm(), critical=True, runbook=harm(),
+    )  # fmt: skip
+
+
+def _hostile_detail(harm):
+    outcome = Outcome(
+        harm(), START, ok=False, cause=harm(), error=harm(), total_s=0.2, address=harm(), protocol=harm(), status=503, size_bytes=40.0,
+        phases=Phases(0.01, 0.02, 0.03, 0.01, 0.1, 0.03), assertions=(Assertion(harm(), ok=False, found=harm()),),
+        tls=TlsFacts((Certificate(harm(), harm(), (harm(),), START, START + 86_400.0),), error=harm(), version=harm(), cipher=harm()),
+        hops=(Hop(harm(), 301, 0.1),), headers=tuple((harm(), harm()) for _ in range(5)), engine=harm(),
+        body="".join(harm() for _ in range(9)),
+    )  # fmt: skip
+    changes = tuple(EndpointChange(START - 60 * i, state, harm()) for i, state in enumerate((*STATES, harm())))
+    return EndpointDetail([(harm(), harm()) for _ in range(9)], outcome, outcome, changes)
+
+
 def hostile_answer(*, raw):
-    """What requests give: details of processes, and refusals, in the same words."""
+    """What requests give: details of processes and endpoints, and refusals, in the same words."""
     dice = random.Random(4)
 
-    def harm():
+    def harm(_limit=0):
         text = "".join(dice.choices(HARM, k=2))
         return text if raw else safe(text)
 
     def answer(op, args):
+        if op == HTTP_DETAIL.name:
+            return _hostile_detail(harm)
+        if op == HTTP_CHECK.name:
+            return Done(harm())
         if op != PROCESS_DETAIL.name:
             raise RequestError(harm(), harm())
         files = [OpenFile(fd, dice.choice(["file", "socket", "pipe"]), harm()) for fd in range(40)]

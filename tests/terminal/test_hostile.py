@@ -22,6 +22,8 @@ FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066
 
 KEYS = (
     *("jjk", "e", "e", "\t", "e", "jj", "e", "\t", "\r", "jjjj", "\t", "e", "\x1b"),  # Operations, a process
+    *("1", "\t", "\t", "\t", "e", "jjj", "e", "\r", "\t", "\t", "\t", "jjj", "\t", "\t", "\x1b"),  # endpoints on Operations, one of them
+    *("5", "jjj", "b", "s", "r", "c", "o", "y", "\r", "jj", "\t", "c", "y", "\x1b", "/", "a", "\x1b", "\x1b"),  # Endpoints
     *("6", "jj", "t", "jj", "t", "p", "u", "\x1b", "s", "s", "r", "/", "a", "\x1b", "\r", "jjj", "\x1b"),  # Processes
     *(
         "x",
@@ -67,7 +69,7 @@ def test_nothing_of_it_reaches_the_terminal(spawn, kind, size):
         assert pty.process.poll() is None, f"ended after {keys!r}:\n{pty.text()[-3000:]}"
     pty.read(0.5)
     code, _ = pty.leave("\x03")
-    for seen in ("SYSTEM", "PROCESSES", "PROCESS ", "KILL", "nice", "KEYS", "FROZEN"):  # it went where it was sent
+    for seen in ("SYSTEM", "HTTP", "ENDPOINTS", "ENDPOINT ", "PROCESSES", "PROCESS ", "KILL", "nice", "KEYS", "FROZEN"):  # it went there
         assert seen in pty.text(), seen
     assert leaked(pty) == []
     assert [bytes(pty.raw).count(mode) for mode in (b"\x1b[?1049l", b"\x1b[?1003h")] == [1, 2]  # what the console itself says

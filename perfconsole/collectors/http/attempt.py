@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from math import isnan, nan
 from typing import Any, Final
@@ -38,6 +38,7 @@ class Attempt:
         self.shared = shared
         self.watch = Stopwatch()
         self.address = self.protocol = self._others = ""
+        self._spare: Sequence[str] = ()
         self.size_bytes = nan
         self.assertions: tuple[Assertion, ...] = ()
         self.tls: TlsFacts | None = None
@@ -99,6 +100,8 @@ class Attempt:
     async def connected(self, target: str) -> socket.socket:
         """A TCP connection to a target, which the caller closes: to the first address of its host, once.
 
+        All addresses of this machine itself are one place: where ``localhost`` is ::1 first, and 127.0.0.1 alone is listened on, it is up.
+
         Args:
             target: ``host:port``, or ``unix:/path``.
 
@@ -106,6 +109,17 @@ class Attempt:
             Failure: When the name has no address, it was refused, or a phase took longer than it may.
         """
         family, place = await self.place(target)
+        while True:
+            try:
+                return await self._connection(family, place)
+            except OSError as error:
+                if not (isinstance(error, ConnectionRefusedError) and self._spare):
+                    raise self._refused(error) from None
+                before, others = self.address, self._spare
+                family, place = self._chosen(others, split(target)[1])
+                self._others = f" and {before}"
+
+    async def _connection(self, family: int, place: Any) -> socket.socket:
         watch = self.watch
         watch.enter("connect")
         connection = socket.socket(family, socket.SOCK_STREAM)
@@ -117,10 +131,8 @@ class Attempt:
             # The kernel's own round trip: a loop that came late to it made none of the target's time.
             known = arrival.handshake(connection)
             watch.stand(None if known.repeated or isnan(known.seconds) else began + known.seconds)
-        except BaseException as error:
+        except BaseException:
             connection.close()
-            if isinstance(error, OSError):
-                raise self._refused(error) from None
             raise
         return connection
 
@@ -144,8 +156,13 @@ class Attempt:
             self.watch.enter("dns")
         found = await self.shared.resolver.addresses(host, self.check.family, self.check.timeouts.dns)
         self.watch.stand(found.at)
-        address, *others = found.addresses
-        self._others = f", the first of {1 + len(others)} addresses" if others else ""
+        return self._chosen(found.addresses, port)
+
+    def _chosen(self, addresses: Sequence[str], port: int) -> tuple[int, Any]:
+        """The first of several addresses; the rest is kept where all of them are this machine's own."""
+        address, *others = addresses
+        self._spare = others if all(map(_own, addresses)) else []
+        self._others = f", the first of {len(addresses)} addresses" if others else ""
         self.address = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         return _place(address, port)
 
@@ -154,6 +171,10 @@ def split(target: str) -> tuple[str, int]:
     """Host, without brackets, and port of ``host:port``."""
     host, _, port = target.rpartition(":")
     return plain(host), int(port)
+
+
+def _own(address: str) -> bool:
+    return address == "::1" or address.startswith("127.")
 
 
 def _place(address: str, port: int) -> tuple[int, Any]:

@@ -119,7 +119,7 @@ class Course:
     def due(self) -> float:
         """See the class."""
         seen_until = self._last + self._max_gap_s
-        if self._due <= seen_until or (self._silence and self._due == self._due):  # noqa: PLR0124  NaN is not itself
+        if self._due <= seen_until or (self._silence and self._due == self._due):
             return self._due
         silent = self.rule.no_data != "keep" and not self._silence and not isnan(seen_until)
         return seen_until if silent and self._matters else inf
@@ -146,7 +146,7 @@ class Course:
             return self._begin(at, began) if bad else None
         if self.phase is Phase.PENDING:
             if bad:
-                return self._fire(max(self._due, began)) if self._due <= at else None
+                return self._fire(self._due) if self._due <= at else None
             turn = Turn(at, Phase.PENDING, Phase.INACTIVE, self.value if value is None else value)
             self._forget()
             return turn

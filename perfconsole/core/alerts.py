@@ -1,130 +1,216 @@
 """The alert stage: readings in, transitions out. Pure: time enters only through ticks, so live, replay and any batching agree.
 
-A rule here is a threshold without a duration: it colours a value and fills "over threshold now", and never counts as an alert. Rules read
-series, never tables. Unknown is neither breach nor recovery.
+Rules read series, never tables. Elapsed time is counted by CLOCK_BOOTTIME; what is told of it has wall-clock times. A deadline that passed
+before a reading is taken before it, and stamped exactly. Unknown is neither breach nor recovery.
+
+A rule without duration and notification is a threshold: it colours a value and fills "over threshold now", and never counts as an alert.
 """
 
 from collections.abc import Iterable, Sequence
-from math import isnan
-from typing import Final
+from heapq import heappop, heappush
+from itertools import count
+from math import inf, nan
 
 from perfconsole.core import metrics
+from perfconsole.core.alert_course import Course, Phase, Turn
+from perfconsole.core.shipped import SHIPPED
 from perfconsole.core.tick import SEVERITIES, Alert, Group, Rule, SeriesDef, Tick
 
-_MOUNTED: Final = (("mountpoint", "*"),)
-_ENDPOINT: Final = (("endpoint", "*"), ("service", "*"))
-_DAY_S: Final = 86400.0
+__all__ = ["SHIPPED", "AlertStage", "rank", "worst_first"]
 
-SHIPPED: Final = (
-    Rule("cpu-warning", "warning", "system.cpu.utilization", 0.70),
-    Rule("cpu-critical", "critical", "system.cpu.utilization", 0.90),
-    Rule("memory-warning", "warning", "system.memory.utilization", 0.80),
-    Rule("memory-critical", "critical", "system.memory.utilization", 0.90),
-    Rule("disk-warning", "warning", "system.filesystem.utilization", 0.85, match=_MOUNTED),
-    Rule("disk-critical", "critical", "system.filesystem.utilization", 0.95, match=_MOUNTED),
-    Rule("endpoint-down", "critical", "httpcheck.up", 0.5, above=False, match=_ENDPOINT),
-    Rule("response-warning", "warning", "httpcheck.duration", 0.5, match=_ENDPOINT),
-    Rule("response-critical", "critical", "httpcheck.duration", 1.0, match=_ENDPOINT),
-    Rule("certificate-warning", "warning", "httpcheck.tls.expiry", 14 * _DAY_S, above=False, match=_ENDPOINT),
-    Rule("certificate-critical", "critical", "httpcheck.tls.expiry", 3 * _DAY_S, above=False, match=_ENDPOINT),
-)
-"""The thresholds that hold where nothing is configured."""
+_STATES = ("inactive", "pending", "firing")
 
 
-class _Bound:
-    """One rule at one series: where its value stands in a reading, and what is known of it."""
+class _Watched:
+    """One rule at one series.
 
-    __slots__ = ("alert", "at", "column", "counter", "definition", "rule", "value")
+    Attributes:
+        column: Where its value stands in a reading.
+        quick: Whether a sample on the good side changes nothing while it is inactive.
+        due: What the stage has it down for.
+        told: The alert as it was told last; None before.
+    """
 
-    def __init__(self, rule: Rule, definition: SeriesDef, column: int) -> None:
-        self.rule = rule
-        self.definition = definition
-        self.column = column
+    __slots__ = (
+        "above",
+        "column",
+        "counter",
+        "course",
+        "definition",
+        "due",
+        "id",
+        "last_at",
+        "last_value",
+        "limit",
+        "muted",
+        "quick",
+        "rule",
+        "told",
+    )
+
+    def __init__(self, rule: Rule, definition: SeriesDef, interval_s: float) -> None:
+        self.rule, self.definition = rule, definition
+        self.course = Course(rule, interval_s)
         self.counter = metrics.is_counter(definition.name)
-        self.at = self.value = float("nan")
-        self.alert: Alert | None = None
+        self.quick = rule.stat == "last" and not self.counter and rule.no_data == "keep"
+        self.above, self.limit = rule.above, rule.limit
+        self.column = 0
+        self.due = inf
+        self.last_at = self.last_value = nan
+        self.muted = ""
+        self.told: Alert | None = None
+        named = ",".join(f"{name}={text}" for name, text in definition.labels)
+        self.id = f"{rule.name}{{{named}}}"
 
-    def step(self, at: float, value: float) -> Alert | None:
-        """Take one sample; the transition it makes, if any."""
-        if self.counter:
-            value, self.value, self.at = self._rate(at, value), value, at
-        if isnan(value):
-            return None
-        breached = self.rule.breached(value)
-        if breached == (self.alert is not None):
-            return None
-        if self.alert is None:
-            self.alert = self._make("firing", "inactive", at, at, value)
-            return self.alert
-        return self.end(at, value)
+    def rate(self, at: float, value: float) -> float:
+        """Of a counter: its rate per second since the last reading; NaN where it ran backwards, or there is none."""
+        grown, passed = value - self.last_value, at - self.last_at
+        self.last_at, self.last_value = at, value
+        return grown / passed if grown >= 0 and passed > 0 else nan
 
-    def end(self, at: float, value: float) -> Alert | None:
-        """Back to inactive; None when it was not firing."""
-        if self.alert is None:
-            return None
-        since, self.alert = self.alert.since, None
-        return self._make("inactive", "firing", at, since, value)
+    def turned(self, turn: Turn, offset_s: float) -> Alert:
+        """What is told of a transition.
 
-    def _rate(self, at: float, value: float) -> float:
-        grown = value - self.value
-        return grown / (at - self.at) if grown >= 0 and at > self.at else float("nan")
+        Args:
+            turn: The transition.
+            offset_s: Wall clock minus CLOCK_BOOTTIME.
+        """
+        course, rule = self.course, self.rule
+        after = _STATES[turn.after]
+        if turn.before is Phase.FIRING and turn.after is Phase.INACTIVE and not rule.colour:
+            after = "resolved"
+        since = course.since + offset_s if turn.after else self.told.since if self.told else turn.at + offset_s
+        self.told = Alert(
+            id=self.id, rule=rule.name, metric=rule.metric, labels=self.definition.labels, severity=rule.severity,
+            state=after, before=_STATES[turn.before], at=turn.at + offset_s, since=since, value=turn.value, limit=rule.limit,
+            above=rule.above, colour=rule.colour, n=max(course.n, 1), due=self._due(offset_s), fired_at=course.fired_at + offset_s,
+            muted=self.muted, flapping=course.flapping, text="it is not measured any more" if turn.ended else "",
+        )  # fmt: skip
+        return self.told
 
-    def _make(self, state: str, before: str, at: float, since: float, value: float) -> Alert:
-        rule = self.rule
-        labels = self.definition.labels
-        named = ",".join(f"{name}={text}" for name, text in labels)
-        return Alert(
-            id=f"{rule.name}{{{named}}}",
-            rule=rule.name,
-            metric=rule.metric,
-            labels=labels,
-            severity=rule.severity,
-            state=state,
-            before=before,
-            at=at,
-            since=since,
-            value=value,
-            limit=rule.limit,
-            above=rule.above,
-            colour=True,
-        )
+    def _due(self, offset_s: float) -> float:
+        due = self.course.due if self.course.phase is Phase.PENDING else nan
+        return due + offset_s if due < inf else nan
 
 
 class AlertStage:
     """Evaluates rules over the readings of ticks.
 
-    Rules are bound to series by position when a group is defined: a step then costs one comparison a rule and series.
+    Rules are bound to series by position when a group is defined: a step then costs one comparison a rule and series that is well.
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
-        self._bound: dict[int, list[_Bound]] = {}
+        self._bound: dict[int, list[_Watched]] = {}
         self._ids: dict[tuple[str, str], int] = {}
+        self._dues: list[tuple[float, int, _Watched]] = []
+        self._serial = count()
+        self._peers: dict[SeriesDef, list[_Watched]] = {}
 
     def step(self, tick: Tick) -> list[Alert]:
-        """The transitions a tick makes, in the order of its readings."""
-        out = [ended for group in tick.groups for ended in self._define(group, tick.at)]
-        for reading in sorted(tick.readings, key=lambda reading: reading.at):
-            for bound in self._bound.get(reading.group, ()):
-                alert = bound.step(reading.at, reading.values[bound.column])
-                if alert:
-                    out.append(alert)
+        """The transitions a tick makes, in the order in which they came about."""
+        out: list[Alert] = []
+        offset_s = tick.at - tick.boot
+        for group in tick.groups:
+            self._define(group, tick.boot, offset_s, out)
+        readings = tick.readings if len(tick.readings) < 2 else sorted(tick.readings, key=lambda reading: reading.at)
+        for reading in readings:
+            watched = self._bound.get(reading.group)
+            if not watched:
+                continue
+            at = reading.at - offset_s
+            if self._dues and self._dues[0][0] < at:
+                self._expire(at, offset_s, out, before=True)
+            began = at if reading.began is None else min(at, reading.began - offset_s)
+            values = reading.values
+            for one in watched:
+                value = values[one.column]
+                if one.quick and not one.course.phase and not (value > one.limit if one.above else value < one.limit):
+                    continue
+                self._sample(one, at, began, one.rate(at, value) if one.counter else value, offset_s, out)
+        if self._dues and self._dues[0][0] <= tick.boot:
+            self._expire(tick.boot, offset_s, out, before=False)
         return out
 
-    def _define(self, group: Group, at: float) -> Iterable[Alert]:
+    def _sample(self, one: _Watched, at: float, began: float, value: float, offset_s: float, out: list[Alert]) -> None:
+        turn = one.course.sample(at, began, value)
+        if turn:
+            self._turned(one, turn, offset_s, out)
+        self._note_due(one)
+
+    def _note_due(self, one: _Watched) -> None:
+        due = one.course.due
+        if due != one.due:
+            one.due = due
+            if due < inf:
+                heappush(self._dues, (due, next(self._serial), one))
+
+    def _expire(self, now: float, offset_s: float, out: list[Alert], *, before: bool) -> None:
+        """Take the deadlines that passed, in their order: those before a reading, or up to the end of a tick."""
+        dues = self._dues
+        while dues and (dues[0][0] < now if before else dues[0][0] <= now):
+            due, _, one = heappop(dues)
+            if due != one.due:  # it has moved on meanwhile
+                continue
+            one.due = inf
+            turn = one.course.expire(due)
+            if turn:
+                self._turned(one, turn, offset_s, out)
+            self._note_due(one)
+
+    def _turned(self, one: _Watched, turn: Turn, offset_s: float, out: list[Alert]) -> None:
+        one.muted = self._inhibited(one)
+        out.append(one.turned(turn, offset_s))
+        if not one.rule.colour and one.rule.severity == "critical" and turn.after is not turn.before:
+            self._mute_peers(one, turn.at, offset_s, out)
+
+    # Inhibition -------------------------------------------------------------------------------------------------------------------
+
+    def _inhibited(self, one: _Watched) -> str:
+        """Which critical alert about the very same series makes a milder one superfluous; empty for none."""
+        if one.rule.colour or one.rule.severity == "critical":
+            return ""
+        graver = (peer for peer in self._peers[one.definition] if peer.rule.severity == "critical" and peer.course.phase is Phase.FIRING)
+        return next((f"inhibited by {peer.rule.name}" for peer in graver), "")
+
+    def _mute_peers(self, one: _Watched, at: float, offset_s: float, out: list[Alert]) -> None:
+        for peer in self._peers[one.definition]:
+            muted = self._inhibited(peer)
+            if muted != peer.muted and peer.course.phase is Phase.FIRING and peer.told:
+                peer.muted = muted
+                out.append(peer.turned(Turn(at, Phase.FIRING, Phase.FIRING, peer.course.value), offset_s))
+
+    # Binding ------------------------------------------------------------------------------------------------------------------------
+
+    def _define(self, group: Group, boot: float, offset_s: float, out: list[Alert]) -> None:
         """Bind a group's series; what was known of a series that is in the group's new shape too goes on, what is gone ends."""
         place = (group.collector, group.target)
-        old = {(b.rule.name, b.definition): b for b in self._bound.pop(self._ids.pop(place, -1), ())}
-        bound: list[_Bound] = []
+        old = {(one.rule.name, one.definition): one for one in self._bound.pop(self._ids.pop(place, -1), ())}
+        bound: list[_Watched] = []
         for column, definition in enumerate(group.series):
             for rule in self._rules:
                 if rule.covers(definition):
-                    known = old.pop((rule.name, definition), None) or _Bound(rule, definition, column)
-                    known.column = column
-                    bound.append(known)
+                    one = old.pop((rule.name, definition), None) or self._begun(rule, definition, group.interval_s)
+                    one.column = column
+                    bound.append(one)
         if group.series:
             self._bound[group.id], self._ids[place] = bound, group.id
-        return [alert for gone in old.values() if (alert := gone.end(at, float("nan")))]
+        for gone in old.values():
+            self._gone(gone, boot, offset_s, out)
+
+    def _begun(self, rule: Rule, definition: SeriesDef, interval_s: float) -> _Watched:
+        one = _Watched(rule, definition, interval_s)
+        if not rule.colour:
+            self._peers.setdefault(definition, []).append(one)
+        return one
+
+    def _gone(self, one: _Watched, boot: float, offset_s: float, out: list[Alert]) -> None:
+        one.due = inf
+        turn = one.course.end(boot)
+        if turn:
+            self._turned(one, turn, offset_s, out)
+        if not one.rule.colour:
+            self._peers[one.definition].remove(one)
 
 
 def worst_first(alerts: Iterable[Alert]) -> list[Alert]:

@@ -17,7 +17,7 @@ _URGENCY: Final = {state: float(len(STATES) - rank) for rank, state in enumerate
 
 def identity(name: str) -> tuple[int, ...]:
     """The key of the row of an endpoint: of its name, which is all that stays when it is configured anew."""
-    encoded = name.encode()
+    encoded = name.encode(errors="surrogatepass")  # a peer's name may be anything
     return (crc32(encoded), len(encoded), crc32(encoded[::-1]))
 
 

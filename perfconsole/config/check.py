@@ -1,12 +1,11 @@
 """Checking what a file says against the schema: every fault is noted with its line, and the rest is checked all the same."""
 
 from collections.abc import Mapping
-from math import isfinite, nan
 from typing import Any
 
 from msgspec import Struct
 
-from perfconsole.config import actions, check_endpoints, servers, themes
+from perfconsole.config import actions, check_alerts, check_endpoints, servers, themes
 from perfconsole.config.kinds import Key, Kind, Wrong, keys_of
 from perfconsole.config.lines import Path
 from perfconsole.config.schema import AlertRule, Config, Postgres
@@ -14,13 +13,8 @@ from perfconsole.config.schema_checks import CHECKS, Checked
 from perfconsole.config.tables import ARRAYS, TABLES
 from perfconsole.config.toml import Document
 from perfconsole.config.wording import shown, suggestion
-from perfconsole.core.alerts import SHIPPED
 from perfconsole.core.errors import ConfigError
-from perfconsole.core.metrics import METRICS
 from perfconsole.core.text import safe
-from perfconsole.core.units import parse_duration, parse_ratio, parse_size
-
-_SHIPPED_NAMES = [rule.name for rule in SHIPPED]
 
 
 class Checker:
@@ -62,10 +56,15 @@ class Checker:
             else:
                 self._unknown((name,), name, [*TABLES, "keys"], "tables")
         self._theme()
-        self._disabled(made)
+        check_alerts.names(
+            self._note, made.get("alerts", Config().alerts), self._document.values.get("alert", []) if "alert" in made else []
+        )
         if not self._document.values.keys().isdisjoint([*CHECKS, "service"]):
             check_endpoints.together(self._note, self._document.values, self._document.lines.of)
-        return Config(**made)
+        config = Config(**made)
+        if not self._noted:
+            check_alerts.together(self._note, config)
+        return config
 
     # One table --------------------------------------------------------------------------------------------------------------------
 
@@ -189,47 +188,12 @@ class Checker:
                 f"no {', '.join(missing)}",
                 f"an alert needs {' '.join(key.name for key in keys.values() if key.required)}, and above or below",
             )
-        bounds = [name for name in ("above", "below") if name in item]
-        if len(bounds) != 1:
-            self._note(at, "both above and below" if bounds else "neither above nor below", "accepted: exactly one of them")
-        metric = METRICS.get(values.get("metric", ""))
-        if metric:
-            for name in bounds:
-                self._threshold((*at, name), values, name, metric.unit)
-        elif "metric" in values:
-            near = suggestion(values["metric"], list(METRICS))
-            self._note((*at, "metric"), f"found {shown(values['metric'])}, which is no metric", near or "`perfconsole snapshot` lists them")
-        return AlertRule(**values) if len(self._noted) == before else None
-
-    def _threshold(self, at: Path, values: dict[str, Any], name: str, unit: str) -> None:
-        """Read a threshold in its metric's unit, in place."""
-        found = values.get(name)
-        if not isinstance(found, str):
-            return
-        read = {"1": parse_ratio, "s": parse_duration, "By": parse_size, "By/s": parse_size}.get(unit, float)
-        try:
-            number = float(read(found))
-        except ValueError:
-            number = nan
-        if isfinite(number):
-            values[name] = number
-        else:  # float() takes "nan" and "inf" too, which nothing is ever above
-            accepts = {"1": "a ratio: 90% or 0.9", "s": "a duration: 250ms 10s, or seconds", "By": "a size: 512MB 64MiB, or bytes"}
-            self._note(at, f"found {shown(found)}, but {values['metric']} is in {unit}", f"accepted: {accepts.get(unit, 'a plain number')}")
-
-    def _disabled(self, made: dict[str, Any]) -> None:
-        """What is disabled exists, and no rule takes the name of a shipped one that is in force."""
-        alerts = made.get("alerts", Config().alerts)
-        for number, name in enumerate(alerts.disable):
-            if name not in _SHIPPED_NAMES:
-                near = suggestion(name, _SHIPPED_NAMES)
-                self._note(("alerts", "disable", number), f"found {shown(name)}, which is no shipped threshold",
-                           f"{near + ' ' if near else ''}(shipped: {' '.join(_SHIPPED_NAMES)})")  # fmt: skip
-        for number, rule in enumerate(self._document.values.get("alert", ()) if "alert" in made else ()):
-            name = rule.get("name") if isinstance(rule, dict) else None
-            if alerts.defaults and name in _SHIPPED_NAMES and name not in alerts.disable:
-                self._note(("alert", number, "name"), f"found {shown(name)}, which a shipped threshold is called",
-                           f'choose another name, or leave the shipped one out: [alerts] disable = ["{name}"]')  # fmt: skip
+        check_alerts.thresholds(self._note, at, values, item)
+        if len(self._noted) != before:
+            return None
+        rule = AlertRule(**values)
+        check_alerts.alone(self._note, at, rule)
+        return rule
 
     # Keys and themes --------------------------------------------------------------------------------------------------------------
 

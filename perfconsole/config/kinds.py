@@ -172,6 +172,19 @@ def duration(least_s: float, most_s: float) -> Kind:
     return Kind(accepts, read, duration_text, {"type": "string", "pattern": "^([0-9]+(\\.[0-9]+)?(ms|s|m|h|d|w))+$"})
 
 
+def duration_from_none(most_s: float) -> Kind:
+    """A duration up to a bound, in seconds; ``0s`` for none."""
+    inner = duration(0.001, most_s)
+
+    def read(value: Any) -> float:
+        return 0.0 if value == "0s" else float(inner.read(value))
+
+    def write(seconds: float) -> str:
+        return duration_text(seconds) if seconds else "0s"
+
+    return Kind(f"a duration in quotes such as 0s 10s 5m 24h 30d, {duration_text(most_s)} at most", read, write, inner.schema)
+
+
 def duration_or_off(least_s: float, most_s: float) -> Kind:
     """A duration within bounds or ``off``, which is 0."""
     inner = duration(least_s, most_s)

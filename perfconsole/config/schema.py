@@ -16,6 +16,12 @@ if TYPE_CHECKING:  # 15 ms of the time to the first numbers, which only a file w
 INTERVAL: Final = kinds.duration(0.5, 3600.0)
 """Not under the engine's beat; over an hour nothing would be live any more."""
 
+_LASTING: Final = kinds.duration_from_none(30 * 86400.0)
+_WINDOW: Final = kinds.duration(1.0, 86400.0)
+
+STATS: Final = ("last", "avg", "min", "max", "p50", "p90", "p95", "p99", "ratio")
+"""Of `core.alert_stats`, which a configuration is not to import: a test holds them together."""
+
 PROCESS_COLUMNS: Final = (
     "pid", "user", "state", "cpu", "time", "memory", "pss", "threads", "nice", "read", "write", "files", "started", "unit", "name",
     "command",
@@ -104,14 +110,21 @@ class Postgres(Struct, frozen=True, kw_only=True, rename={"interval_s": "interva
 
 
 class Alerts(Struct, frozen=True, kw_only=True):
-    """Thresholds: what colours a value and is listed as over its threshold."""
+    """The rules that ship: thresholds, which colour a value and list it as over its threshold, and alerts, which last for a while."""
 
-    defaults: Annotated[bool, _key(kinds.SWITCH, "The shipped thresholds: CPU 70% and 90%, memory 80% and 90%, disk 85% and 95%.")] = True
-    disable: Annotated[tuple[str, ...], _key(kinds.TEXTS, 'Shipped thresholds to leave out, e.g. ["cpu-warning"].')] = ()
+    defaults: Annotated[bool, _key(kinds.SWITCH, "The shipped rules are in force; `perfconsole alerts rules` lists them.")] = True
+    disable: Annotated[tuple[str, ...], _key(kinds.TEXTS, 'Shipped rules to leave out, e.g. ["cpu-warning"].')] = ()
 
 
-class AlertRule(Struct, frozen=True, kw_only=True):
-    """A threshold of your own; as many of these tables as you like. Exactly one of above and below."""
+class AlertRule(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    rename={
+        "over_s": "over", "for_s": "for", "keep_s": "keep_firing_for", "max_gap_s": "max_gap", "respond_s": "respond_within",
+    },
+):  # fmt: skip
+    """A rule of your own; as many of these tables as you like. Exactly one of above and below. Without for it is a threshold."""
 
     name: Annotated[str, _key(kinds.TEXT, "A name of its own.", "var-nearly-full")]
     severity: Annotated[str, _key(kinds.choice("critical", "warning", "info"), "critical, warning or info.", "warning")]
@@ -124,6 +137,32 @@ class AlertRule(Struct, frozen=True, kw_only=True):
         float | None, _key(kinds.THRESHOLD, "Over this, in the metric's unit: 90%, 250ms, 512MB or a plain number.", "80%")
     ] = None
     below: Annotated[float | None, _key(kinds.THRESHOLD, "Or under this, in place of above:", "10%")] = None
+    stat: Annotated[
+        str, _key(kinds.choice(*STATS), f"Of the samples of the last `over`: {' '.join(STATS)} (the share that is not 1).", "avg")
+    ] = "last"
+    over_s: Annotated[float | None, _key(_WINDOW, "The time that the statistic is over; 1m unless given; last has none.", "1m")] = None
+    for_s: Annotated[float, _key(_LASTING, "How long it has to last; a threshold colours at once.", "10m")] = 0.0
+    clear: Annotated[
+        float | None, _key(kinds.THRESHOLD, "How far it has to come back, written like above and below; without: to the limit.", "75%")
+    ] = None
+    keep_s: Annotated[
+        float | None, _key(_LASTING, "How long it has to stay there to be over; without: a third of for, 5m at most.", "1m")
+    ] = None
+    max_gap_s: Annotated[
+        float | None, _key(_LASTING, "The longest time without a sample that counts; without: two intervals and 5s.", "30s")
+    ] = None
+    min_samples: Annotated[int, _key(kinds.whole(1, 1_000_000), "Of fewer samples nothing is known.")] = 1
+    min_events: Annotated[int, _key(kinds.whole(0, 1_000_000), "Of a ratio: so many must count against it.")] = 0
+    no_data: Annotated[
+        str, _key(kinds.choice("keep", "alert", "ok"), "What silence is: keep leaves it as it is, alert is a breach, ok a recovery.")
+    ] = "keep"
+    depends_on: Annotated[
+        tuple[str, ...], _key(kinds.TEXTS, "host, http:NAME, postgres:NAME: while one is down, this one tells nobody.", ["host"])
+    ] = ()
+    respond_s: Annotated[
+        float | None, _key(_LASTING, "Within what time somebody should answer; without: 5m critical, 1h warning.", "15m")
+    ] = None
+    runbook: Annotated[str, _key(kinds.TEXT, "Where it is written what to do.", "https://wiki.example/runbooks/disk")] = ""
     enabled: Annotated[bool, _key(kinds.SWITCH, "Whether it counts.")] = True
 
 

@@ -156,7 +156,7 @@ def test_a_file_that_may_not_be_read_is_an_error_and_not_passed_over(env, tmp_pa
         ("[processes]\ncolumns = ['pid', 'memry']\n", 'did you mean "memory"?'),
         (
             "[alerts]\ndisable = [\n'cpu-warnin']\n",
-            'f.toml:3: alerts.disable[1]: found "cpu-warnin", which is no shipped threshold: did you mean',
+            'f.toml:3: alerts.disable[1]: found "cpu-warnin", which is no shipped rule: did you mean',
         ),
         ("[alert]\nname = 'x'\n", "f.toml:1: alert: found a single table: accepted: tables of an array, each written [[alert]]"),
         ("[history]\ndir = 'here'\n", 'f.toml:2: history.dir: found "here": accepted: a path in quotes that begins with / or ~/'),
@@ -188,14 +188,14 @@ RULE = "[[alert]]\nname = 'mine'\nseverity = 'warning'\nmetric = 'system.load.1m
         (RULE + "above = 'nan'\n", 'f.toml:5: alert[1].above: found "nan", but system.load.1m is in {thread}: accepted: a plain number'),
         (RULE + "above = '1e400'\n", 'f.toml:5: alert[1].above: found "1e400", but system.load.1m'),
         (RULE + "above = '90%'\n", 'f.toml:5: alert[1].above: found "90%", but system.load.1m is in {thread}: accepted: a plain number'),
-        (RULE + "above = 1\nfor = '5m'\n", 'f.toml:6: alert[1].for: "for" is not known yet'),
+        (RULE + "above = 1\nfro = '5m'\n", 'f.toml:6: alert[1].fro: "fro" is not known yet: did you mean "for"?'),
         (RULE + "above = 1\nmatch = { cpu = 3 }\n", "f.toml:6: alert[1].match: found a table: accepted: a table of texts"),
         (RULE.replace("load", "laod") + "above = 1\n", 'which is no metric: did you mean "system.load.1m"?'),
         (
             RULE.replace("warning", "bad") + "above = 1\n",
             'f.toml:3: alert[1].severity: found "bad": accepted: one of critical warning info',
         ),
-        (RULE.replace("mine", "cpu-warning") + "above = 1\n", "which a shipped threshold is called"),
+        (RULE.replace("mine", "cpu-warning") + "above = 1\n", "which a shipped rule is called"),
         (RULE + "above = 1\n" + RULE + "below = 1\n", 'f.toml:7: alert[2].name: found "mine", which the alert on line 1 is called'),
         ("[[alert]]\nname = 'x'\nabove = 1\n", "f.toml:1: alert[1]: no severity, metric: an alert needs name severity metric"),
     ],
@@ -206,7 +206,7 @@ def test_a_fault_in_an_alert(env, text, expected):
 
 
 def test_all_faults_of_a_file_are_told_in_the_order_of_its_lines(env):
-    text = "[keys]\nquit = 'ctrl+c'\n[console]\nmouse = 3\ninterval = 'x'\n[nonsense]\n" + RULE + "for = '1s'\n"
+    text = "[keys]\nquit = 'ctrl+c'\n[console]\nmouse = 3\ninterval = 'x'\n[nonsense]\n" + RULE + "for = 1\n"
     lines = faults(text, env)
     assert [line.split(":")[1] for line in lines] == ["2", "4", "5", "6", "7", "11"]
     with pytest.raises(ConfigError) as caught:

@@ -1,0 +1,115 @@
+"""Alert rules as they are configured: what comes of them, and what they could never do, with the arithmetic."""
+
+from math import isnan
+
+import pytest
+
+from perfconsole.config.load import ConfigFileError, parse_text
+from perfconsole.config.rules import rules
+from perfconsole.config.schema import STATS
+from perfconsole.config.write import render
+from perfconsole.core import alert_stats
+from perfconsole.core.shipped import SHIPPED
+from perfconsole.core.tick import Rule
+
+RULE = "[[alert]]\nname = 'mine'\nseverity = 'critical'\n"
+CPU = RULE + "metric = 'system.cpu.utilization'\nabove = '90%'\n"
+UP = RULE + "metric = 'httpcheck.up'\nmatch = { endpoint = '*', service = '*' }\n"
+SHOP = "[[http]]\nname = 'shop'\nurl = 'http://127.0.0.1:1/'\n"
+
+
+def of(text):
+    (rule,) = rules(parse_text("[alerts]\ndefaults = false\n" + text, env={}))
+    return rule
+
+
+def faults(text):
+    with pytest.raises(ConfigFileError) as caught:
+        parse_text(text, env={}, path="f.toml")
+    return [str(error) for error in caught.value.errors]
+
+
+def test_without_a_duration_it_is_a_threshold():
+    rule = of(CPU)
+    assert rule.colour
+    assert (rule.limit, rule.above, rule.for_s, rule.keep_s, rule.stat, rule.over_s) == (0.9, True, 0.0, 0.0, "last", 0.0)
+
+
+def test_every_key_arrives():
+    rule = of(
+        CPU
+        + "stat = 'avg'\nover = '2m'\nfor = '15m'\nclear = '80%'\nkeep_firing_for = '90s'\nmax_gap = '30s'\nmin_samples = 5\n"
+        + "no_data = 'alert'\ndepends_on = ['host']\nrespond_within = '10m'\nrunbook = 'https://wiki.example/cpu'\n"
+    )
+    assert rule == Rule(
+        "mine", "critical", "system.cpu.utilization", 0.9, stat="avg", over_s=120.0, for_s=900.0, clear=0.8, keep_s=90.0, max_gap_s=30.0,
+        min_samples=5, no_data="alert", depends_on=("host",), respond_s=600.0, runbook="https://wiki.example/cpu", colour=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("lasts", "kept_s"), [("30s", 10.0), ("3m", 60.0), ("15m", 300.0), ("1h", 300.0)])
+def test_quiet_has_to_last_a_third_of_the_duration_and_five_minutes_at_most(lasts, kept_s):
+    assert of(CPU + f"for = '{lasts}'\n").keep_s == kept_s
+    assert of(CPU + f"for = '{lasts}'\nkeep_firing_for = '0s'\n").keep_s == 0.0
+
+
+def test_what_is_not_said_is_as_documented():
+    rule = of(CPU + "for = '5m'\nstat = 'p90'\n")
+    assert (rule.over_s, rule.respond_s, rule.min_samples, rule.no_data) == (60.0, 300.0, 1, "keep")
+    assert isnan(rule.clear)
+    assert isnan(rule.max_gap_s)
+    assert not rule.colour
+    assert of(CPU.replace("critical", "warning") + "for = '5m'\n").respond_s == 3600.0
+
+
+def test_a_ratio_is_of_a_metric_that_is_one_or_nothing():
+    rule = of(UP + "above = '1%'\nstat = 'ratio'\nfor = '5m'\nmin_events = 2\n")
+    assert (rule.stat, rule.limit, rule.min_events, rule.over_s) == ("ratio", 0.01, 2, 60.0)
+
+
+def test_what_is_written_back_reads_the_same():
+    config = parse_text(CPU + "stat = 'avg'\nfor = '15m'\nclear = '80%'\nmin_samples = 5\n", env={})
+    assert parse_text(render(config), env={}) == config
+
+
+def test_the_statistics_are_those_of_the_stage():
+    assert tuple(alert_stats.STATS) == STATS
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (CPU + "for = '5 parsecs'\n", 'f.toml:6: alert[1].for: found "5 parsecs": accepted: a duration in quotes such as 0s 10s 5m'),
+        (CPU + "stat = 'mean'\n", 'found "mean": accepted: one of last avg min max p50 p90 p95 p99 ratio'),
+        (CPU + "clear = '1 apple'\n", 'alert[1].clear: found "1 apple", but system.cpu.utilization is in 1: accepted: a ratio: 90% or 0.9'),
+        (CPU + "clear = '95%'\n", "alert[1].clear: clear lies beyond the limit: it would be over before it began"),
+        (CPU.replace("above", "below") + "clear = '80%'\n", "alert[1].clear: clear lies beyond the limit"),
+        (CPU + "over = '1m'\n", "alert[1].over: over, but stat is last, which is the sample alone"),
+        (CPU + "min_events = 2\n", "alert[1].min_events: min_events, but stat is last"),
+        (RULE + "metric = 'system.load.1m'\nabove = 1\nstat = 'ratio'\n", "alert[1].stat: ratio of system.load.1m, which is not 1 or 0"),
+        (CPU + "no_data = 'ignore'\n", 'alert[1].no_data: found "ignore": accepted: one of keep alert ok'),
+        (CPU + "for = '1s'\n", "alert[1].for: 1 s, but system.cpu.utilization is measured every 2 s: one sample would decide"),
+        (CPU + "stat = 'p99'\nover = '1m'\nfor = '5m'\n",
+         "alert[1].over: 60 s hold 31 samples of system.cpu.utilization at most, one every 2 s, and 100 are needed: it could never fire: "),
+        (SHOP + UP + "above = '1%'\nstat = 'ratio'\nmin_samples = 100\nfor = '5m'\n",
+         'alert[1].over: 60 s hold 7 samples of shop at most, one every 10 s, and 100 are needed: it could never fire: over = "990s"'),
+        (SHOP + UP + "below = 0.5\nfor = '8s'\n", '8 s, but shop is measured every 10 s: one sample would decide: for = "10s"'),
+        (SHOP + "timeout = '30s'\n" + UP + "below = 0.5\nfor = '20s'\n", "shop is measured every 10 s, and given up after 30 s"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_cannot_be_is_told_with_the_arithmetic(text, expected):
+    (fault,) = faults(text)
+    assert fault.startswith("f.toml:")
+    assert expected in fault
+
+
+def test_a_rule_is_held_against_the_endpoints_that_it_is_about():
+    other = UP.replace("endpoint = '*'", "endpoint = 'api*'") + "below = 0.5\nfor = '8s'\n"
+    assert parse_text(SHOP + other, env={}).alert
+    assert parse_text(UP + "below = 0.5\nfor = '8s'\n", env={}).alert  # whatever --url will bring
+
+
+def test_shipped_rules_can_be_left_out():
+    assert rules(parse_text("", env={})) == SHIPPED
+    names = [rule.name for rule in rules(parse_text("[alerts]\ndisable = ['cpu-warning']\n", env={}))]
+    assert names == [rule.name for rule in SHIPPED if rule.name != "cpu-warning"]

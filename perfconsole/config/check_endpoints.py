@@ -14,6 +14,10 @@ from perfconsole.config.wording import shown, suggestion
 Note = Callable[[Path, str, str], None]
 """Notes a fault: where, what was found, what to do."""
 
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_SUGGESTED: Final = 10
+"""Faults of a kind that are told with the nearest name: finding that takes 7 ms among a thousand, and a thousand may be misspelt."""
+
 _DEPENDS: Final = "host, http:NAME of any endpoint, or postgres:NAME"
 
 
@@ -36,14 +40,38 @@ def _faults(check: Checked, held: Circumstances) -> Iterator[tuple[Path, str, st
         yield from _contradictions(check)
     if isinstance(check, Http | TlsCheck) and check.tls.key and not check.tls.cert:
         yield ("tls", "key"), "a key without a certificate", "cert = ... beside it"
-    limit_s = getattr(check, "expect").max_latency_s if hasattr(check, "expect") else None  # noqa: B009  of each kind its own
+    limit_s = check.expect.max_latency_s
     if limit_s is not None and limit_s >= check.timeout_s:
         yield ("expect", "max_latency"), "not under the timeout: it could never be exceeded", "a shorter one, or a longer timeout"
-    if isinstance(check, Dns) and check.expect.answers and check.record == "SOA":
-        yield ("expect", "answers"), "an SOA record has no such answer", "leave it out, or ask for another record"
+    if isinstance(check, Dns):
+        yield from _of_dns(check)
+    if not isinstance(check, Dns):
+        yield from _of_family(check)
     for number, window in enumerate(check.maintenance):
         for key, found, fix in _of_window(window):
             yield ("maintenance", number, key), found, fix
+
+
+def _of_dns(check: Dns) -> Iterator[tuple[Path, str, str]]:
+    if not check.server and check.record not in {"A", "AAAA"}:
+        yield ("record",), f"found {check.record}, but this machine's own resolver is asked for A and AAAA alone", 'server = "192.0.2.53"'
+    if check.expect.answers and check.record == "SOA":
+        yield ("expect", "answers"), "an SOA record has no such answer", "leave it out, or ask for another record"
+    family = {"A": 4, "AAAA": 6}.get(check.record, 0)
+    for number, answer in enumerate(check.expect.answers):
+        if family and urls.address_family(answer) != family:
+            yield (
+                ("expect", "answers", number),
+                f"found {shown(answer)}",
+                f"accepted: an IPv{family} address, as {check.record} records have",
+            )
+
+
+def _of_family(check: Any) -> Iterator[tuple[Path, str, str]]:
+    """An address of one family, and another one that is asked for."""
+    found = urls.address_family(urls.host_of(check.url if isinstance(check, Http) else check.address))
+    if check.family and found not in {0, check.family}:
+        yield ("family",), f"found {check.family}, but the host is an IPv{found} address", f"family = {found}, or none"
 
 
 # Secrets --------------------------------------------------------------------------------------------------------------------------
@@ -55,20 +83,27 @@ def _secrets(check: Http, held: Circumstances) -> Iterator[tuple[Path, str, str]
             yield place, "a secret stands in it, and others can read this file", f"chmod 600, or {urls.INSTEAD}"
         if held.found_here and secrets.is_file(text):
             yield place, "file: in a configuration that was found in the working directory", "name it with --config"
-    if held.found_here and check.connect_to.startswith(urls.UNIX):
+    if not held.found_here:
+        return
+    if check.connect_to.startswith(urls.UNIX):
         yield ("connect_to",), "a socket in a configuration that was found in the working directory", "name it with --config"
+    for key in ("cert", "key"):
+        if getattr(check.tls, key):
+            yield ("tls", key), "a key in a configuration that was found in the working directory", "name it with --config"
 
 
 def _texts(check: Http) -> Iterator[tuple[Path, str, bool]]:
-    """Where a secret may stand: the key, its text, and whether there is one that is no reference."""
+    """What is looked up when it is sent: the key, its text, and whether a secret stands in it that is no reference."""
     yield ("url",), check.url, urls.holds_secret(check.url)
     yield ("proxy",), check.proxy, urls.holds_secret(check.proxy)
     yield ("body",), check.body, urls.holds_secret(check.body)
     for name, text in check.headers.items():
         yield ("headers", name), text, check_kinds.header_is_secret(name, text)
-    for key in ("password", "bearer"):
-        text = getattr(check.auth, key)
-        yield ("auth", key), text, bool(text) and "${" not in text and not secrets.is_file(text)
+    yield ("host",), check.host, False
+    auth = check.auth
+    yield ("auth", "user"), auth.user, False
+    yield ("auth", "password"), auth.password, check_kinds.is_literal(auth.password)
+    yield ("auth", "bearer"), auth.bearer, check_kinds.is_literal(auth.bearer)
 
 
 # Contradictions -------------------------------------------------------------------------------------------------------------------
@@ -78,16 +113,30 @@ def _contradictions(check: Http) -> Iterator[tuple[Path, str, str]]:
     auth, expect = check.auth, check.expect
     if auth.bearer and (auth.user or auth.password):
         yield ("auth", "bearer"), "both bearer and user or password", "accepted: one of them"
-    elif bool(auth.user) != bool(auth.password):
-        yield ("auth",), "a user without a password" if auth.user else "a password without a user", "accepted: both, or bearer"
+    elif auth.password and not auth.user:
+        yield ("auth",), "a password without a user", "accepted: a user, with or without a password; or bearer"
+    elif auth.user and not auth.password and check_kinds.is_literal(auth.user):  # a key, as often as not
+        yield ("auth", "user"), "a user without a password", 'accepted: one by reference, such as "${KEY}"; or a password beside it'
+    if check.redirects and expect.status and all(low == high and low in _REDIRECTS for low, high in expect.status):
+        yield ("expect", "status"), "a redirect is expected, but they are followed", "redirects = false"
     if check.method == "HEAD":
         for key in ("body", "not_body", "regex", "json"):
             if getattr(expect, key):
                 yield ("expect", key), "expected of an answer to HEAD, which has no body", 'method = "GET"'
     if check.proxy and check.connect_to:
         yield ("connect_to",), "both proxy and connect_to", "accepted: one of them"
-    if check.host and any(name.lower() == "host" for name in check.headers):
+    yield from _of_headers(check)
+
+
+def _of_headers(check: Http) -> Iterator[tuple[Path, str, str]]:
+    """Headers that are made from other keys."""
+    names = {name.lower() for name in check.headers}
+    if check.host and "host" in names:
         yield ("host",), "host, and a header Host as well", "accepted: one of them"
+    if (check.auth.user or check.auth.bearer) and "authorization" in names:
+        yield ("auth",), "auth, and a header Authorization as well", "accepted: one of them"
+    for name in sorted(names & {"content-length", "transfer-encoding"}):
+        yield ("headers",), f"found {name}, which follows from the body", "leave it out"
 
 
 def _of_window(window: Maintenance) -> Iterator[tuple[str, str, str]]:
@@ -115,11 +164,14 @@ def together(note: Note, document: Mapping[str, Any], line_of: Callable[[Path], 
     servers = [item.get("name") for _, item in _items(document, "postgres")]
     known = ["host", *(f"http:{name}" for name in named), *(f"postgres:{name}" for name in servers if isinstance(name, str))]
     edges: dict[str, list[str]] = {}
+    there, misspelt = frozenset(known), 0
     for name, at in named.items():
         parents = document[str(at[0])][at[1]].get("depends_on")
         for number, parent in enumerate(parents if isinstance(parents, list) else []):
             if isinstance(parent, str):
-                _depends(note, (*at, "depends_on", number), parent, known)
+                if parent not in there:
+                    misspelt += 1
+                    _depends(note, (*at, "depends_on", number), parent, known if misspelt <= _SUGGESTED else [])
                 edges.setdefault(f"http:{name}", []).append(parent)
     if circle := _circle(edges):
         at = named[circle[0].removeprefix("http:")]
@@ -150,12 +202,15 @@ def _named(note: Note, document: Mapping[str, Any], line_of: Callable[[Path], in
 
 def _services(note: Note, document: Mapping[str, Any], named: Mapping[str, Path]) -> None:
     owners: dict[str, str] = {}
+    misspelt = 0
     for number, item in _items(document, "service"):
         names = item.get("endpoints")
         for index, name in enumerate(names if isinstance(names, list) else []):
             at = ("service", number, "endpoints", index)
             if isinstance(name, str) and name not in named:
-                note(at, f"found {shown(name)}, which no endpoint is called", suggestion(name, list(named)) or _there_are(list(named)))
+                misspelt += 1
+                near = suggestion(name, list(named)) if misspelt <= _SUGGESTED else ""
+                note(at, f"found {shown(name)}, which no endpoint is called", near or _there_are(list(named)))
             elif isinstance(name, str) and name in owners:
                 note(at, f"found {shown(name)}, which already belongs to {owners[name]}", "an endpoint belongs to one service")
             elif isinstance(name, str):
@@ -163,8 +218,6 @@ def _services(note: Note, document: Mapping[str, Any], named: Mapping[str, Path]
 
 
 def _depends(note: Note, at: Path, parent: str, known: Sequence[str]) -> None:
-    if parent in known:
-        return
     kind, _, name = parent.partition(":")
     if kind not in {"http", "postgres"}:
         near = suggestion(f"http:{parent}", known) if f"http:{parent}" in known else ""

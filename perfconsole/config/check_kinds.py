@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from perfconsole.config import urls
+from perfconsole.config import secrets, urls
 from perfconsole.config.kinds import TEXT, Kind, Wrong, choice, choices
 from perfconsole.config.wording import shown, suggestion
 from perfconsole.core.redact import MASK
+from perfconsole.core.text import safe
+
+if TYPE_CHECKING:
+    from datetime import datetime, time
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 RECORDS: Final = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
@@ -35,7 +39,7 @@ def one_line(text: str, most: int = 4096) -> str:
     Raises:
         ValueError: When it is none, or longer than so many characters.
     """
-    if not text.isprintable() or len(text) > most:
+    if not text.isprintable() or safe(text, most) != text:
         raise ValueError
     return text
 
@@ -76,15 +80,29 @@ def _headers_shown(value: dict[str, str]) -> dict[str, str]:
 
 def header_is_secret(name: str, text: str) -> bool:
     """Whether a header holds a secret itself, not as a reference."""
-    return "${" not in text and not text.startswith("file:/") and urls.holds_secret(f"{name}: {text}")
+    rest = secrets.without(text, "")
+    if name.lower() in {"cookie", "authorization", "proxy-authorization"}:  # names of cookies, and of ways to authenticate, are none
+        rest = re.sub(r"[^=;]*=\s*(?=;|$)|^\s*[A-Za-z]+\s*$", "", rest)
+    return bool(rest.strip("; ")) and urls.holds_secret(f"{name}: {rest}")
 
 
 def _text_shown(text: str) -> str:
     return MASK if urls.holds_secret(text) else text
 
 
+def is_literal(text: str) -> bool:
+    """Whether a secret, or a part of one, stands in a text itself."""
+    return bool(secrets.without(text, ""))
+
+
+def _secret(text: str) -> str:
+    if "${" in secrets.without(text, ""):
+        raise Wrong("found a ${ that begins no reference", 'accepted: "${NAME}" of letters, digits and _, or "file:/run/secrets/x"')
+    return one_line(text)
+
+
 def _secret_shown(text: str) -> str:
-    return text if "${" in text or text.startswith("file:/") else MASK
+    return MASK if is_literal(text) else text
 
 
 # How, and whom --------------------------------------------------------------------------------------------------------------------
@@ -130,6 +148,8 @@ def _queried(text: str) -> str:
 
 
 def _header_host(text: str) -> str:
+    if secrets.is_file(text):
+        raise ValueError
     if "${" in text:
         return one_line(text)
     return urls.check_address(text, 0).removesuffix(":0") if text else text
@@ -143,13 +163,19 @@ def _moment(value: Any) -> str:
     from datetime import date, datetime, time  # noqa: PLC0415  only where there are windows
 
     if isinstance(value, time | datetime):
-        return value.isoformat("minutes") if isinstance(value, time) else value.isoformat()
+        return _local(value)
     if isinstance(value, date):
         return f"{value.isoformat()}T00:00"
     text = TEXT.read(value)
-    if re.fullmatch(r"\d\d:\d\d", text, re.ASCII):
-        return time.fromisoformat(text).isoformat("minutes")
-    return datetime.fromisoformat(text).isoformat()
+    if re.fullmatch(r"\d\d:\d\d(:\d\d)?", text, re.ASCII):
+        return _local(time.fromisoformat(text))
+    return _local(datetime.fromisoformat(text))
+
+
+def _local(moment: "time | datetime") -> str:
+    if moment.tzinfo is not None:
+        raise Wrong(f"found {moment.isoformat()}, with an offset", 'accepted: a local time; zone = "Europe/Berlin" stands beside it')
+    return moment.isoformat() if moment.second or hasattr(moment, "year") else moment.isoformat("minutes")
 
 
 def _zone(text: str) -> str:
@@ -199,7 +225,7 @@ HEADERS: Final = Kind(
 )
 BODY: Final = Kind("a text in quotes, not empty", TEXT.read, _text_shown, _TEXT, private="text")
 SECRET: Final = Kind(
-    'a secret by reference: "${ENV}" or "file:/run/secrets/x"', of_text(one_line), _secret_shown, _TEXT, private="secret by reference"
+    'a secret by reference: "${ENV}" or "file:/run/secrets/x"', of_text(_secret), _secret_shown, _TEXT, private="secret by reference"
 )
 REDIRECTS: Final = Kind(f"true, false, or how many: 0 to {_MOST_FOLLOWED}", _redirects, _redirects_written,
                         {"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": _MOST_FOLLOWED}]})  # fmt: skip

@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from msgspec import msgpack
+
 from perfconsole.config.check_kinds import TABLE_OF_TEXTS, of_names, of_text, one_line
 from perfconsole.config.kinds import TEXT, Kind, Wrong
 from perfconsole.config.wording import shown
@@ -54,8 +56,9 @@ def _pattern(text: str) -> str:
 
     try:
         regex.compile(text)
-    except regex.error as error:
-        raise Wrong(f"found {shown(text)}, which is no pattern: {safe(str(error), 120)}", "accepted: a regular expression") from None
+    except (regex.error, RecursionError) as error:
+        why = safe(str(error), 120) if isinstance(error, regex.error) else "it is nested too deeply"
+        raise Wrong(f"found {shown(text)}, which is no pattern: {why}", "accepted: a regular expression") from None
     return text
 
 
@@ -107,8 +110,9 @@ def _path_fault(path: str) -> str:
 
 def _json_value(item: str, operator: str, text: str, at: tuple[int, ...]) -> Any:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = json.loads(text, parse_constant=_no_constant)
+        msgpack.encode(value)  # it travels: no number of more than 64 bits, no half of a pair of surrogates
+    except (ValueError, RecursionError, OverflowError):
         accepted = 'accepted: "text" in double quotes, 3, true, null, or ["a", "b"] after in'
         raise Wrong(f"found {shown(item)}, whose value is no JSON", accepted, *at) from None
     accepted = _unfit(operator, value)
@@ -120,6 +124,11 @@ def _json_value(item: str, operator: str, text: str, at: tuple[int, ...]) -> Any
         except Wrong as wrong:
             raise Wrong(wrong.found, wrong.fix, *at) from None
     return tuple(value) if isinstance(value, list) else value
+
+
+def _no_constant(_name: str) -> Any:
+    """NaN and Infinity, which Python reads and JSON does not know."""
+    raise ValueError
 
 
 def _unfit(operator: str, value: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import Meta, Struct
 
+from perfconsole.core.text import safe
 from perfconsole.core.units import parse_duration, parse_size
 
 
@@ -70,8 +71,8 @@ def keys_of(table: type[Struct]) -> dict[str, Key]:
     from msgspec import NODEFAULT, structs  # noqa: PLC0415  only once there is a file to read or to write
 
     out = {}
-    own = table.__annotations__
-    for info in sorted(structs.fields(table), key=lambda info: (not info.required, info.name not in own)):
+    own = list(table.__annotations__)
+    for info in sorted(structs.fields(table), key=lambda info: (not info.required, own.index(info.name) if info.name in own else len(own))):
         meta: Meta = info.type.__metadata__[0]
         extra = meta.extra or {}
         default = info.default if info.default_factory is NODEFAULT else info.default_factory()
@@ -110,7 +111,10 @@ def _ascii(value: Any) -> bool | str:
 def _labels(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         raise ValueError  # noqa: TRY004  likewise
-    return {name: _text(glob) for name, glob in value.items()}
+    found = {name: _text(glob) for name, glob in value.items()}
+    if any(safe(text) != text for pair in found.items() for text in pair):  # they are shown wherever the thing is
+        raise ValueError
+    return found
 
 
 def _threshold(value: Any) -> float | str:

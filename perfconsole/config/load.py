@@ -18,11 +18,16 @@ _MOST_BYTES: Final = 2**20
 
 
 class Loaded(NamedTuple):
-    """A configuration, the file that it came from (None: the defaults alone), and what should be said about the search."""
+    """A configuration, the file that it came from (None: the defaults alone), and what should be said about the search.
+
+    Attributes:
+        rule_places: Where each of its alert rules is written, as ``file:line``.
+    """
 
     config: Config
     path: str | None
     notices: tuple[str, ...] = ()
+    rule_places: tuple[str, ...] = ()
 
 
 class ConfigFileError(ConfigError):
@@ -50,7 +55,8 @@ def load(path: str | None, *, env: Mapping[str, str]) -> Loaded:
     asked = path if path is not None else env.get("PERFCONSOLE_CONFIG") or None
     if asked is not None:  # a name may be empty by mistake (--config "$UNSET"): that is no leave to search
         data, mode = _read(asked, found=False)
-        return Loaded(_parsed(asked, data, env, shared=bool(mode & _OTHERS_READ)), asked)
+        config, rule_places = _parsed(asked, data, env, shared=bool(mode & _OTHERS_READ))
+        return Loaded(config, asked, rule_places=rule_places)
     notices: list[str] = []
     for candidate in _candidates(env):
         try:
@@ -61,8 +67,8 @@ def load(path: str | None, *, env: Mapping[str, str]) -> Loaded:
             notices.append(f"./{LOCAL_NAME} is not used, because {reason}: --config {LOCAL_NAME} uses it all the same")
             continue
         shown = os.path.abspath(candidate)  # noqa: PTH100  Path.absolute leaves the .. in
-        config = _parsed(shown, data, env, shared=bool(mode & _OTHERS_READ), found_here=candidate == LOCAL_NAME)
-        return Loaded(config, shown, tuple(notices))
+        config, rule_places = _parsed(shown, data, env, shared=bool(mode & _OTHERS_READ), found_here=candidate == LOCAL_NAME)
+        return Loaded(config, shown, tuple(notices), rule_places)
     return Loaded(Config(), None, tuple(notices))
 
 
@@ -123,21 +129,23 @@ def _foreign(path: str) -> str:
     return ""
 
 
-def _parsed(path: str, data: bytes, env: Mapping[str, str], *, shared: bool = False, found_here: bool = False) -> Config:
-    """The configuration that some bytes say.
+def _parsed(
+    path: str, data: bytes, env: Mapping[str, str], *, shared: bool = False, found_here: bool = False
+) -> tuple[Config, tuple[str, ...]]:
+    """The configuration that some bytes say, and where each of its alert rules is written.
 
     Raises:
         ConfigError: Naming every fault.
     """
     from perfconsole.config.check import Checker  # noqa: PLC0415  most starts have no file, and need none of this
-    from perfconsole.config.toml import parse  # noqa: PLC0415  likewise
+    from perfconsole.config.toml import parse, place  # noqa: PLC0415  likewise
 
     document = parse(path, data)
     checker = Checker(document, env, shared=shared, found_here=found_here)
     config = checker.config()
     if checker.errors:
         raise ConfigFileError(checker.errors)
-    return config
+    return config, tuple(place(path, document.lines.of(("alert", number))) for number in range(len(config.alert)))
 
 
 def parse_text(text: str, *, env: Mapping[str, str], path: str = "config") -> Config:
@@ -146,4 +154,4 @@ def parse_text(text: str, *, env: Mapping[str, str], path: str = "config") -> Co
     Raises:
         ConfigError: Naming every fault.
     """
-    return _parsed(path, text.encode(), env)
+    return _parsed(path, text.encode(), env)[0]

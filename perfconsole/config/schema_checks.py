@@ -57,7 +57,7 @@ class Expect(Quick, frozen=True, kw_only=True):
     """What an answer has to be."""
 
     status: Annotated[
-        tuple[tuple[int, int], ...], _key(expected.STATUS, "Codes, classes and ranges; without: 200 to 399.", ["2xx", 301])
+        tuple[tuple[int, int], ...], _key(expected.STATUS, "Codes, classes and ranges; without: 200 to 399.", ["2xx", 404])
     ] = ()
     body: Annotated[str, _key(kinds.BODY, "A text that the body contains.", "ready")] = ""
     not_body: Annotated[str, _key(kinds.BODY, "One that it does not contain.", "error")] = ""
@@ -113,6 +113,7 @@ class Checked(
     unit: Annotated[str, _key(kinds.LINE, "The systemd unit or container that serves it.", "checkout.service")] = ""
     database: Annotated[str, _key(kinds.LINE, "The [[postgres]] server that it works with.", "orders")] = ""
     runbook: Annotated[str, _key(kinds.LINE, "Where it is written what to do.", "https://wiki.example/runbooks/checkout")] = ""
+    expect: Annotated[Quick, _key(nested(Quick), "How quick it has to be.", {"max_latency": "100ms"})] = Quick()
 
 
 class Http(Checked, frozen=True, kw_only=True, rename={"body_limit_bytes": "body_limit"}):
@@ -143,7 +144,6 @@ class Tcp(Checked, frozen=True, kw_only=True):
     address: Annotated[str, _key(kinds.ADDRESS, "Host and port.", "mail.example:25")]
     name: Annotated[str, _key(kinds.NAME, "A name of its own; without one it is called by its address.", "mail")] = ""
     family: Annotated[int, _key(kinds.FAMILY, "Address family: 4, 6, or the first that the name gives.")] = 0
-    expect: Annotated[Quick, _key(nested(Quick), "How quick it has to be.", {"max_latency": "100ms"})] = Quick()
 
 
 class TlsCheck(Checked, frozen=True, kw_only=True):
@@ -155,7 +155,6 @@ class TlsCheck(Checked, frozen=True, kw_only=True):
     failing_s: Annotated[float, _key(_INTERVAL, "The same while it fails, where that is less.")] = 60.0
     tls: Annotated[Tls, _key(nested(Tls), "How TLS is spoken.")] = Tls()
     family: Annotated[int, _key(kinds.FAMILY, "Address family: 4, 6, or the first that the name gives.")] = 0
-    expect: Annotated[Quick, _key(nested(Quick), "How quick it has to be.", {"max_latency": "500ms"})] = Quick()
 
 
 class Dns(Checked, frozen=True, kw_only=True):

@@ -1,10 +1,13 @@
 """A TOML file as a document: its values, and for each key path the line to name in an error."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from perfconsole.config.lines import Lines, Path
 from perfconsole.core.errors import ConfigError
 from perfconsole.core.text import safe
+
+_CHARS: Final = 4000
+"""Of a fault: the longest lists all metrics."""
 
 
 class Document(NamedTuple):
@@ -16,7 +19,7 @@ class Document(NamedTuple):
 
     def error(self, at: Path, message: str, fix: str = "") -> ConfigError:
         """An error at a key path."""
-        return ConfigError(f"{place(self.path, self.lines.of(at))}: {dotted(at)}: {message}", fix)
+        return ConfigError(f"{place(self.path, self.lines.of(at))}: {dotted(at)}: {safe(message, _CHARS)}", safe(fix, _CHARS))
 
 
 def place(path: str, line: int) -> str:

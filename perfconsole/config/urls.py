@@ -51,10 +51,15 @@ def _checked(url: str, accepted: str) -> str:
     found = f"found {shown(shown_url(url))}"
     if not url.isprintable() or " " in url:
         raise Wrong(f"{found}, with a blank or a control character in it", f"{accepted}; a blank is written %20")
-    if _begins_with_reference(url):
+    if secrets.is_file(url):
         return url
     judged = secrets.without(url, _STANDS_IN)
+    if "${" in judged:
+        raise Wrong(f"{found}, with a ${{ that begins no reference", f"{accepted}; a name has letters, digits and _")
+    if url.startswith("${"):
+        return url
     scheme, separator, _ = judged.partition("://")
+    scheme = scheme.lower()
     if not separator:
         raise Wrong(f"{found}, without http:// or https://", f"{accepted}; did you mean {shown(shown_url(_guessed(url)))}?")
     if scheme not in _SCHEMES:
@@ -67,10 +72,6 @@ def _checked(url: str, accepted: str) -> str:
     if not good:
         raise Wrong(f"{found}, whose host or port is none", accepted)
     return url
-
-
-def _begins_with_reference(url: str) -> bool:
-    return url.startswith("${") or secrets.is_file(url)
 
 
 def _guessed(url: str) -> str:
@@ -107,6 +108,13 @@ def _is_ipv6(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def address_family(host: str) -> int:
+    """4 or 6 for a literal address; 0 for a name."""
+    if re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", host, re.ASCII):
+        return 4
+    return 6 if ":" in host and _is_ipv6(host.strip("[]")) else 0
 
 
 def check_address(text: str, port: int | None = None) -> str:

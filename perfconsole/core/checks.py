@@ -51,7 +51,7 @@ class JsonTest(Struct, frozen=True, array_like=True):
 
     path: str
     operator: str
-    value: str | float | bool | tuple[str | float | bool | None, ...] | None = None
+    value: str | int | float | bool | tuple[str | int | float | bool | None, ...] | None = None
 
 
 class Expect(Struct, frozen=True, array_like=True):

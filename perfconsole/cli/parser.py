@@ -59,7 +59,7 @@ def build() -> Parser:
     _opening(parser)
     parser.set_defaults(command="console")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_snapshot, _probe, _queries, _record, _replay, _init, _config, _doctor, _themes, _keys):
+    for add in (_snapshot, _probe, _queries, _alerts, _record, _replay, _init, _config, _doctor, _themes, _keys):
         add(commands)
     return parser
 
@@ -177,6 +177,38 @@ def _explain(verbs: Commands) -> None:
         "--index", metavar="INDEX", help="as if there were this index too, where hypopg is installed: 'table (column, ...)'"
     )
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as one JSON object, perfconsole.explain/1")
+
+
+def _alerts(commands: Commands) -> None:
+    text = "List the alert rules in force, or try them on samples that were kept"
+    parser = _command(commands, "alerts", text, ["alerts rules", "alerts backtest --samples week.csv"])
+    verbs = parser.add_subparsers(metavar="rules|backtest", dest="verb", required=True)
+    listed = _verb(verbs, "rules", "List the rules in force, alerts and thresholds, with where each is written",
+                   ["alerts rules", "alerts rules --json | jq -r '.rules[] | select(.kind == \"alert\") | .name'"])  # fmt: skip
+    listed.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.rules/1")
+    _backtest(verbs)
+
+
+def _backtest(verbs: Commands) -> None:
+    tried = _verb(verbs, "backtest", "Print every transition that the rules would have made of samples, before they wake anyone",
+                  ["alerts backtest --samples week.csv", "alerts backtest --samples incident.rec --rule service-down",
+                   "alerts backtest --config new.toml --samples - --json < week.jsonl | jq '.transitions[] | select(.to == \"firing\")'"],
+                  "samples: CSV with the header time,metric,<label>...,value (RFC 3339 or epoch seconds; an empty label is none), JSON\n"
+                  'lines {"t", "metric", "labels", "value"}, both ordered by time; or a recording: its file, or its directory\n\n'
+                  "exit codes: 0 when they were tried, whatever fired: that is past; 3 a recording that cannot be read; 64 a wrong line,\n"
+                  "usage or configuration")  # fmt: skip
+    tried.add_argument("--samples", metavar="FILE", required=True, help="what they are tried on; - for standard input")
+    tried.add_argument("--rule", metavar="NAME", action="append", help="this rule alone, as often as there are")
+    tried.add_argument("--thresholds", action="store_true", help="the rules without a duration as well, which only colour a value")
+    tried.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.backtest/1")
+
+
+def _verb(verbs: Commands, name: str, text: str, examples: Sequence[str], more: str = "") -> argparse.ArgumentParser:
+    """A verb of a command, that takes ``--config`` too."""
+    shown = "examples:\n" + "\n".join(f"  perfconsole {example}" for example in examples) + (f"\n\n{more}" if more else "")
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=text[0].lower() + text[1:], description=text + ".", epilog=shown)
+    _settings(parser, argparse.SUPPRESS)
+    return parser
 
 
 def _record(commands: Commands) -> None:

@@ -50,14 +50,16 @@ def _with_endpoints(config: Config, urls: Sequence[str]) -> Config:
     """Those of the command line beside those of the file."""
     from perfconsole.config import endpoints
 
-    added = [endpoints.of_option(url) for url in urls]
-    both = replace(config, http=(*config.http, *added))
-    names = [check.name for check in endpoints.checks(both)]
-    for one in added:
-        name = endpoints.name_of("http", {"url": one.url})
-        if names.count(name) > 1:
-            raise ConfigError(f"--url: two endpoints would be called {name!r}", 'give it a name of its own: [[http]] name = "..."')
-    return both
+    taken = {check.name for check in endpoints.checks(config)}
+    added = []
+    for url in urls:
+        one = endpoints.of_option(url, taken)
+        name = one.name or endpoints.name_of("http", {"url": url})
+        if name in taken:
+            raise ConfigError(f"--url: two endpoints would be called {name!r}", "give each URL once; one in the file has the other's name")
+        taken.add(name)
+        added.append(one)
+    return replace(config, http=(*config.http, *added))
 
 
 def _with_servers(config: Config, dsns: Sequence[str]) -> Config:

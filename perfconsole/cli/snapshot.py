@@ -22,8 +22,11 @@ _INTERVAL_S: Final = 0.5
 _PATIENCE_S: Final = 4.0
 """What is not there by then is reported as it stands: a dead mount must not hold the answer back."""
 
-_ROUND_S: Final = 2.5
-"""In which 500 endpoints are begun one after the other, and one more beat tells of the last."""
+_ROUND_S: Final = 1.5
+"""In which a checker is ready, and one more beat tells of the last."""
+
+_BEGUN_PER_S: Final = 300
+"""Endpoints are begun one after the other: 500 in 1.3 s."""
 
 _EVERY: Final = 1_000_000
 
@@ -90,8 +93,8 @@ def _measured(state: State) -> bool:
 
 def _patience_s(config: Config) -> float:
     """An endpoint that hangs is told as what it is, once its timeout is over."""
-    timeouts = (one.timeout_s for one in (*config.http, *config.tcp, *config.tls, *config.dns))
-    return max(_PATIENCE_S, max(timeouts, default=0.0) + _ROUND_S)
+    timeouts = [one.timeout_s for one in (*config.http, *config.tcp, *config.tls, *config.dns)]
+    return max(_PATIENCE_S, max(timeouts, default=0.0) + _ROUND_S + len(timeouts) / _BEGUN_PER_S)
 
 
 def _heard_of(state: State, config: Config) -> bool:
@@ -100,7 +103,7 @@ def _heard_of(state: State, config: Config) -> bool:
     if not (config.http or config.tcp or config.tls or config.dns):
         return servers
     endpoints = state.table(EndpointTable, TARGET)
-    return servers and endpoints is not None and not any(isnan(row.at) for row in endpoints.rows)
+    return servers and endpoints is not None and not endpoints.unchecked
 
 
 def _sorted(state: State) -> State:
@@ -125,4 +128,5 @@ def _code(state: State, fail_on: str | None) -> int:
         health.state == "error" if target == "host" or name == "http" else name == "postgres" and health.state != "ok"
         for (name, target), health in state.health.items()
     )
-    return UNMEASURED if failed or not state.groups else 0
+    endpoints = state.table(EndpointTable, TARGET)
+    return UNMEASURED if failed or (endpoints and endpoints.unchecked) or not state.groups else 0

@@ -1,6 +1,6 @@
 """From what a configuration says of endpoints to what is checked: every default settled, every secret still a reference."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import nan
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +36,8 @@ def _called(table: str, target: str) -> str:
     return urls.called(target) if table == "http" else safe(target, 100)
 
 
-def of_option(url: str) -> Http:
-    """The endpoint that ``--url`` names; it is called by its host and path.
+def of_option(url: str, taken: Collection[str] = ()) -> Http:
+    """The endpoint that ``--url`` names; it is called by its host and path, or by the whole of it where those are taken.
 
     Raises:
         ConfigError: When it is no URL, or holds a secret: every user of the machine can read a command line.
@@ -48,7 +48,7 @@ def of_option(url: str) -> Http:
         raise ConfigError(f"--url: {wrong.found}", wrong.fix) from None
     if urls.holds_secret(url):
         raise ConfigError("--url: a secret on the command line can be read by every user of this machine", f"{urls.INSTEAD}, in quotes")
-    return Http(url=url)
+    return Http(url=url, name=urls.shown_url(url) if _called("http", url) in taken else "")
 
 
 def check_of(url: str, *, timeout_s: float | None = None) -> core.Check:

@@ -2,11 +2,20 @@
 
 Moments are seconds of CLOCK_BOOTTIME, so that no step of the wall clock completes a duration.
 
-- A breach that lasts for `for_s` fires: at the first moment at which it has, also between two samples.
+- What a sample says holds until the next one, that moment not included: a breach that began at 0 has not lasted for 60 s when a sample at
+  60 is well, and has when that is another breach, or when there is none.
+- A breach that lasts for `for_s` fires: at the first moment at which it has, also between two samples. It is counted from when its first
+  sample *began*, and one that has lasted long enough when it is told fires when it is told: no alert is stamped before what was known.
 - Time that nobody observed never counts. A gap of up to `max_gap_s` between two samples is taken for the continuation of what the first one
-  said; of a longer one nothing counts, and one of more than twice `for_s` begins the breach anew.
-- Firing ends when the value has been past `clear` for `keep_s`; it never ends by silence, unless the rule says that silence is well.
-- Who fired and ended again and again within an hour is kept firing until it was quiet for twice `for_s`.
+  said; of a longer one nothing counts, and one of more than twice `for_s` begins the breach anew. A deadline within `max_gap_s` of the last
+  sample is taken when it comes: how long the gap will be is not known then.
+- Unknown samples, statistics of too few samples included, are as none.
+- Firing ends when the value has been past `clear` for `keep_s`, counted in the same way; it never ends by silence, unless the rule says
+  that silence is well. A ratio above its limit by fewer than `min_events` begins nothing, and ends nothing.
+- Where a rule says what silence is, that is so from `max_gap_s` after the last sample on, and counts as observed. A series of which
+  nothing was ever known is not silent: what cannot be measured at all is for its collector's health to say.
+- Who fired and ended again and again within an hour is kept firing until it was quiet for twice `for_s`; not so with a `keep_s` of 0, which
+  asks for the plain rule that Prometheus has.
 """
 
 from collections import deque
@@ -32,9 +41,10 @@ class Phase(IntEnum):
 
 
 class Turn(NamedTuple):
-    """A transition: when it was, and the value that brought it; NaN where silence did.
+    """A transition, or a change of what is said (`before` is then `after`): when it was, and the value that brought it.
 
     Attributes:
+        value: NaN where silence did.
         ended: Why a firing alert is over where no value says so: its series has ended.
     """
 
@@ -50,35 +60,35 @@ class Course:
 
     Args:
         rule: The rule.
-        interval_s: Seconds between two samples of the series.
+        max_gap_s: The longest time between two samples that counts.
 
     Attributes:
         phase: Where it stands.
-        since: When the breach began, or when it fired for the first time it was seen; NaN while inactive.
-        fired_at: When it fired; NaN while it does not.
+        since: When the breach began; NaN while inactive.
         value: The last known statistic; `n` of how many samples, `events` of them against it.
-        due: The moment at which the next transition takes place if nothing else happens before; infinity for none.
+        deadline: When it fires, or has been quiet for long enough, if the last sample goes on to hold; infinity where neither is under way.
         flapping: Whether it fired and ended too often within an hour.
     """
 
     __slots__ = (
-        "_above", "_clear", "_due", "_keep_s", "_last", "_limit", "_max_gap_s", "_min_samples", "_silence", "_stat", "_turns",
-        "calm", "events", "fired_at", "flapping", "n", "phase", "rule", "since", "value",
+        "_above", "_clear", "_last", "_limit", "_min_events", "_min_samples", "_no_data", "_silent", "_stat", "_turns", "deadline",
+        "events", "flapping", "max_gap_s", "n", "phase", "rule", "since", "value",
     )  # fmt: skip
 
-    def __init__(self, rule: Rule, interval_s: float) -> None:
+    def __init__(self, rule: Rule, max_gap_s: float) -> None:
         self.rule = rule
         self._above, self._limit = rule.above, rule.limit
         self._clear = rule.limit if isnan(rule.clear) else rule.clear
-        self._keep_s = rule.keep_s
-        self._max_gap_s = rule.gap_s(interval_s)
-        self._min_samples = rule.min_samples
+        self.max_gap_s = max_gap_s
+        self._min_samples, self._min_events = rule.min_samples, rule.min_events
+        self._no_data = rule.no_data
         self._stat = STATS[rule.stat](rule.over_s)
-        self._last = self._due = nan
-        self._silence = False
-        self._turns: deque[float] = deque()
+        self._last = inf  # none yet: no gap behind it is too long, and no silence begins after it
+        self._silent = False
+        self._turns: deque[float] = deque(maxlen=FLAPS)
         self.phase = Phase.INACTIVE
-        self.since = self.fired_at = self.calm = self.value = nan
+        self.since, self.deadline = nan, inf
+        self.value = nan
         self.n = self.events = 0
         self.flapping = False
 
@@ -88,119 +98,106 @@ class Course:
         """Take a sample.
 
         Args:
-            at: When it was true, after the last one.
+            at: When it was true, after the last one and after every deadline that was taken.
             began: Since when what it says is so, at most `at`.
             sample: NaN for unknown, which changes nothing.
         """
-        if isnan(sample):
+        if sample != sample:  # noqa: PLR0124  NaN; a call costs as much as the rest of a sample that is well
             return None
-        value = self._stat.push(at, sample)
-        if isnan(value) or self._stat.n < self._min_samples:
-            self.n = self._stat.n
+        stat = self._stat
+        value = stat.push(at, sample)
+        if value != value or stat.n < self._min_samples:  # noqa: PLR0124  likewise
             return None
-        self.value, self.n, self.events = value, self._stat.n, self._stat.events
-        gap_s, self._last, self._silence = at - self._last, at, False
-        if self.phase and gap_s > self._max_gap_s:
-            self._unseen(gap_s, began)
-        bad = value > self._limit if self._above else value < self._limit
-        return self._take(at, began, bad=bad and self.events >= self.rule.min_events)
+        self.value, self.n, self.events = value, stat.n, stat.events
+        bad = (value > self._limit if self._above else value < self._limit) and stat.events >= self._min_events
+        gap_s, self._last = at - self._last, at
+        if not self.phase:
+            self._silent = False
+            return self._begin(at, began) if bad else None
+        moved = gap_s > self.max_gap_s and not self._silent and self._move(gap_s, began)
+        self._silent = False
+        turn = self._take(at, bad=bad)
+        return turn or (Turn(at, Phase.PENDING, Phase.PENDING, value) if moved else None)
 
     def expire(self, now: float) -> Turn | None:
-        """What time alone has brought by now: a breach that lasts, quiet that lasts, or a silence where that counts."""
+        """What time alone has brought by now: a breach that lasts, quiet that lasts, or a silence where that says something."""
         due = self.due
         if due > now:
             return None
-        if due != self._due:  # silence, which counts as the rule has it
-            self._silence = True
-            return self._take(due, due, bad=self.rule.no_data == "alert", value=nan)
-        return self._fire(due) if self.phase is Phase.PENDING else self._end(due, self.value)
+        if due < self.deadline:
+            self._silent = True
+            bad = self._no_data == "alert"
+            return self._take(due, bad=bad) if self.phase else self._begin(due, due)
+        return self._fire(due) if self.phase is Phase.PENDING else self._end(due)
 
     @property
     def due(self) -> float:
-        """See the class."""
-        seen_until = self._last + self._max_gap_s
-        if self._due <= seen_until or (self._silence and self._due == self._due):
-            return self._due
-        silent = self.rule.no_data != "keep" and not self._silence and not isnan(seen_until)
-        return seen_until if silent and self._matters else inf
+        """The moment at which something happens if no sample comes before; infinity for none. It moves on with every sample."""
+        observed_until = self._last + self.max_gap_s
+        if self._silent or self.deadline <= observed_until:
+            return self.deadline
+        says = self._no_data == "alert" or (self._no_data == "ok" and self.phase)
+        return observed_until if says else inf
 
     def end(self, at: float) -> Turn | None:
         """Its series has ended."""
         before = self.phase
-        if before is Phase.INACTIVE:
-            return None
-        turn = Turn(at, before, Phase.INACTIVE, nan, ended=True)
         self._forget()
-        return turn
+        return Turn(at, before, Phase.INACTIVE, nan, ended=True) if before else None
 
     # How ----------------------------------------------------------------------------------------------------------------------------
 
-    @property
-    def _matters(self) -> bool:
-        """Whether silence would change anything."""
-        alert = self.rule.no_data == "alert"
-        return alert if self.phase is Phase.INACTIVE else alert == (not isnan(self.calm)) or not alert
+    def _begin(self, at: float, began: float) -> Turn:
+        self.phase, self.since, self.deadline = Phase.PENDING, began, began + self.rule.for_s
+        if self.deadline <= at:
+            return self._fire(at, Phase.INACTIVE)
+        return Turn(at, Phase.INACTIVE, Phase.PENDING, self._said)
 
-    def _take(self, at: float, began: float, *, bad: bool, value: float | None = None) -> Turn | None:
-        if self.phase is Phase.INACTIVE:
-            return self._begin(at, began) if bad else None
-        if self.phase is Phase.PENDING:
-            if bad:
-                return self._fire(self._due) if self._due <= at else None
-            turn = Turn(at, Phase.PENDING, Phase.INACTIVE, self.value if value is None else value)
-            self._forget()
-            return turn
-        return self._calm_down(at, bad=bad)
+    def _take(self, at: float, *, bad: bool) -> Turn | None:
+        """Take what a sample or silence says, while pending or firing."""
+        if self.phase is Phase.FIRING:
+            return self._calm_down(at, bad=bad)
+        if bad:
+            return self._fire(at) if self.deadline <= at else None
+        self._forget()
+        return Turn(at, Phase.PENDING, Phase.INACTIVE, self._said)
 
-    def _begin(self, at: float, began: float) -> Turn | None:
-        self.since = began
-        self._due = began + self.rule.for_s
-        if self._due <= at:
-            self.phase = Phase.PENDING
-            turn = self._fire(at)
-            return turn._replace(before=Phase.INACTIVE)
-        self.phase = Phase.PENDING
-        return Turn(at, Phase.INACTIVE, Phase.PENDING, self.value)
-
-    def _fire(self, at: float) -> Turn:
-        self.phase, self.fired_at, self.calm, self._due = Phase.FIRING, at, nan, nan
+    def _fire(self, at: float, before: Phase = Phase.PENDING) -> Turn:
+        self.phase, self.deadline = Phase.FIRING, inf
         self._note(at)
-        return Turn(at, Phase.PENDING, Phase.FIRING, self.value)
+        return Turn(at, before, Phase.FIRING, self._said)
 
     def _calm_down(self, at: float, *, bad: bool) -> Turn | None:
-        past = self.value <= self._clear if self._above else self.value >= self._clear
-        if self._silence:
-            past = not bad
-        elif bad:
-            past = False
-        if not past:
-            self.calm = self._due = nan
+        past = self._silent or (self.value <= self._clear if self._above else self.value >= self._clear)
+        if bad or not past:
+            self.deadline = inf
             return None
-        if isnan(self.calm):
-            self.calm = at
-            self._due = at + (max(self._keep_s, 2 * self.rule.for_s) if self.flapping else self._keep_s)
-        return self._end(max(self._due, self.calm), self.value) if self._due <= at else None
+        if self.deadline == inf:
+            keep_s = self.rule.keep_s
+            self.deadline = at + (max(keep_s, 2 * self.rule.for_s) if self.flapping and keep_s else keep_s)
+        return self._end(at) if self.deadline <= at else None
 
-    def _end(self, at: float, value: float) -> Turn:
-        turn = Turn(at, Phase.FIRING, Phase.INACTIVE, value)
+    def _end(self, at: float) -> Turn:
         self._forget()
         self._note(at)
-        return turn
+        return Turn(at, Phase.FIRING, Phase.INACTIVE, self._said)
 
     def _forget(self) -> None:
-        self.phase = Phase.INACTIVE
-        self.since = self.fired_at = self.calm = self._due = nan
+        self.phase, self.since, self.deadline = Phase.INACTIVE, nan, inf
 
     def _note(self, at: float) -> None:
         turns = self._turns
         turns.append(at)
-        while turns[0] <= at - FLAPS_S:
-            turns.popleft()
-        self.flapping = len(turns) >= FLAPS
+        self.flapping = not self.rule.colour and len(turns) == FLAPS and turns[0] > at - FLAPS_S
 
-    def _unseen(self, gap_s: float, began: float) -> None:
-        """Time in which nothing was observed: it counts for nothing, neither for a breach nor for quiet."""
+    def _move(self, gap_s: float, began: float) -> bool:
+        """Let time in which nothing was observed count for nothing, neither for a breach nor for quiet; whether a breach moved."""
         if self.phase is Phase.PENDING and gap_s > 2 * self.rule.for_s:
-            self.since, self._due = began, began + self.rule.for_s
-        elif not isnan(self._due):
-            self._due += gap_s
+            self.since, self.deadline = began, began + self.rule.for_s
+        else:
+            self.deadline += gap_s
+        return self.phase is Phase.PENDING
+
+    @property
+    def _said(self) -> float:
+        return nan if self._silent else self.value

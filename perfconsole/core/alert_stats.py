@@ -75,7 +75,7 @@ class Average(_Window):
             self._sum -= samples.popleft()[1]
         self.n = self.events = len(samples)
         self._until_afresh -= 1
-        if not self._until_afresh or self.n == 1:
+        if not self._until_afresh or self.n == 1 or self._sum != self._sum:  # NaN: an infinity has left
             self._sum, self._until_afresh = sum(one for _, one in samples), _AFRESH
         return self._sum / self.n
 

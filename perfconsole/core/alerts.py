@@ -1,15 +1,20 @@
 """The alert stage: readings in, transitions out. Pure: time enters only through ticks, so live, replay and any batching agree.
 
-Rules read series, never tables. Elapsed time is counted by CLOCK_BOOTTIME; what is told of it has wall-clock times. A deadline that passed
-before a reading is taken before it, and stamped exactly. Unknown is neither breach nor recovery.
+Rules read series, never tables. Elapsed time is counted by CLOCK_BOOTTIME; what is told of it has wall-clock times, each as it was told
+first. A deadline that passed before a reading is taken before it, and stamped exactly. Unknown is neither breach nor recovery.
+
+What a tick tells of lies between the tick before and itself (`engine.intake` sees to that), and its offset of wall clock to CLOCK_BOOTTIME
+is that of all its readings: ticks between which the clock was set are the only ones that cannot be merged without loss.
 
 A rule without duration and notification is a threshold: it colours a value and fills "over threshold now", and never counts as an alert.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import count
-from math import inf, nan
+from math import inf, isnan, nan
+from operator import attrgetter
 
 from perfconsole.core import metrics
 from perfconsole.core.alert_course import Course, Phase, Turn
@@ -19,54 +24,54 @@ from perfconsole.core.tick import SEVERITIES, Alert, Group, Rule, SeriesDef, Tic
 __all__ = ["SHIPPED", "AlertStage", "rank", "worst_first"]
 
 _STATES = ("inactive", "pending", "firing")
+_ORDER = attrgetter("at", "group")
 
 
 class _Watched:
     """One rule at one series.
 
     Attributes:
+        order: Its place among those that are due at the same moment.
+        peers: All alerts about the series, this one included if it is one.
         column: Where its value stands in a reading.
-        quick: Whether a sample on the good side changes nothing while it is inactive.
-        due: What the stage has it down for.
+        low: From here to `high` lie the values that change nothing now; none do while it is not inactive.
+        due: The next moment for which the stage has it down: never after what its course says.
         told: The alert as it was told last; None before.
     """
 
     __slots__ = (
-        "above",
-        "column",
-        "counter",
-        "course",
-        "definition",
-        "due",
-        "id",
-        "last_at",
-        "last_value",
-        "limit",
-        "muted",
-        "quick",
-        "rule",
-        "told",
-    )
+        "_began", "_last_at", "_last_value", "column", "counter", "course", "definition", "due", "fired_at", "high", "id", "low", "muted",
+        "order", "peers", "rule", "since", "told",
+    )  # fmt: skip
 
-    def __init__(self, rule: Rule, definition: SeriesDef, interval_s: float) -> None:
-        self.rule, self.definition = rule, definition
-        self.course = Course(rule, interval_s)
+    def __init__(self, rule: Rule, definition: SeriesDef, order: int, peers: "list[_Watched]") -> None:
+        self.rule, self.definition, self.order, self.peers = rule, definition, order, peers
+        self.course = Course(rule, rule.max_gap_s)
         self.counter = metrics.is_counter(definition.name)
-        self.quick = rule.stat == "last" and not self.counter and rule.no_data == "keep"
-        self.above, self.limit = rule.above, rule.limit
         self.column = 0
         self.due = inf
-        self.last_at = self.last_value = nan
+        self._last_at = self._last_value = nan
+        self._began = self.since = self.fired_at = nan
         self.muted = ""
         self.told: Alert | None = None
         named = ",".join(f"{name}={text}" for name, text in definition.labels)
         self.id = f"{rule.name}{{{named}}}"
+        self.set_well()
+
+    def set_well(self) -> None:
+        """Say which values change nothing: those on the good side, while it is inactive and neither windows nor silence matter."""
+        rule = self.rule
+        self.low, self.high = inf, -inf
+        if rule.stat == "last" and not self.counter and rule.no_data == "keep" and not self.course.phase:
+            self.low, self.high = (-inf, rule.limit) if rule.above else (rule.limit, inf)
 
     def rate(self, at: float, value: float) -> float:
-        """Of a counter: its rate per second since the last reading; NaN where it ran backwards, or there is none."""
-        grown, passed = value - self.last_value, at - self.last_at
-        self.last_at, self.last_value = at, value
-        return grown / passed if grown >= 0 and passed > 0 else nan
+        """Of a counter: its rate per second since the last known reading; NaN across a gap, and where it ran backwards."""
+        if isnan(value):
+            return nan
+        grown, passed_s = value - self._last_value, at - self._last_at
+        self._last_at, self._last_value = at, value
+        return grown / passed_s if grown >= 0 and 0 < passed_s <= self.course.max_gap_s else nan
 
     def turned(self, turn: Turn, offset_s: float) -> Alert:
         """What is told of a transition.
@@ -76,21 +81,23 @@ class _Watched:
             offset_s: Wall clock minus CLOCK_BOOTTIME.
         """
         course, rule = self.course, self.rule
-        after = _STATES[turn.after]
-        if turn.before is Phase.FIRING and turn.after is Phase.INACTIVE and not rule.colour:
-            after = "resolved"
-        since = course.since + offset_s if turn.after else self.told.since if self.told else turn.at + offset_s
+        if turn.before is Phase.INACTIVE:
+            self.fired_at = nan
+        if turn.after and course.since != self._began:
+            self._began, self.since = course.since, course.since + offset_s
+        if turn.after is Phase.FIRING and turn.before is not turn.after:
+            self.fired_at = turn.at + offset_s
+        if not turn.after:
+            self._began = nan
+        ended = turn.before is Phase.FIRING and turn.after is Phase.INACTIVE and not rule.colour
         self.told = Alert(
             id=self.id, rule=rule.name, metric=rule.metric, labels=self.definition.labels, severity=rule.severity,
-            state=after, before=_STATES[turn.before], at=turn.at + offset_s, since=since, value=turn.value, limit=rule.limit,
-            above=rule.above, colour=rule.colour, n=max(course.n, 1), due=self._due(offset_s), fired_at=course.fired_at + offset_s,
+            state="resolved" if ended else _STATES[turn.after], before=_STATES[turn.before], at=turn.at + offset_s, since=self.since,
+            value=turn.value, limit=rule.limit, above=rule.above, colour=rule.colour, n=max(course.n, 1),
+            due=course.deadline + offset_s if turn.after is Phase.PENDING else nan, fired_at=self.fired_at,
             muted=self.muted, flapping=course.flapping, text="it is not measured any more" if turn.ended else "",
         )  # fmt: skip
         return self.told
-
-    def _due(self, offset_s: float) -> float:
-        due = self.course.due if self.course.phase is Phase.PENDING else nan
-        return due + offset_s if due < inf else nan
 
 
 class AlertStage:
@@ -103,114 +110,131 @@ class AlertStage:
         self._rules = rules
         self._bound: dict[int, list[_Watched]] = {}
         self._ids: dict[tuple[str, str], int] = {}
-        self._dues: list[tuple[float, int, _Watched]] = []
+        self._dues: list[tuple[float, int, int, _Watched]] = []
         self._serial = count()
         self._peers: dict[SeriesDef, list[_Watched]] = {}
+        self._offset_s = 0.0
+        self._out: list[Alert] = []
 
     def step(self, tick: Tick) -> list[Alert]:
         """The transitions a tick makes, in the order in which they came about."""
-        out: list[Alert] = []
-        offset_s = tick.at - tick.boot
-        for group in tick.groups:
-            self._define(group, tick.boot, offset_s, out)
-        readings = tick.readings if len(tick.readings) < 2 else sorted(tick.readings, key=lambda reading: reading.at)
-        for reading in readings:
-            watched = self._bound.get(reading.group)
-            if not watched:
-                continue
+        self._out = []
+        self._offset_s = offset_s = tick.at - tick.boot
+        dues, bound = self._dues, self._bound
+        coming = deque(tick.groups)
+        for reading in sorted(tick.readings, key=_ORDER):
             at = reading.at - offset_s
-            if self._dues and self._dues[0][0] < at:
-                self._expire(at, offset_s, out, before=True)
+            while coming and (coming[0].id <= reading.group or 0 < coming[0].at <= reading.at):
+                self._define(coming.popleft(), at)
+            if dues and dues[0][0] < at:
+                self._expire(at, before=True)
             began = at if reading.began is None else min(at, reading.began - offset_s)
             values = reading.values
-            for one in watched:
+            for one in bound.get(reading.group, ()):
                 value = values[one.column]
-                if one.quick and not one.course.phase and not (value > one.limit if one.above else value < one.limit):
-                    continue
-                self._sample(one, at, began, one.rate(at, value) if one.counter else value, offset_s, out)
-        if self._dues and self._dues[0][0] <= tick.boot:
-            self._expire(tick.boot, offset_s, out, before=False)
-        return out
+                if not one.low <= value <= one.high:
+                    self._sample(one, at, began, value)
+        for group in coming:
+            self._define(group, tick.boot)
+        if dues and dues[0][0] <= tick.boot:
+            self._expire(tick.boot, before=False)
+        return self._out
 
-    def _sample(self, one: _Watched, at: float, began: float, value: float, offset_s: float, out: list[Alert]) -> None:
-        turn = one.course.sample(at, began, value)
+    def _sample(self, one: _Watched, at: float, began: float, value: float) -> None:
+        course = one.course
+        turn = course.sample(at, began, one.rate(at, value) if one.counter else value)
         if turn:
-            self._turned(one, turn, offset_s, out)
-        self._note_due(one)
+            self._turned(one, turn)
+        if course.phase or one.rule.no_data == "alert":
+            self._note_due(one)
 
     def _note_due(self, one: _Watched) -> None:
+        """Put it down for when something happens next. An entry that is too early stays: when it comes up, it is put down anew."""
         due = one.course.due
-        if due != one.due:
+        if due < one.due:
             one.due = due
-            if due < inf:
-                heappush(self._dues, (due, next(self._serial), one))
+            heappush(self._dues, (due, one.order, next(self._serial), one))
 
-    def _expire(self, now: float, offset_s: float, out: list[Alert], *, before: bool) -> None:
+    def _expire(self, now: float, *, before: bool) -> None:
         """Take the deadlines that passed, in their order: those before a reading, or up to the end of a tick."""
         dues = self._dues
         while dues and (dues[0][0] < now if before else dues[0][0] <= now):
-            due, _, one = heappop(dues)
-            if due != one.due:  # it has moved on meanwhile
+            due, _, _, one = heappop(dues)
+            if due != one.due:
                 continue
             one.due = inf
             turn = one.course.expire(due)
             if turn:
-                self._turned(one, turn, offset_s, out)
+                self._turned(one, turn)
             self._note_due(one)
 
-    def _turned(self, one: _Watched, turn: Turn, offset_s: float, out: list[Alert]) -> None:
-        one.muted = self._inhibited(one)
-        out.append(one.turned(turn, offset_s))
-        if not one.rule.colour and one.rule.severity == "critical" and turn.after is not turn.before:
-            self._mute_peers(one, turn.at, offset_s, out)
+    def _turned(self, one: _Watched, turn: Turn) -> None:
+        if not one.rule.colour:
+            one.muted = _inhibited(one)
+        self._out.append(one.turned(turn, self._offset_s))
+        one.set_well()
+        if one.rule.severity == "critical" and not one.rule.colour and turn.after is not turn.before:
+            self._mute_peers(one, turn.at)
 
-    # Inhibition -------------------------------------------------------------------------------------------------------------------
-
-    def _inhibited(self, one: _Watched) -> str:
-        """Which critical alert about the very same series makes a milder one superfluous; empty for none."""
-        if one.rule.colour or one.rule.severity == "critical":
-            return ""
-        graver = (peer for peer in self._peers[one.definition] if peer.rule.severity == "critical" and peer.course.phase is Phase.FIRING)
-        return next((f"inhibited by {peer.rule.name}" for peer in graver), "")
-
-    def _mute_peers(self, one: _Watched, at: float, offset_s: float, out: list[Alert]) -> None:
-        for peer in self._peers[one.definition]:
-            muted = self._inhibited(peer)
-            if muted != peer.muted and peer.course.phase is Phase.FIRING and peer.told:
+    def _mute_peers(self, one: _Watched, at: float) -> None:
+        """Tell of each that fires and begins, or ceases, to be superfluous."""
+        for peer in one.peers:
+            muted = _inhibited(peer)
+            if peer.told and muted != peer.muted and peer.course.phase is Phase.FIRING:
                 peer.muted = muted
-                out.append(peer.turned(Turn(at, Phase.FIRING, Phase.FIRING, peer.course.value), offset_s))
+                self._out.append(peer.turned(Turn(at, Phase.FIRING, Phase.FIRING, peer.told.value), self._offset_s))
 
     # Binding ------------------------------------------------------------------------------------------------------------------------
 
-    def _define(self, group: Group, boot: float, offset_s: float, out: list[Alert]) -> None:
-        """Bind a group's series; what was known of a series that is in the group's new shape too goes on, what is gone ends."""
+    def _define(self, group: Group, at: float) -> None:
+        """Bind a group's series; what was known of a series that is in the group's new shape too goes on, what is gone ends.
+
+        Args:
+            group: The group.
+            at: The latest moment at which it was defined, if it does not say itself.
+        """
+        if group.at:
+            at = min(at, group.at - self._offset_s)
+        self._expire(at, before=True)
         place = (group.collector, group.target)
         old = {(one.rule.name, one.definition): one for one in self._bound.pop(self._ids.pop(place, -1), ())}
         bound: list[_Watched] = []
         for column, definition in enumerate(group.series):
             for rule in self._rules:
                 if rule.covers(definition):
-                    one = old.pop((rule.name, definition), None) or self._begun(rule, definition, group.interval_s)
-                    one.column = column
+                    one = old.pop((rule.name, definition), None) or self._begun(rule, definition)
+                    one.column, one.course.max_gap_s = column, rule.gap_s(group.interval_s)
+                    self._note_due(one)  # another interval is another gap
                     bound.append(one)
         if group.series:
             self._bound[group.id], self._ids[place] = bound, group.id
         for gone in old.values():
-            self._gone(gone, boot, offset_s, out)
+            self._gone(gone, at)
 
-    def _begun(self, rule: Rule, definition: SeriesDef, interval_s: float) -> _Watched:
-        one = _Watched(rule, definition, interval_s)
+    def _begun(self, rule: Rule, definition: SeriesDef) -> _Watched:
+        peers = [] if rule.colour else self._peers.setdefault(definition, [])
+        one = _Watched(rule, definition, next(self._serial), peers)
         if not rule.colour:
-            self._peers.setdefault(definition, []).append(one)
+            peers.append(one)
         return one
 
-    def _gone(self, one: _Watched, boot: float, offset_s: float, out: list[Alert]) -> None:
+    def _gone(self, one: _Watched, at: float) -> None:
         one.due = inf
-        turn = one.course.end(boot)
+        turn = one.course.end(at)
         if turn:
-            self._turned(one, turn, offset_s, out)
+            self._turned(one, turn)
         if not one.rule.colour:
-            self._peers[one.definition].remove(one)
+            one.peers.remove(one)
+            if not one.peers:
+                self._peers.pop(one.definition, None)
+
+
+def _inhibited(one: _Watched) -> str:
+    """Which critical alert about the very same series makes a milder one superfluous; empty for none."""
+    if one.rule.severity == "critical":
+        return ""
+    graver = (peer.rule.name for peer in one.peers if peer.rule.severity == "critical" and peer.course.phase is Phase.FIRING)
+    return next((f"inhibited by {name}" for name in graver), "")
 
 
 def worst_first(alerts: Iterable[Alert]) -> list[Alert]:

@@ -135,6 +135,11 @@ class EndpointTable(Struct, frozen=True, array_like=True, tag="endpoint"):
     services: tuple[ServiceRow, ...] = ()
 
     @property
+    def unchecked(self) -> int:
+        """Rows of which no check has come to an end yet."""
+        return sum(isnan(row.at) for row in self.rows)
+
+    @property
     def worst(self) -> EndpointRow | None:
         """The row that asks for a look first."""
         known = [row for row in self.rows if not isnan(row.urgency)]

@@ -30,7 +30,10 @@ class Group(Struct, frozen=True, array_like=True):
     """A set of series that are always measured together, defined once; readings then refer to it by `id` and position.
 
     A later group with the same collector and target replaces this one (columns of series in both are carried over); one without
-    series ends it. Another set of series has another id: readings of both may stand in one merged tick.
+    series ends it. Another set of series has another id, a later one a greater: readings of both may stand in one merged tick.
+
+    Attributes:
+        at: Since when it holds, epoch seconds, that of its first reading if it has any; 0 where nobody said.
     """
 
     id: int
@@ -38,13 +41,14 @@ class Group(Struct, frozen=True, array_like=True):
     target: str
     interval_s: float
     series: tuple[SeriesDef, ...]
+    at: float = 0.0
 
 
 class Reading(Struct, frozen=True, array_like=True):
     """One collector run at one target: the values of a group, by position.
 
     Attributes:
-        at: Wall-clock time of completion, epoch seconds.
+        at: Wall-clock time of completion, epoch seconds; after the tick before, and not after the tick that tells of it.
         began: The scheduled start where it differs in meaning from `at` (an HTTP check); only ever used for "since".
     """
 

@@ -1,8 +1,21 @@
-"""What has come in since the last tick was closed: results of collectors become groups, readings and findings. No clock, no loop."""
+"""What has come in since the last tick was closed: results of collectors become groups, readings and findings. No clock, no loop.
+
+A tick tells of the time since the one before, and of no other: what is told late, by another process or by a clock that was set meanwhile,
+counts as of the first moment of that time, and what is told of the future as of its last. Otherwise what an alert comes to would depend on
+which deadlines had been taken before it was told.
+"""
+
+from math import inf
+from typing import Final
+
+import msgspec
 
 from perfconsole.core.ports import Collector, Measured, Result
 from perfconsole.core.tables import Table
 from perfconsole.core.tick import Event, Group, Health, Reading, Stream, Tick
+
+APART_S: Final = 1e-6
+"""What late readings of a group are apart, and the first from the tick before: four times the resolution of epoch seconds as floats."""
 
 
 class Intake:
@@ -15,6 +28,7 @@ class Intake:
     def __init__(self) -> None:
         self._groups: dict[tuple[str, str], Group] = {}
         self._next_group = 1
+        self._boot = -inf
         self._clear()
 
     def _clear(self) -> None:
@@ -53,11 +67,12 @@ class Intake:
         if len(measured.values) != len(measured.series):
             message = f"{len(measured.values)} values for {len(measured.series)} series"
             raise ValueError(message)
-        group = self._group(collector, measured)
+        at = at if measured.at is None else measured.at
+        group = self._group(collector, measured, at)
         if group is not None:
-            self._readings.append(Reading(group.id, at if measured.at is None else measured.at, measured.values, measured.began))
+            self._readings.append(Reading(group.id, at, measured.values, measured.began))
 
-    def _group(self, collector: Collector, measured: Measured) -> Group | None:
+    def _group(self, collector: Collector, measured: Measured, at: float) -> Group | None:
         """The group of what was measured, defined anew where it is another than before; None where it ends."""
         place = (collector.name, measured.target)
         group = self._groups.get(place)
@@ -67,7 +82,7 @@ class Intake:
             return group
         if group is None and not measured.series:
             return None
-        group = Group(self._next_group, collector.name, measured.target, interval_s, measured.series)
+        group = Group(self._next_group, collector.name, measured.target, interval_s, measured.series, at)
         self._next_group += 1
         self._defined.append(group)
         if not measured.series:
@@ -77,13 +92,18 @@ class Intake:
         return group
 
     def close(self, seq: int, at: float, boot: float) -> Tick:
-        """A tick of what has come in, and begin anew."""
+        """A tick of what has come in, and begin anew.
+
+        Readings and groups that are not of the time since the tick before are moved into it, each with its start: how long a check took
+        does not depend on when it is told. Late ones of a group stay apart, and in their order.
+        """
+        after, self._boot = at - (boot - self._boot) + APART_S, boot
         tick = Tick(
             seq=seq,
             at=at,
             boot=boot,
-            groups=self._defined,
-            readings=self._readings,
+            groups=[_settled(group, after, at) for group in self._defined],
+            readings=_in_order(self._readings, after, at),
             tables=self._tables,
             events=self._events,
             health=self._health,
@@ -91,3 +111,24 @@ class Intake:
         )
         self._clear()
         return tick
+
+
+def _in_order(readings: list[Reading], after: float, until: float) -> list[Reading]:
+    """Readings from `after` to `until`, those of a group one after the other."""
+    first: dict[int, float] = {}
+    out = []
+    for reading in readings:
+        at = min(max(reading.at, first.get(reading.group, after)), until)
+        first[reading.group] = at + APART_S
+        out.append(reading if at == reading.at else _moved(reading, at))
+    return out
+
+
+def _moved(reading: Reading, at: float) -> Reading:
+    began = None if reading.began is None else reading.began + at - reading.at
+    return Reading(reading.group, at, reading.values, began)
+
+
+def _settled(group: Group, after: float, until: float) -> Group:
+    at = min(max(group.at, after), until)
+    return group if at == group.at else msgspec.structs.replace(group, at=at)

@@ -1,5 +1,6 @@
 """One moment as text for a person in a pipe: no colour, no box, lines that grep finds. Pure: a state in, text out."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from math import isnan
@@ -15,6 +16,9 @@ from perfconsole.outputs.snapshot import sources
 
 TOP: Final = 10
 """Processes that are listed."""
+
+ENDPOINTS: Final = 20
+"""Endpoints that are listed; JSON has all."""
 
 _GLYPHS: Final = {"critical": "■ CRIT", "warning": "▲ WARN", "info": "● INFO"}
 
@@ -77,11 +81,16 @@ def _flows(state: State) -> Iterator[str]:
 
 
 def _endpoints(state: State) -> Iterator[str]:
-    """Those first that ask for a look."""
+    """Those first that ask for a look; of many that are well, how many."""
     table = state.table(EndpointTable, TARGET)
-    for row in sorted(table.rows, key=lambda row: (-row.urgency, row.service, row.name)) if table else ():
+    rows = sorted(table.rows, key=lambda row: (-row.urgency, row.service, row.name)) if table else []
+    for row in rows[:ENDPOINTS]:
         name = "" if row.name == row.url else f"{row.name}:"
         yield _line(row.kind.upper(), f"{row.state:<8}", *_checked(row, state.at), name, row.url)
+
+    rest = Counter(row.state for row in rows[ENDPOINTS:])
+    if rest:
+        yield _line("", f"and {rest.total()} more: " + ", ".join(f"{number} {state}" for state, number in rest.items()))
 
 
 def _checked(row: EndpointRow, now: float) -> Iterator[str]:
@@ -118,6 +127,10 @@ def _troubles(state: State) -> Iterator[str]:
         if source["state"] not in {"ok", "off"}:
             fix = f": {source['fix']}" if source["fix"] else ""
             yield f"? {source['name']} {source['state']}: {source['error']}{fix}"
+    endpoints = state.table(EndpointTable, TARGET)
+    waiting = endpoints.unchecked if endpoints else 0
+    if waiting:
+        yield f"? http: {waiting} endpoint{'s' * (waiting != 1)} not checked yet"
 
 
 def _line(word: str, *parts: str) -> str:

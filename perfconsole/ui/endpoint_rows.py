@@ -3,10 +3,9 @@
 from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
-from zlib import crc32
 
 from perfconsole.core import units
-from perfconsole.core.endpoints import EndpointRow, EndpointTable, ServiceRow
+from perfconsole.core.endpoints import EndpointRow, EndpointTable, ServiceRow, identity
 from perfconsole.core.tables import Key
 from perfconsole.ui import endpoints
 from perfconsole.ui.arrange import Item
@@ -66,7 +65,7 @@ class Service(NamedTuple):
     @property
     def key(self) -> Key:
         """Identity: of no endpoint's form."""
-        return (crc32(self.row.name.encode()), len(self.row.name))
+        return (*identity(self.row.name), 0)
 
 
 def by_service(items: Sequence[Item], services: Sequence[ServiceRow], folded: Collection[str], now: float) -> list[Item]:
@@ -86,12 +85,17 @@ def by_service(items: Sequence[Item], services: Sequence[ServiceRow], folded: Co
     out: list[Item] = []
     for service, group in members.items():
         if service in several:
-            worst = min((endpoints.state_of(item.row, now) for item in group), key=_COUNTED.index)
+            worst = min((endpoints.state_of(item.row, now) for item in group), key=_place)
             shown = 0 if service in folded else len(group)
             out.append(Item(Service(several[service], worst, several[service].endpoints - shown)))
         if service not in folded:
             out += group
     return out
+
+
+def _place(state: str) -> int:
+    """The worst first; a state that another version tells of comes last."""
+    return _COUNTED.index(state) if state in _COUNTED else len(_COUNTED)
 
 
 def counts(table: EndpointTable, now: float, most: int) -> list[tuple[str, int]]:

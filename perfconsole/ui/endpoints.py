@@ -88,12 +88,18 @@ def why(row: EndpointRow, now: float) -> str:
     """What is the matter with it, in words; empty when nothing is."""
     if overdue(row, now):
         return f"no check for {lasting(now - row.at)}"
-    failure = ": ".join(filter(None, (_CAUSES.get(row.cause, row.cause), row.error)))
+    failure = once(": ".join(filter(None, (_CAUSES.get(row.cause, row.cause), row.error))))
     if row.state == "suppressed":
         return f"by {row.blocked_by}" + (f"; {failure}" if failure else "")
     if row.state == "maintenance":
         return f"planned; {failure}" if failure else "planned: counts for nothing"
     return "not checked yet" if row.state == "unknown" and isnan(row.at) else failure
+
+
+def once(text: str) -> str:
+    """``status 503``, and not ``status: status 503``: an error may begin with its cause."""
+    cause, _, error = text.partition(": ")
+    return error if cause and error.startswith(cause) else text
 
 
 def ails(row: EndpointRow, now: float) -> bool:
@@ -220,7 +226,7 @@ def changes(state: State, names: Collection[str], most: int) -> list[Event]:
 def change(event: Event) -> EndpointChange:
     """What an event says of an endpoint's state: ``checkout: down, timeout: no first byte within 5.0s``."""
     state, _, why = event.text.removeprefix(f"{event.scope}: ").partition(", ")
-    return EndpointChange(event.time_hi, state, why)
+    return EndpointChange(event.time_hi, state, once(why))
 
 
 # History --------------------------------------------------------------------------------------------------------------------------

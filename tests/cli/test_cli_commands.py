@@ -13,7 +13,7 @@ from perfconsole import __version__
 from perfconsole.cli.parser import build
 
 COMMANDS = ["snapshot", "probe", "record", "replay", "init", "config", "config check", "config show", "config schema", "doctor", "themes",
-            "themes list", "themes show", "keys", "queries", "queries explain"]  # fmt: skip
+            "themes list", "themes show", "keys", "queries", "queries explain", "alerts", "alerts rules", "alerts backtest"]  # fmt: skip
 
 
 def test_version(perfconsole):
@@ -36,7 +36,8 @@ def test_help_has_examples(command, capsys):
      ["--theme", "paper", "record", "f"], ["--read-only", "replay"], ["--config", "", "config", "show"], ["config", "check", ""],
      ["probe"], ["probe", "http://127.0.0.1:1/", "--count", "few"], ["--interval", "5s", "probe", "http://127.0.0.1:1/"],
      ["queries", "explain"], ["queries", "explain", "abc"], ["queries", "explain", "5"],
-     ["queries", "explain", "5", "--live", "--values", "a"], ["--theme", "paper", "queries", "explain", "5"]],
+     ["queries", "explain", "5", "--live", "--values", "a"], ["--theme", "paper", "queries", "explain", "5"],
+     ["alerts"], ["alerts", "list"], ["alerts", "backtest"], ["--url", "http://127.0.0.1:1/", "alerts", "rules"]],
 )  # fmt: skip
 def test_wrong_usage_is_64_and_one_line(perfconsole, args):
     ran = perfconsole(*args)
@@ -235,7 +236,8 @@ def test_doctor_sees_that_it_is_in_a_container():
 # Everything -----------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("args", [["--version"], ["--help"], ["keys"], ["init"], ["doctor", "--json"], ["config", "schema"], ["themes"]])
+@pytest.mark.parametrize("args", [["--version"], ["--help"], ["keys"], ["init"], ["doctor", "--json"], ["config", "schema"], ["themes"],
+                                  ["alerts", "rules"]])  # fmt: skip
 def test_a_closed_pipe_is_no_error(environment, tmp_path, args):
     reading, writing = os.pipe()
     os.close(reading)  # nobody will ever read: the first write fails
@@ -267,7 +269,8 @@ def test_a_locale_without_the_glyphs_is_no_crash(perfconsole, config_file):
 
 
 @pytest.mark.parametrize(
-    "args", ["--version", "snapshot", "doctor", "themes", "themes show paper", "keys", "config show", "config check", "init"]
+    "args",
+    ["--version", "snapshot", "doctor", "themes", "themes show paper", "keys", "config show", "config check", "init", "alerts rules"],
 )
 def test_no_command_imports_the_terminal_ui_or_a_client(environment, tmp_path, args):
     unwanted = {"textual", "rich", "httpx", "asyncpg", "plotext", "sqlite3"}

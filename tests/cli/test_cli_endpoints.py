@@ -110,11 +110,22 @@ def test_the_command_line_holds_no_secret(perfconsole):
     assert "can be read by every user of this machine" in ran.err
 
 
-def test_two_of_one_name_are_refused(perfconsole, config_file):
+def test_two_of_one_name_are_told_apart_and_the_same_twice_is_refused(perfconsole, config_file):
     config_file(http("127.0.0.1:1/x", "http://127.0.0.1:1/y"))
-    ran = perfconsole("snapshot", "--url", "http://127.0.0.1:1/x")
+    ran = perfconsole("snapshot", "--json", "--url", "http://127.0.0.1:1/x", "--url", "http://127.0.0.1:1/x?page=2")
+    assert set(endpoints(ran)) == {"127.0.0.1:1/x", "http://127.0.0.1:1/x", "http://127.0.0.1:1/x?page=2"}
+    ran = perfconsole("snapshot", "--url", "http://127.0.0.1:1/x", "--url", "http://127.0.0.1:1/x")
     assert (ran.code, ran.out) == (64, "")
-    assert "two endpoints would be called '127.0.0.1:1/x'" in ran.err
+    assert "two endpoints would be called 'http://127.0.0.1:1/x'" in ran.err
+
+
+def test_of_many_the_text_lists_those_that_ask_for_a_look(perfconsole, lab, config_file):
+    config_file("".join(http(f"e{number}", lab.url(f"/ok?{number}")) for number in range(70)) + http("broken", lab.url("/status/503")))
+    ran = perfconsole("snapshot")
+    lines = [line for line in ran.out.splitlines() if line.startswith("HTTP")]
+    assert (ran.code, len(lines)) == (0, 20)
+    assert "broken:" in lines[0]
+    assert "         and 51 more: 51 up" in ran.out.splitlines()
 
 
 def test_doctor_checks_each_once(perfconsole, lab, config_file):

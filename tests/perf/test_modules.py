@@ -37,6 +37,9 @@ def tops(path):
         (["config", "schema"], UI | CLIENTS | {"psutil", "asyncio"}),
         (["init"], UI | CLIENTS | {"psutil", "asyncio"}),
         (["doctor"], UI | CLIENTS | {"psutil", "asyncio"}),
+        (["alerts", "rules"], UI | CLIENTS | {"psutil", "asyncio"}),
+        (["alerts", "rules", "--json"], UI | CLIENTS | {"psutil", "asyncio"}),
+        (["alerts", "backtest", "--samples", "-"], UI | CLIENTS | {"psutil", "asyncio"}),  # of which there are none: 64
         (["snapshot"], UI | CLIENTS),  # it may wait for sensors, which psutil reads
         (["snapshot", "--json"], UI | CLIENTS),
         ([], UI | CLIENTS | {"psutil", "asyncio"}),

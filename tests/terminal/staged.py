@@ -202,8 +202,9 @@ def endpoints(kind):
         health = [*tick.health, Health("http", "checks", "ok", at, at)]
         if tick.key:
             stream = structs.replace(tick.stream, rules=(*tick.stream.rules, *rules))
+            known = [structs.replace(alert, since=START - 900) for alert in tick.alerts]  # a young one is told to the second
             yield structs.replace(
-                tick, stream=stream, groups=[*tick.groups, *groups], readings=[*tick.readings, *history], alerts=[*tick.alerts, *alerts],
+                tick, stream=stream, groups=[*tick.groups, *groups], readings=[*tick.readings, *history], alerts=[*known, *alerts],
                 tables=[_endpoint_table(rows, at)], health=health,
             )  # fmt: skip
         elif tick.readings:
@@ -304,14 +305,12 @@ def hostile(*, raw):
         ]
         health = [Health(harm(), harm(), state, at, nan, 0.0, harm(), harm()) for state in ("error", "denied", "stale", "off")]
         health.append(Health("system", "host", "ok", at, at))
-        listed = [_hostile_endpoint(harm, state, at) for state in (*STATES, harm()) for _ in range(3)]
+        listed = [_hostile_endpoint(harm, state, at) for state in (*STATES, harm())]
         groups = [_checked_group(i, row) for i, row in enumerate(listed)]
         alerts += [
-            Alert(
-                f"{seq}e{i}", harm(), "httpcheck.up", group.series[0].labels, "critical", "firing", "inactive", at, at, 0.0, 0.5, above=False
-            )
+            Alert(f"{seq}e{i}", harm(), "httpcheck.up", group.series[0].labels, "critical", "firing", "inactive", at, at, 0.0, 0.5, False)
             for i, group in enumerate(groups[:4])
-        ]  # fmt: skip
+        ]
         events = [Event(at, at, "endpoint", row.name, f"{row.name}: {harm(40)}, {harm()}", harm()) for row in listed]
         yield Tick(
             seq, at, 1e4 + at - START, key=True, stream=stream, groups=[Group(seq, "system", "host", 0.5, tuple(named)), *groups],

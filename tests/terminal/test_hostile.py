@@ -23,7 +23,7 @@ FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066
 KEYS = (
     *("jjk", "e", "e", "\t", "e", "jj", "e", "\t", "\r", "jjjj", "\t", "e", "\x1b"),  # Operations, a process
     *("1", "\t", "\t", "\t", "e", "jjj", "e", "\r", "\t", "\t", "\t", "jjj", "\t", "\t", "\x1b"),  # endpoints on Operations, one of them
-    *("5", "jjj", "b", "s", "r", "c", "o", "y", "\r", "jj", "\t", "c", "y", "\x1b", "/", "a", "\x1b", "\x1b"),  # Endpoints
+    *("5", "jjj", "b", "s", "r", "c", "\r", "jj", "\t", "c", "\x1b", "/", "a", "\x1b", "\x1b"),  # Endpoints
     *("6", "jj", "t", "jj", "t", "p", "u", "\x1b", "s", "s", "r", "/", "a", "\x1b", "\r", "jjj", "\x1b"),  # Processes
     *(
         "x",

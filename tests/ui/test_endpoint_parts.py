@@ -13,10 +13,13 @@ from world import START
 from perfconsole.config import themes
 from perfconsole.config.abilities import Abilities
 from perfconsole.core.checks import PHASES
-from perfconsole.core.endpoints import EndpointTable
+from perfconsole.core.endpoints import EndpointRow, EndpointTable, ServiceRow
 from perfconsole.core.state import State
 from perfconsole.core.tick import Group, Reading, SeriesDef, Tick
+from perfconsole.ui import endpoints
+from perfconsole.ui.arrange import Item
 from perfconsole.ui.endpoint import Checked, Endpoint, columns, last_phases, least_cut, usual_phases, windows, within
+from perfconsole.ui.endpoint_rows import by_service, counts
 from perfconsole.ui.look import Look
 from perfconsole.ui.markdown import fenced, plain, table_of
 from perfconsole.ui.subject import ENDED, LIVE, UNSEEN
@@ -245,3 +248,79 @@ def test_what_was_not_measured_is_copied_as_no_failure():
 
 def test_an_endless_threshold_is_no_scale():
     assert top_of([0.1], ((inf, "warning"),)) == pytest.approx(0.1)
+
+
+# Rows of a table --------------------------------------------------------------------------------------------------------------------
+
+
+def endpoint(name, state="up", **fields):
+    return EndpointRow(name, "http", "shop", f"https://shop.example/{name}", state, at=START, **fields)
+
+
+def test_a_service_is_as_bad_as_the_worst_of_its_endpoints_is_now():
+    services = [ServiceRow("shop", 3, 1)]
+    old = endpoint("a", "down")
+
+    def worst(*rows, now=START):
+        return by_service([Item(one) for one in rows], services, (), now)[0].row.worst
+
+    assert worst(old, endpoint("b"), endpoint("c", "failing")) == "down"
+    assert worst(endpoint("b"), endpoint("c", "maintenance")) == "up"
+    assert worst(old, endpoint("b"), now=START + 60) == "stale"
+    assert worst(endpoint("b"), endpoint("c", "of another version")) == "up"
+
+
+def test_how_many_are_in_which_state_is_told_as_far_as_it_is_known():
+    rows = [endpoint("a", "down"), endpoint("b", "suppressed"), endpoint("c"), endpoint("d", "of another version")]
+    services = (ServiceRow("shop", 100, 40),)
+    assert counts(EndpointTable(TARGET, START, 4, rows, services), START, 20) == [("down", 1), ("up", 1), ("suppressed", 1)]
+    most_urgent = [endpoint(f"down-{i}", "down") for i in range(8)] + [endpoint(f"up-{i}") for i in range(12)]
+    assert counts(EndpointTable(TARGET, START, 100, most_urgent, services), START, 20) == [("down", 8), ("up", 92)]
+    more = [endpoint(f"down-{i}", "down") for i in range(20)]
+    assert counts(EndpointTable(TARGET, START, 100, more, services), START, 20) == [("down", 40)]  # those that fail are not all known
+    assert counts(EndpointTable(TARGET, START, 100, most_urgent[:5], services), START, 20) == [("down", 40)]  # these are others'
+    assert counts(EndpointTable(TARGET, START, 100, [], ()), START, 20) == []
+
+
+def test_a_name_of_any_kind_has_a_key():
+    keys = {endpoint(name).key for name in ("shop", "在庫", "", "\udc80\udcff", "\ud800", "pohs")}
+    assert len(keys) == 6
+
+
+def test_what_was_checked_since_the_table_was_told_makes_a_row_that_is_overdue_present():
+    labels = (("endpoint", "a"), ("service", "shop"))
+    state = State()
+    group = Group(1, "http", "a", 2.0, tuple(SeriesDef(f"httpcheck.{name}", labels) for name in ("up", "duration")))
+    row = endpoint("a", interval_s=2.0, last_s=0.1)
+    later = START + 9.0
+    state.apply(
+        Tick(
+            1,
+            later,
+            0.0,
+            key=True,
+            groups=[group],
+            readings=[Reading(1, later - 1, [1.0, 0.3])],
+            tables=[EndpointTable(TARGET, START, 1, [row])],
+        )
+    )
+    (found,) = endpoints.table(state).rows
+    assert (found.at, found.last_s, endpoints.state_of(found, later)) == (later - 1, 0.3, "up")
+    state.apply(Tick(2, later + 8, 8.0))
+    assert endpoints.state_of(endpoints.table(state).rows[0], later + 8) == "stale"
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("status: status 503, expected 200 to 399", "status 503, expected 200 to 399"),
+        ("connect: connection refused", "connection refused"),
+        ("timeout: no first byte within 5.0s", "timeout: no first byte within 5.0s"),
+        ("assertion: body has no 'ready'", "assertion: body has no 'ready'"),
+        ("planned", "planned"),
+        (": ", ": "),
+        ("", ""),
+    ],
+)
+def test_a_cause_is_not_said_twice(told, said):
+    assert endpoints.once(told) == said

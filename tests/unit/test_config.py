@@ -40,7 +40,7 @@ def faults(text, env):
 
 
 def test_without_a_file_there_are_the_defaults(env):
-    assert load(None, env=env) == (Config(), None, ())
+    assert load(None, env=env) == (Config(), None, (), ())
 
 
 def test_the_search_goes_from_the_nearest_to_the_system(env, tmp_path):

@@ -104,6 +104,8 @@ class HttpCollector:
         self._followed = {check.name: _going_on(before.get(check.name), check) for check in checks}
         kept = {one.place for one in self._followed.values()}
         self._ended += [Measured(one.place, (), []) for one in before.values() if one.place not in kept]
+        # What was found of another target by that name, and not told yet, is nothing this one did.
+        self._outcomes[:] = [outcome for outcome in self._outcomes if self._followed.get(outcome.name) is before.get(outcome.name)]
         self._listed = sorted(self._followed.values(), key=lambda one: one.row.key)
         self._ranks = _ranks(self._checks)
         by_service: dict[str, list[Followed]] = {}

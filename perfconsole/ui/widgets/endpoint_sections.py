@@ -180,7 +180,7 @@ class ChangesSection(ReadSection):
             (began(change.at, state.at), wide, "dim"), (f"{glyph} {word}", 0, role),
             (" " * max(1, 14 - len(glyph) - len(word)), 0, "foreground"), (f"{lasted:<8}", 0, "foreground"),
         ]  # fmt: skip
-        return [*row, (change.text, 0, "dim")]
+        return [*row, (endpoints.once(change.text), 0, "dim")]
 
     def _spans(self, changes: Sequence[EndpointChange], state: State) -> Iterator[tuple[EndpointChange, str]]:
         """Each change, and how long the state lasted that began with it; of one that still lasts: so far."""

@@ -130,18 +130,18 @@ class EndpointsPane(TablePane):
 
     def arranged(self, rows: Sequence[Any], room: int) -> list[Item]:
         """By name where nothing else tells two apart; with their services, which stand where the first of their endpoints does."""
-        longest = max((cell_len(row.name) + 1 for row in rows), default=0)
+        table = self.table(self.console_app.state)
+        services = [service for service in table.services if service.endpoints > 1] if self.grouped and table else []
+        self._several = frozenset(service.name for service in services)
+        longest = max((*(cell_len(row.name) + 1 for row in rows), *map(cell_len, self._several)), default=0)
         self._name_cells = max(NAME_LEAST, min(longest, NAME_MOST))
         items = super().arranged(sorted(rows, key=lambda row: row.name), room)
         state = self.console_app.state
         if self.sort == "urgency" and not self.reverse:
             alerts = alerting(state)
             items.sort(key=lambda item: -endpoints.unrest(item.row, state.at, alerts))
-        table = self.table(state)
-        self._several = frozenset()
-        if self.grouped and table:
-            self._several = frozenset(service.name for service in table.services if service.endpoints > 1)
-            items = by_service(items, table.services, self._folded, state.at)
+        if services:
+            items = by_service(items, services, self._folded, state.at)
         if self._to_end and items and table and len(table.rows) >= table.total:
             self._to_end, self.selected = False, items[-1].row.key
         return items

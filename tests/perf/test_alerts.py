@@ -1,0 +1,88 @@
+"""What the alert stage costs through `step(tick)`: figures are printed, whether they please or not; only what no machine excuses fails."""
+
+import time
+from random import Random
+
+import pytest
+
+from perfconsole.core.alerts import AlertStage
+from perfconsole.core.tick import Group, Reading, Rule, SeriesDef, Tick
+
+pytestmark = pytest.mark.slow
+
+METRIC = "httpcheck.duration"
+MATCH = (("endpoint", "*"), ("service", "*"))
+SERIES, GROUP, INTERVAL_S = 1000, 50, 2.0
+WALL = 1.7e9
+
+KINDS = {
+    "last": [Rule("slow", "warning", METRIC, 0.5, match=MATCH), Rule("very slow", "critical", METRIC, 1.0, match=MATCH)],
+    "avg over 60 s": [Rule("average", "warning", METRIC, 0.5, match=MATCH, stat="avg", over_s=60.0, for_s=900.0, colour=False)],
+    "p95 over 60 s": [Rule("p95", "critical", METRIC, 1.0, match=MATCH, stat="p95", over_s=60.0, for_s=300.0, colour=False)],
+}
+
+
+def world(rules):
+    """A stage that knows a thousand series, and the ticks of the minutes that follow; one value in a hundred is bad."""
+    stage, random = AlertStage(rules), Random(1)
+    definitions = [SeriesDef(METRIC, (("endpoint", f"e{i}"), ("service", "shop"))) for i in range(SERIES)]
+    groups = [Group(i + 1, "http", f"g{i}", INTERVAL_S, tuple(definitions[i * GROUP : (i + 1) * GROUP])) for i in range(SERIES // GROUP)]
+    stage.step(Tick(0, WALL, 0.0, groups=groups))
+
+    def ticks(start, count):
+        for number in range(start, start + count):
+            boot = number * INTERVAL_S
+            yield Tick(number, WALL + boot, boot, readings=[Reading(group.id, WALL + boot, values(), None) for group in groups])
+
+    def values():
+        return [random.uniform(2.0, 3.0) if random.random() < 0.01 else random.uniform(0.0, 0.4) for _ in range(GROUP)]
+
+    return stage, ticks
+
+
+def evaluations_a_second(rules, ticks=40):
+    """The best of three runs, windows full."""
+    stage, following = world(rules)
+    for tick in following(1, 60):
+        stage.step(tick)
+    best = 0.0
+    for run in range(3):
+        made = list(following(61 + run * ticks, ticks))
+        began = time.perf_counter()
+        for tick in made:
+            stage.step(tick)
+        best = max(best, len(rules) * SERIES * ticks / (time.perf_counter() - began))
+    return best
+
+
+def test_evaluations(tell):
+    """One comparison for most; a window for each of the others. Together is what a set of rules is like: two thresholds, two alerts."""
+    for name, rules in KINDS.items():
+        tell(f"alerts: evaluations/s, {name}", f"{evaluations_a_second(rules):,.0f}")
+    together = evaluations_a_second([rule for rules in KINDS.values() for rule in rules])
+    tell("alerts: evaluations/s, all of them", f"{together:,.0f}", "", "500,000")
+    assert together > 50_000
+
+
+def test_a_storm(tell):
+    """Everything is bad at once: a thousand alerts that fire in one tick, and a thousand that mute their warnings."""
+    for name, rules in {
+        "1,000 alerts": [Rule("slow", "critical", METRIC, 0.5, match=MATCH, colour=False)],
+        "1,000 alerts that mute 1,000": [
+            Rule("slow", "warning", METRIC, 0.5, match=MATCH, colour=False),
+            Rule("very slow", "critical", METRIC, 1.0, match=MATCH, colour=False),
+        ],
+    }.items():
+        took_s = []
+        for _ in range(5):
+            stage, following = world(rules)
+            for tick in following(1, 2):
+                stage.step(tick)
+            readings = [Reading(i + 1, WALL + 10, [5.0] * GROUP) for i in range(SERIES // GROUP)]
+            storm = Tick(3, WALL + 10, 10.0, readings=readings)
+            began = time.perf_counter()
+            told = stage.step(storm)
+            took_s.append(time.perf_counter() - began)
+            assert len(told) > 0.9 * SERIES
+        tell(f"alerts: a storm of {name}", f"{min(took_s) * 1e3:.1f} ms", "", "50 ms")
+        assert min(took_s) < 0.5

@@ -9,6 +9,9 @@ from msgspec import Struct
 STATES: Final = ("down", "failing", "unknown", "suppressed", "maintenance", "up")
 """From what asks for a look to what does not. Failing: not yet often enough to be down. Suppressed: what it depends on is down."""
 
+CALM: Final = frozenset({"suppressed", "maintenance"})
+"""States in which what a check finds counts for nothing."""
+
 TARGET: Final = "checks"
 """What the table of all endpoints is of: a checker looks after them together."""
 

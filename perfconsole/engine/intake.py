@@ -13,6 +13,7 @@ import msgspec
 from perfconsole.core.ports import Collector, Measured, Result
 from perfconsole.core.tables import Table
 from perfconsole.core.tick import Event, Group, Health, Reading, Stream, Tick
+from perfconsole.engine.clock import STEP_S
 
 APART_S: Final = 1e-6
 """What late readings of a group are apart, and the first from the tick before: four times the resolution of epoch seconds as floats."""
@@ -94,8 +95,8 @@ class Intake:
     def close(self, seq: int, at: float, boot: float) -> Tick:
         """A tick of what has come in, and begin anew.
 
-        Readings and groups that are not of the time since the tick before are moved into it, each with its start: how long a check took
-        does not depend on when it is told. Late ones of a group stay apart, and in their order.
+        Readings and groups that are not of the time since the tick before are moved into it. Late ones of a group stay apart, and in their
+        order.
         """
         after, self._boot = at - (boot - self._boot) + APART_S, boot
         tick = Tick(
@@ -125,7 +126,14 @@ def _in_order(readings: list[Reading], after: float, until: float) -> list[Readi
 
 
 def _moved(reading: Reading, at: float) -> Reading:
-    began = None if reading.began is None else reading.began + at - reading.at
+    """A reading as of another time.
+
+    One that just missed a tick began when it says. One that is off by more than that is of a clock that was set, or came by a long way:
+    how long it took is all that can be believed, and an hour of being down is not told of the first failure.
+    """
+    moved_s, began = at - reading.at, reading.began
+    if began is not None and abs(moved_s) > STEP_S:
+        began += moved_s
     return Reading(reading.group, at, reading.values, began)
 
 

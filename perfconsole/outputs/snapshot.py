@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from perfconsole.core import metrics
+from perfconsole.core.endpoint_alerts import counted
 from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
 from perfconsole.core.state import Series, State
 from perfconsole.core.tables import ProcessRow, ProcessTable
@@ -32,7 +33,7 @@ def snapshot(state: State) -> dict[str, Any]:
         "endpoints": [_endpoint(row) for row in sorted(endpoints.rows, key=lambda row: (row.service, row.name))] if endpoints else [],
         "sources": sources(state),
         "alerts": [_alert(alert, state) for alert in standing if not alert.colour],
-        "thresholds": [_alert(alert, state) for alert in standing if alert.colour and alert.state == "firing"],
+        "thresholds": [_alert(alert, state) for alert in counted(state, standing) if alert.colour and alert.state == "firing"],
     }
 
 

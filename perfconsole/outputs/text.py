@@ -8,10 +8,10 @@ from typing import Final
 
 from perfconsole.core import units
 from perfconsole.core.alerts import worst_first
+from perfconsole.core.endpoint_alerts import breach, counted
 from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
 from perfconsole.core.state import Series, State
 from perfconsole.core.tables import ProcessRow, ProcessTable
-from perfconsole.core.words import breach
 from perfconsole.outputs.snapshot import sources
 
 TOP: Final = 10
@@ -39,8 +39,9 @@ def _header(state: State) -> Iterator[str]:
 
 
 def _thresholds(state: State) -> Iterator[str]:
-    for alert in worst_first(state.alerts.values()):
-        yield f"{_GLYPHS[alert.severity]}  {breach(alert, state.value(alert.metric, **dict(alert.labels)))}  ({alert.rule})"
+    firing = [alert for alert in state.alerts.values() if alert.state == "firing"]
+    for alert in worst_first(counted(state, firing)):
+        yield f"{_GLYPHS[alert.severity]}  {breach(state, alert)}  ({alert.rule})"
 
 
 def _system(state: State) -> Iterator[str]:

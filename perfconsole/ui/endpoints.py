@@ -9,7 +9,7 @@ from msgspec import structs
 
 from perfconsole.core import series, units
 from perfconsole.core.alerts import rank
-from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
+from perfconsole.core.endpoints import CALM, TARGET, EndpointRow, EndpointTable
 from perfconsole.core.requests import EndpointChange
 from perfconsole.core.state import Series, State
 from perfconsole.core.tick import Event, SeriesDef
@@ -23,9 +23,6 @@ UNMEASURED: Final = -2.0
 
 LEAST_S: Final = 0.05
 """The top of a history's scale at the least: below it a few milliseconds would draw mountains."""
-
-CALM: Final = frozenset({"suppressed", "maintenance"})
-"""States in which what a check finds counts for nothing."""
 
 NONE: Final = 'no endpoints: [[http]] url = "https://host/" in config.toml, or --url https://host/'
 

@@ -32,7 +32,7 @@ def firing(state: State) -> list[Alert]:
     """The alerts that count, by severity, then age; see `endpoint_alerts.counted` for those that do not."""
     alerts = [alert for alert in state.alerts.values() if alert.state == "firing"]
     if any(map(of_endpoints, alerts)):
-        from perfconsole.ui.endpoint_alerts import counted  # noqa: PLC0415  not where nothing is checked
+        from perfconsole.core.endpoint_alerts import counted  # noqa: PLC0415  not where nothing is checked
 
         alerts = counted(state, alerts)
     return worst_first(alerts)
@@ -47,7 +47,7 @@ def present(state: State, alert: Alert) -> bool:
 def said(state: State, alert: Alert) -> str:
     """An alert in words: what is where now, and the threshold that it crossed."""
     if of_endpoints(alert):
-        from perfconsole.ui.endpoint_alerts import breach  # noqa: PLC0415  as above
+        from perfconsole.core.endpoint_alerts import breach  # noqa: PLC0415  as above
 
         return breach(state, alert)
     return words.breach(alert, state.value(alert.metric, **dict(alert.labels)))

@@ -160,3 +160,20 @@ def test_an_option_that_a_command_has_no_use_for_is_a_mistake(perfconsole):
         ran = perfconsole(*args)
         assert (ran.code, ran.out) == (64, "")
         assert f"{args[0]} is for the console, `{args[2]}` does not take it" in ran.err
+
+
+def test_thresholds_agree_with_the_states(perfconsole, lab, config_file):
+    """One failure is no outage yet; what fails by the fault of another does not count."""
+    config_file(
+        http("once", lab.url("/status/503"))
+        + http("down", lab.url("/status/500"), "failures = 1")
+        + http("child", lab.url("/status/502"), 'depends_on = ["http:gate"]')
+        + '[[tcp]]\nname = "gate"\naddress = "127.0.0.1:1"\nfailures = 1\n'
+    )
+    ran = perfconsole("snapshot")
+    assert "▲ WARN  once has failed a check (status)  (endpoint-down)" in ran.out
+    assert "■ CRIT  down is down (status)  (endpoint-down)" in ran.out
+    assert "child is down" not in ran.out
+    thresholds = json.loads(perfconsole("snapshot", "--json").out)["thresholds"]
+    found = {one["labels"]["endpoint"]: one["severity"] for one in thresholds if one["name"] == "endpoint-down"}
+    assert found == {"once": "warning", "down": "critical", "gate": "critical"}

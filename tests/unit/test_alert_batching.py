@@ -148,8 +148,22 @@ def test_what_is_told_late_is_of_the_first_moment_and_none_is_lost():
     moments = [one.at for one in tick.readings]
     first = WALL + 100 + APART_S
     assert moments == [first, first + APART_S, first + 2 * APART_S, WALL + 100.25]
-    assert [one.at - one.began for one in tick.readings] == pytest.approx([0.25] * 4, abs=1e-6)
     assert tick.groups[0].at == first
+
+
+@pytest.mark.parametrize(
+    ("at", "began"),
+    [
+        (99.75, 99.5),  # it just missed the tick
+        (99.5, 99.25),
+        (99.25, 99.75),  # by a long way: a quarter of a second is what it took
+        (97.0, 99.75),
+    ],
+)
+def test_a_late_reading_began_when_it_says_unless_it_is_off_by_more_than_clocks_are(at, began):
+    (reading,) = closed([at]).readings
+    assert reading.at == WALL + 100 + APART_S
+    assert reading.began == pytest.approx(WALL + began, abs=2 * APART_S)
 
 
 def test_what_is_told_of_the_future_is_of_now():

@@ -5,7 +5,7 @@ from math import isnan
 from typing import Final
 
 from perfconsole.core import units
-from perfconsole.core.endpoints import TARGET
+from perfconsole.core.endpoints import CALM, TARGET
 from perfconsole.core.state import State
 from perfconsole.ui import endpoints
 from perfconsole.ui.endpoint import Endpoint
@@ -83,7 +83,7 @@ class EndpointFacts(FactsGrid):
         fix = f": {health.fix}" if health and row.cause == "unmeasured" and health.fix not in row.error else ""
         if health is of_all and health is not None and health.error:
             return f"{self.look.glyph('stale')} {health.error}: {health.fix}".removesuffix(": "), "stale"
-        if row.state in endpoints.CALM:
+        if row.state in CALM:
             return f"{row.state} {found}", "foreground"
         if found:
             return f"{found}{fix}", "warning_bar" if endpoints.ails(row, state.at) else "dim"

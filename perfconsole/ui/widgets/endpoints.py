@@ -7,14 +7,14 @@ from typing import Any, ClassVar, Final
 from rich.cells import cell_len
 
 from perfconsole.core import units
-from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable, ServiceRow
+from perfconsole.core.endpoint_alerts import alerting
+from perfconsole.core.endpoints import CALM, TARGET, EndpointRow, EndpointTable, ServiceRow
 from perfconsole.core.state import State
 from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import Event
 from perfconsole.ui import endpoints
 from perfconsole.ui.arrange import Item
 from perfconsole.ui.columns import Column, fitting
-from perfconsole.ui.endpoint_alerts import alerting
 from perfconsole.ui.endpoint_rows import (
     DETAIL_LEAST,
     DETAIL_MOST,
@@ -182,7 +182,7 @@ class EndpointsPane(TablePane):
         for name, count in counts(table, state.at, self._held):
             glyph, word, role = endpoints.sign(self.look, name)
             text = f"{glyph} {count} {word}"
-            if line.left > len(text) + 2 + (spared + 2 if name in endpoints.CALM else 0):
+            if line.left > len(text) + 2 + (spared + 2 if name in CALM else 0):
                 line.put(text, role).gap(2)
 
     def remarks(self, state: State, table: Table) -> Sequence[str]:
@@ -243,7 +243,7 @@ class EndpointsPane(TablePane):
             glyph, word, role = endpoints.sign(self.look, now)
             return f"{glyph} {word}", role
         text, role = self._of_endpoint(row, column, state)
-        return text, "stale" if now == "stale" else "dim" if now in endpoints.CALM else role
+        return text, "stale" if now == "stale" else "dim" if now in CALM else role
 
     def _of_endpoint(self, row: EndpointRow, column: Column, state: State) -> tuple[str, str]:
         if column.id == "last":

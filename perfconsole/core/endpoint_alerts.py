@@ -12,10 +12,9 @@ from msgspec import structs
 
 from perfconsole.core import words
 from perfconsole.core.alerts import rank
-from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
+from perfconsole.core.endpoints import CALM, TARGET, EndpointRow, EndpointTable
 from perfconsole.core.state import State
 from perfconsole.core.tick import SEVERITIES, Alert
-from perfconsole.ui.endpoints import CALM
 
 _FRESH_S: Final = 60.0
 _UP: Final = "httpcheck.up"

@@ -37,9 +37,11 @@ async def _checked(checks: "tuple[Check, ...]") -> "list[Outcome]":
     import asyncio
 
     from perfconsole.collectors.http.checker import CAP
+    from perfconsole.collectors.http.descriptors import allow_many
     from perfconsole.collectors.http.shared import Shared
     from perfconsole.collectors.http.turns import Turns
 
+    allow_many()
     turns, shared = Turns(CAP), Shared()
     return await asyncio.gather(*(_outcome(check, shared, turns) for check in checks))
 

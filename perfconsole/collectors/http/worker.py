@@ -7,7 +7,6 @@ closed it: there is no other way for a console to end that it would have to know
 import asyncio
 import gc
 import os
-import resource
 import signal
 import socket
 import sys
@@ -20,6 +19,7 @@ from perfconsole import __version__
 from perfconsole.collectors.http import pipe
 from perfconsole.collectors.http.backlog import Backlog
 from perfconsole.collectors.http.checker import Checker
+from perfconsole.collectors.http.descriptors import allow_many
 from perfconsole.collectors.http.prober import Prober
 from perfconsole.collectors.http.probers import prober_of, warm_up
 from perfconsole.collectors.http.shared import Shared
@@ -33,9 +33,6 @@ BATCH_BYTES: Final = 32_768
 
 ALIVE_S: Final = 5.0
 """Something is told at least so often."""
-
-MOST_DESCRIPTORS: Final = 65_536
-"""More than anybody has endpoints."""
 
 _READ_BYTES: Final = 65_536
 _SWITCH_S: Final = 0.001
@@ -193,20 +190,11 @@ def _place(traceback: TracebackType | None) -> str:
     return f"{os.path.basename(traceback.tb_frame.f_code.co_filename)}:{traceback.tb_lineno}"  # noqa: PTH119  # pathlib for one name
 
 
-def _allow_descriptors() -> None:
-    """As many as this user may have: a thousand endpoints that hang hold more than the usual limit of 1,024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
 def main() -> None:
     """Serve the console at the other end of standard input."""
     # ctrl+c is for the console, which ends this process by closing the connection when it likes to.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _allow_descriptors()
+    allow_many()
     sys.setswitchinterval(_SWITCH_S)
     asyncio.run(_serve(socket.socket(fileno=0)))
 

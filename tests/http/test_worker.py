@@ -18,8 +18,8 @@ from perfconsole.collectors.http import HttpCollector, child, pipe, remote_check
 from perfconsole.collectors.http.checker import Checker
 from perfconsole.collectors.http.child import Child
 from perfconsole.collectors.http.choice import FEW, MANY, Chosen
+from perfconsole.collectors.http.descriptors import MOST
 from perfconsole.collectors.http.remote_checker import RemoteChecker
-from perfconsole.collectors.http.worker import MOST_DESCRIPTORS
 from perfconsole.core.checks import Check, Expect, JsonTest, Tls
 from perfconsole.core.ports import Slot
 
@@ -315,7 +315,7 @@ async def test_one_that_says_nothing_any_more_is_replaced(lab, monkeypatch):
 PARENT = """
 import asyncio, os, sys
 from perfconsole.collectors.http.remote_checker import RemoteChecker
-from perfconsole.collectors.http.worker import MOST_DESCRIPTORS
+from perfconsole.collectors.http.descriptors import MOST
 from perfconsole.core.checks import Check
 
 async def main():
@@ -392,7 +392,7 @@ async def test_it_may_open_as_many_files_as_it_is_allowed(lab):
             allowed = resource.prlimit(made.checker.pid, resource.RLIMIT_NOFILE)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, usual)
-    assert allowed == (min(usual[1], MOST_DESCRIPTORS), usual[1])
+    assert allowed == (min(usual[1], MOST), usual[1])
 
 
 async def test_ctrl_c_is_not_for_it(lab):

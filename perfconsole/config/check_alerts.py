@@ -1,7 +1,7 @@
 """What is wrong with an alert rule that no key shows by itself: its threshold in the unit of its metric, and what it could never do."""
 
 from collections.abc import Callable, Iterator, Mapping
-from math import isfinite, nan
+from math import ceil, isfinite, nan
 from typing import Any, Final
 
 from perfconsole.config.lines import Path
@@ -85,10 +85,10 @@ def _impossible(rule: AlertRule, config: Config) -> Iterator[tuple[str, str, str
     needed = max(rule.min_samples, LEAST.get(int(rule.stat[1:]), 1) if rule.stat[0] == "p" else 1)
     window_s = 0.0 if rule.stat == "last" else WINDOW_S if rule.over_s is None else rule.over_s
     for who, interval_s, timeout_s in _measured(rule, config):
-        most = int(window_s // interval_s) + 1
+        most = max(1, ceil(window_s / interval_s))  # of a window the end is a part, the beginning is not
         if most < needed:
             found = f"{window_s:g} s hold {most} samples of {who} at most, one every {interval_s:g} s, and {needed} are needed"
-            yield "over", found, f"it could never fire: over = {_seconds((needed - 1) * interval_s)} or longer"
+            yield "over", found, f"it could never fire: over = {_seconds(needed * interval_s)} or longer"
             return
         if 0 < rule.for_s < max(timeout_s, interval_s):
             least_s = max(timeout_s, interval_s)

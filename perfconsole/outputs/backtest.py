@@ -118,11 +118,12 @@ def _found(alert: Alert, rule: Rule) -> str:
 
 
 def _value(alert: Alert) -> str:
-    """As people read it; a small share not rounded to nothing, and what is either 1 or 0 as that."""
+    """As people read it; a share neither rounded to nothing nor to its limit, and what is either 1 or 0 as that."""
     if alert.metric.endswith(".up"):
         return f"{alert.value:g}"
     shown = measured(alert.metric, alert.value)
-    return units.percent(alert.value, 1) if shown.endswith("%") and alert.value < 0.1 else shown
+    fine = alert.value < 0.1 or abs(alert.value - alert.limit) < 0.01
+    return units.percent(alert.value, 1) if shown.endswith("%") and fine else shown
 
 
 def _standing(backtest: Backtest, rules: dict[str, Rule], width: int, paper: Paper) -> list[str]:

@@ -115,6 +115,14 @@ def test_a_statistic_and_what_still_stands(perfconsole, kept):
     ]
 
 
+def test_a_share_is_rounded_neither_to_nothing_nor_to_its_limit(perfconsole, config_file, tmp_path):
+    config_file(RULES.replace('"0.5%"', '"90%"'))
+    (tmp_path / "f.csv").write_text(f"time,metric,value\n{T},system.cpu.utilization,0.904\n{T + 10},system.cpu.utilization,0.004\n")
+    first, second, *_ = perfconsole("alerts", "backtest", "--samples", "f.csv", "--rule", "busy").out.splitlines()
+    assert first.endswith("inactive -> firing    system.cpu.utilization  90.4% > 90%")
+    assert second.endswith("firing   -> inactive  system.cpu.utilization  0.4%")
+
+
 def test_thresholds_are_tried_where_they_are_asked_for(perfconsole, kept):
     def rules(*more):
         ran = perfconsole("alerts", "backtest", "--samples", str(kept), "--json", *more)

@@ -7,6 +7,7 @@ The half hour of results that is held of each endpoint is there from the beginni
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import socket
@@ -219,6 +220,7 @@ class Soak:
         self.counts["wrong"] += last.cause != self.causes[name]
 
     def _look(self):
+        gc.collect()  # what only waits for a collection has not leaked
         pid = self._pid()
         self.pids |= {pid} - {0}
         own, child = _memory(os.getpid()), _memory(pid) if pid else (0, 0)

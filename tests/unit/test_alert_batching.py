@@ -155,7 +155,7 @@ def test_what_is_told_late_is_of_the_first_moment_and_none_is_lost():
     ("at", "began"),
     [
         (99.75, 99.5),  # it just missed the tick
-        (99.5, 99.25),
+        (99.625, 99.375),
         (99.25, 99.75),  # by a long way: a quarter of a second is what it took
         (97.0, 99.75),
     ],

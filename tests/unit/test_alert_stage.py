@@ -100,6 +100,22 @@ def test_a_breaching_sample_at_the_deadline_or_after_it_fires_it_at_the_deadline
     assert bench.course[1:] == [(60.0, *FIRES)]
 
 
+def test_deadlines_of_the_same_moment_are_taken_in_the_order_of_the_rules():
+    """Not in that in which they became known: which one that is would depend on when a tick was closed."""
+    bench = Bench(Rule("short", "warning", METRIC, 10.0, for_s=5.0, colour=False), rule("long", for_s=10.0))
+    bench.sample(0, BAD)
+    bench.sample(5, 20.0)
+    assert [(alert.rule, alert.at - WALL) for alert in bench.tick(10)] == [("short", 10.0), ("long", 10.0), ("short", 10.0)]
+
+
+def test_a_deadline_that_moves_on_with_every_sample_is_put_down_once():
+    bench = Bench(rule(no_data="alert"))
+    bench.every_10_s(0, 10_000, WELL)
+    assert len(bench.stage._dues) == 1
+    bench.tick(10_000 + MAX_GAP)
+    assert bench.course == [(10_000 + MAX_GAP, *PENDS)]
+
+
 def test_what_is_pending_says_until_when():
     bench = pending_at(50)
     (alert,) = bench.told

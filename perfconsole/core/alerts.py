@@ -96,6 +96,7 @@ class _Watched:
             value=turn.value, limit=rule.limit, above=rule.above, colour=rule.colour, n=max(course.n, 1),
             due=course.deadline + offset_s if turn.after is Phase.PENDING else nan, fired_at=self.fired_at,
             muted=self.muted, flapping=course.flapping, text="it is not measured any more" if turn.ended else "",
+            stat=rule.stat, over_s=rule.over_s,
         )  # fmt: skip
         return self.told
 
@@ -243,7 +244,7 @@ def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
     Of an endpoint that is down it is not told that it is slow as well: a check that was given up took as long as its timeout.
     """
     firing = [alert for alert in alerts if alert.state == "firing"]
-    down = {alert.labels for alert in firing if alert.metric == "httpcheck.up"}
+    down = {alert.labels for alert in firing if alert.metric == "httpcheck.up" and alert.stat == "last"}
     worst: dict[tuple[str, tuple[tuple[str, str], ...]], Alert] = {}
     for alert in firing:
         if alert.metric == "httpcheck.duration" and alert.labels in down:

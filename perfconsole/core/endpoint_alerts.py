@@ -29,7 +29,7 @@ def counted(state: State, alerts: Sequence[Alert]) -> list[Alert]:
     certificate it is enough to say that it is down.
     """
     rows = _fresh(state)
-    down = {alert.labels for alert in alerts if alert.metric == _UP}
+    down = {alert.labels for alert in alerts if _of_state(alert)}
     out = []
     for alert in alerts:
         now = _condition(state, alert, rows) if _endpoint(alert) else ""
@@ -37,8 +37,13 @@ def counted(state: State, alerts: Sequence[Alert]) -> list[Alert]:
             if alert.labels not in down or state.value(_EXPIRY, **dict(alert.labels)) > 0:
                 out.append(alert)
         elif now not in CALM:
-            out.append(structs.replace(alert, severity="warning") if now == "failing" and alert.metric == _UP else alert)
+            out.append(structs.replace(alert, severity="warning") if now == "failing" and _of_state(alert) else alert)
     return out
+
+
+def _of_state(alert: Alert) -> bool:
+    """Whether it is about an endpoint being up or down, and not about a share of its checks."""
+    return alert.metric == _UP and alert.stat == "last"
 
 
 def _endpoint(alert: Alert) -> str:
@@ -69,7 +74,7 @@ def breach(state: State, alert: Alert) -> str:
     """What is over its threshold, in words; of an endpoint that fails also why, where that is known."""
     text = words.breach(alert, state.value(alert.metric, **dict(alert.labels)))
     name = _endpoint(alert)
-    if alert.metric != _UP or not name:
+    if not _of_state(alert) or not name:
         return text
     rows = _fresh(state)
     if _condition(state, alert, rows) == "failing":

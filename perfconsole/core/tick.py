@@ -90,6 +90,7 @@ class Alert(Struct, frozen=True, array_like=True):
         muted: Why it notifies nobody, in words: inhibited by another, what it depends on is down; empty when it does.
         flapping: Whether it fired and ended again and again.
         text: Why it ended where no value says so.
+        stat: What of the series' samples `value` is (`alert_stats.STATS`), over the last `over_s`.
     """
 
     id: str
@@ -111,6 +112,8 @@ class Alert(Struct, frozen=True, array_like=True):
     muted: str = ""
     flapping: bool = False
     text: str = ""
+    stat: str = "last"
+    over_s: float = 0.0
 
 
 class Event(Struct, frozen=True, array_like=True):

@@ -48,11 +48,24 @@ def thing(metric: str, labels: Labels) -> str:
 
 def breach(alert: Alert, value: float) -> str:
     """``memory 83% > 80%``: what is where now, and the threshold it crossed; the value at the crossing where it is unknown now."""
+    if alert.stat != "last":
+        return _of_statistic(alert)
     value = alert.value if isnan(value) else value
     if alert.metric in _OF_ENDPOINTS:
         return _of_endpoint(alert, value)
     shown = measured(alert.metric, value)
     return f"{thing(alert.metric, alert.labels)} {shown} {'>' if alert.above else '<'} {measured(alert.metric, alert.limit)}"
+
+
+def _of_statistic(alert: Alert) -> str:
+    """``memory avg 92% > 90% over 1m (n 30)``, ``errors of checkout 12.5% > 1.0% over 1m (n 8)``: what it was when it was told."""
+    sign, over = ">" if alert.above else "<", f"over {units.duration(alert.over_s).removesuffix('00s')} (n {alert.n})"
+    labels = dict(alert.labels)
+    name = labels.get("endpoint") or labels.get("service")
+    if alert.stat == "ratio":
+        return f"errors of {name or 'all endpoints'} {units.percent(alert.value, 1)} {sign} {units.percent(alert.limit, 1)} {over}"
+    what = f"{name} latency" if name and alert.metric == "httpcheck.duration" else thing(alert.metric, alert.labels)
+    return f"{what} {alert.stat} {measured(alert.metric, alert.value)} {sign} {measured(alert.metric, alert.limit)} {over}"
 
 
 def _of_endpoint(alert: Alert, value: float) -> str:

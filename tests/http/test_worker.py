@@ -171,16 +171,16 @@ async def test_secrets_are_looked_up_there_and_never_pass(lab, monkeypatch):
 
 
 async def test_now_checks_at_once_and_a_question_about_nothing_ends(lab):
-    async with remote(check("a", lab.url("/ok?now"))) as made:
+    async with remote(check("a", lab.url("/slow?ms=300&now"))) as made:
         with pytest.raises(KeyError):
             await made.checker.now("b")
         outcome = await made.checker.now("a")  # asked before the process is there
         assert outcome.ok
         assert made.outcomes[-1] == outcome
-        count = len(lab.seen("/ok?now"))
+        count = len(lab.seen("&now"))
         outcomes = await asyncio.gather(*(made.checker.now("a") for _ in range(5)))
         assert len({one.at for one in outcomes}) == 1
-        assert len(lab.seen("/ok?now")) == count + 1
+        assert len(lab.seen("&now")) == count + 1
         asked = asyncio.ensure_future(made.checker.now("a"))
         await asyncio.sleep(0)
         made.checker.configure([])

@@ -30,6 +30,7 @@ class Answer(NamedTuple):
         body: What was received of it; `cut` when that is not all.
         encoding: The charset that the server names; empty for none.
         total_s: How long the check took.
+        hide: Takes the check's secrets out of a text that a server may have sent back.
     """
 
     status: int
@@ -38,6 +39,7 @@ class Answer(NamedTuple):
     encoding: str
     total_s: float
     cut: bool = False
+    hide: Callable[[str], str] = str
 
 
 async def judged(expect: Expect, answer: Answer) -> tuple[Assertion, ...]:
@@ -110,7 +112,7 @@ def _header(name: str, pattern: str, answer: Answer, until: float) -> Assertion:
         return Assertion(expected, ok=False, found="no such header")
     from perfconsole.collectors.http.wording import Secrets, shown_headers  # noqa: PLC0415  # 1 MiB, which no check of a port needs
 
-    shown = shown_headers([(name, values[0])], Secrets())[0][1]
+    shown = shown_headers([(name, answer.hide(values[0]))], Secrets())[0][1]
     return _timed(expected, lambda: any(is_found(pattern, value, until - time.monotonic()) for value in values), shown)
 
 
@@ -129,22 +131,22 @@ def _of_body(expect: Expect, answer: Answer, until: float) -> list[Assertion]:
         expected = f"body matches {_quoted(pattern)}"
         found.append(_timed(expected, lambda: is_found(pattern, text, until - time.monotonic()), f"not in {size}"))
     if expect.json:
-        found += _of_json(expect, text, until, cut=answer.cut, patient=_heavy(expect, answer))
+        found += _of_json(expect, text, until, answer)
     return found
 
 
-def _of_json(expect: Expect, text: str, until: float, *, cut: bool, patient: bool) -> list[Assertion]:
+def _of_json(expect: Expect, text: str, until: float, answer: Answer) -> list[Assertion]:
     def all_tested() -> list[Assertion]:
         document: Any = json_of(text)
-        return [tested(test, document, until - time.monotonic()) for test in expect.json]
+        return [tested(test, document, until - time.monotonic(), answer.hide) for test in expect.json]
 
     try:
-        if not patient:
+        if not _heavy(expect, answer):
             return all_tested()
         with pausing(until):
             return all_tested()
     except Unread as unread:
-        why = "the body is longer than what is read of it" if cut else f"the body is {unread}"
+        why = "the body is longer than what is read of it" if answer.cut else f"the body is {unread}"
     except TimeoutError:
         why = _LONG
     return [Assertion(worded(test), ok=False, found=why) for test in expect.json]

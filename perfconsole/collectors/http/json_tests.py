@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from perfconsole.collectors.http.bodies import Unread
-from perfconsole.collectors.http.patterns import is_found
+from perfconsole.collectors.http.patterns import LIMIT_S, is_found
 from perfconsole.core.checks import Assertion, JsonTest
 from perfconsole.core.text import safe
+
+Hide = Callable[[str], str]
 
 NOWHERE: Final = "nothing at this path"
 _CHARS: Final = 120
@@ -17,15 +19,51 @@ _PLACES: Final = 10_000
 """Most that are looked at for one test."""
 
 
+def _as_it_is(text: str) -> str:
+    return text
+
+
 @lru_cache(256)
 def _compiled(path: str) -> Any:
+    return _environment().compile(path)
+
+
+@cache
+def _environment() -> Any:
+    """RFC 9535 with functions that come to an end: those of the library run patterns, which a document may bring along, without a limit."""
     import jsonpath_rfc9535  # noqa: PLC0415  # 30 ms, which no console without such a check waits for
+    from jsonpath_rfc9535 import function_extensions  # noqa: PLC0415  # as above
 
-    return jsonpath_rfc9535.compile(path)
+    class Search(function_extensions.Search):
+        def __call__(self, string: object, pattern: object) -> bool:
+            return _matches(pattern, string)
+
+    class Match(function_extensions.Match):
+        def __call__(self, string: object, pattern: object) -> bool:
+            return _matches(rf"\A(?:{pattern})\Z" if isinstance(pattern, str) else pattern, string)
+
+    made = jsonpath_rfc9535.JSONPathEnvironment()
+    made.function_extensions |= {"search": Search(), "match": Match()}
+    return made
 
 
-def tested(test: JsonTest, document: Any, within_s: float) -> Assertion:
+def _matches(pattern: object, string: object) -> bool:
+    if not isinstance(pattern, str) or not isinstance(string, str):
+        return False
+    try:
+        return is_found(pattern, string, LIMIT_S)
+    except ValueError:
+        return False
+
+
+def tested(test: JsonTest, document: Any, within_s: float, hide: Hide) -> Assertion:
     """One test of a JSON document.
+
+    Args:
+        test: The test.
+        document: What `json.loads` gave.
+        within_s: The time for its pattern.
+        hide: Takes secrets out of a text, before it is cut to what is shown of it.
 
     Raises:
         TimeoutError: When a pattern took longer than `within_s`.
@@ -37,7 +75,7 @@ def tested(test: JsonTest, document: Any, within_s: float) -> Assertion:
         return Assertion(expected, ok=False, found=str(unread))
     if test.operator == "has" and (test.value is None or isinstance(test.value, bool)):
         there = bool(found)
-        return Assertion(expected, there is (test.value is not False), _shown(found[0]) if there else NOWHERE)
+        return Assertion(expected, there is (test.value is not False), _shown(found[0], hide) if there else NOWHERE)
     if not found:
         return Assertion(expected, ok=False, found=NOWHERE)
     try:
@@ -45,8 +83,8 @@ def tested(test: JsonTest, document: Any, within_s: float) -> Assertion:
     except ValueError as error:
         return Assertion(expected, ok=False, found=safe(str(error), _CHARS))
     if wrong is not _NONE:
-        return Assertion(expected, ok=False, found=_measured(test, wrong))
-    return Assertion(expected, ok=True, found=_measured(test, found[0]))
+        return Assertion(expected, ok=False, found=_measured(test, wrong, hide))
+    return Assertion(expected, ok=True, found=_measured(test, found[0], hide))
 
 
 def worded(test: JsonTest) -> str:
@@ -126,16 +164,16 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _measured(test: JsonTest, value: Any) -> str:
-    return f"length {len(value)}" if test.operator == "len" and isinstance(value, (str, list, dict)) else _shown(value)
+def _measured(test: JsonTest, value: Any, hide: Hide) -> str:
+    return f"length {len(value)}" if test.operator == "len" and isinstance(value, (str, list, dict)) else _shown(value, hide)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, hide: Hide) -> str:
     """A value in a few words; only its start is written down, or a list of a megabyte would be."""
     if isinstance(value, dict):
         return f"an object of {len(value)} keys"
     if isinstance(value, list):
         return f"a list of {len(value)}"
     if isinstance(value, str):
-        return safe(json.dumps(value[:_CHARS], ensure_ascii=False), _CHARS)
-    return safe(json.dumps(value), _CHARS)
+        return safe(json.dumps(hide(value)[:_CHARS], ensure_ascii=False), _CHARS)
+    return safe(hide(json.dumps(value)), _CHARS)

@@ -14,9 +14,13 @@ from perfconsole.collectors.http.request import Message, Origin
 from perfconsole.collectors.http.shaken import secured
 from perfconsole.collectors.http.shared import Shared
 from perfconsole.collectors.http.trial import MOST_HEADER_BYTES, Head, Prepared, Trial, broken
+from perfconsole.collectors.http.unpacking import heard
 from perfconsole.core.checks import Check, Outcome
 
 NAME: Final = "lean"
+
+_MOST_INFORMED: Final = 32
+"""Informational answers (1xx) before the one that is asked for; servers send one or two."""
 
 
 def suits(check: Check) -> bool:
@@ -62,10 +66,11 @@ class Exchange:
         with suppress(OSError):  # a server may have answered before, and hung up: that is looked for
             await trial.sent(line, sent)
         await self._receive()
-        while True:
+        for _ in range(_MOST_INFORMED):
             event = await self._next()
             if isinstance(event, h11.Response) or (isinstance(event, h11.InformationalResponse) and event.status_code == 101):
                 return _head(event)
+        raise Failure("protocol", f"more than {_MOST_INFORMED} informational answers, and none that counts")
 
     async def more(self) -> bytes:
         """The next piece of the body; empty at its end."""
@@ -118,5 +123,5 @@ def written(talk: h11.Connection, message: Message) -> bytes:
 
 
 def _head(event: Any) -> Head:
-    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers.raw_items()]
+    headers = [(heard(name), heard(value)) for name, value in event.headers.raw_items()]
     return Head(event.status_code, headers, f"HTTP/{event.http_version.decode('ascii')}")

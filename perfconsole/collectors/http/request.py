@@ -76,6 +76,7 @@ class Message(NamedTuple):
         headers: In the order in which they are sent, Host first; everything is in them.
         private: Names, in lower case, of those that hold secrets: another origin does not get them.
         proxy: None for nobody.
+        secret_body: Whether the body holds a secret: another origin does not get it either.
     """
 
     method: str
@@ -86,6 +87,7 @@ class Message(NamedTuple):
     body: bytes
     private: frozenset[str]
     proxy: Proxy | None = None
+    secret_body: bool = False
 
     def __repr__(self) -> str:
         # An error report that shows variables must not show those.
@@ -127,7 +129,7 @@ class Noted(Mapping[str, str]):
 
 def reads_files(check: Check) -> bool:
     """Whether a secret of the check stands in a file: it is read again each time, and a disk may not answer."""
-    texts = [check.target, check.proxy, check.body, *check.auth, *(value for _, value in check.headers)]
+    texts = [check.target, check.proxy, check.body, check.host, *check.auth, *(value for _, value in check.headers)]
     return any(map(is_file, texts))
 
 
@@ -146,7 +148,7 @@ def message_of(check: Check, env: Mapping[str, str] = os.environ) -> tuple[Messa
         given, private = _given(check, noted)
         authorization, pairs = _credentials(check, userinfo, noted)
         host = noted.text(check.host) or origin.authority
-        body = noted.text(check.body).encode("utf-8", "surrogateescape")
+        body = noted.text(check.body)
     except ConfigError as error:
         raise Failure(UNMEASURED, safe(str(error), 300)) from None
     except (ValueError, UnicodeError):
@@ -156,9 +158,13 @@ def message_of(check: Check, env: Mapping[str, str] = os.environ) -> tuple[Messa
         headers.append(("Authorization", authorization))
         private |= {"authorization"}
     headers = _merged(headers, given)
-    if body or check.method in {"POST", "PUT", "PATCH"}:
-        headers = _merged(headers, [("Content-Length", str(len(body)))])
-    message = Message(check.method, parts.geturl(), origin, target, _sendable(headers), body, frozenset(private), proxy)
+    sent = body.encode("utf-8", "surrogateescape")
+    if sent or check.method in {"POST", "PUT", "PATCH"}:
+        headers = _merged(headers, [("Content-Length", str(len(sent)))])
+    message = Message(
+        check.method, parts.geturl(), origin, target, _sendable(headers), sent, frozenset(private), proxy,
+        secret_body=body != check.body or redact(body) != body,
+    )  # fmt: skip
     pairs += proxy_pairs
     return message, Secrets([*noted.values_seen, *(password for _, password in pairs), *_tokens(parts.query)], pairs)
 
@@ -229,6 +235,8 @@ def _given(check: Check, noted: Noted) -> tuple[list[tuple[str, str]], set[str]]
         found.append((name, value))
         if name.lower() in {"authorization", "cookie", "proxy-authorization"}:
             noted.values_seen += [value, value.partition(" ")[2]]
+        elif redact(f"{name}: {value}") != f"{name}: {value}":  # a secret that stands in the configuration itself
+            noted.values_seen.append(value)
         elif value == template:
             continue
         private.add(name.lower())
@@ -294,14 +302,17 @@ def following(message: Message, status: int, location: str) -> Message:
     headers = list(message.headers)
     if origin != before:
         headers = _merged(headers, [("Host", origin.authority)])
-        if not _upgraded(before, origin):
-            dropped |= message.private
+        if not upgraded(before, origin):
+            dropped |= message.private - {"host"}
+            if message.secret_body and method == message.method:
+                raise Failure("protocol", "redirected to another place with a body that holds a secret, which does not follow")
     kept = tuple((name, value) for name, value in headers if name.lower() not in dropped)
     body = b"" if method != message.method else message.body
     return message._replace(method=method, url=parts.geturl(), origin=origin, target=_target(parts), headers=kept, body=body)
 
 
-def _upgraded(before: Origin, after: Origin) -> bool:
+def upgraded(before: Origin, after: Origin) -> bool:
+    """Whether one origin is the other with TLS: what was meant for it is meant for this."""
     return before == Origin("http", after.host, 80) and after == Origin("https", after.host, 443)
 
 

@@ -17,6 +17,7 @@ from perfconsole.collectors.http.lean import written
 from perfconsole.collectors.http.prober import Failure
 from perfconsole.collectors.http.request import Message, Origin, Proxy
 from perfconsole.collectors.http.trial import Head, Trial
+from perfconsole.collectors.http.unpacking import heard
 from perfconsole.core.checks import Tls
 
 NAME: Final = "httpx"
@@ -87,7 +88,7 @@ class Exchange:
         except Exception as error:  # noqa: BLE001  # whatever it is, it is this check's failure
             raise self._failure(error) from None
         self._pieces = answer.aiter_raw()
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.extensions[_HEADERS]]
+        headers = [(heard(name), heard(value)) for name, value in answer.extensions[_HEADERS]]
         return Head(answer.status_code, headers, answer.http_version)
 
     async def more(self) -> bytes:

@@ -1,6 +1,8 @@
 """One run of an HTTP check: its hops, what came back, and the outcome, whatever ends it. It is the same whichever client carries it out."""
 
+import asyncio
 import ssl
+from time import monotonic
 from typing import Final, NamedTuple, Protocol
 
 from msgspec.structs import replace
@@ -10,11 +12,11 @@ from perfconsole.collectors.http.expect import Answer, judged
 from perfconsole.collectors.http.faults import DOING
 from perfconsole.collectors.http.line import Line
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
-from perfconsole.collectors.http.request import REDIRECTS, Message, Origin, following, message_of, reads_files
+from perfconsole.collectors.http.request import REDIRECTS, Message, Origin, following, message_of, reads_files, upgraded
 from perfconsole.collectors.http.shared import Shared
 from perfconsole.collectors.http.unpacking import charset, header, unpacked
-from perfconsole.collectors.http.wording import Secrets, shown_body, shown_headers, shown_url
-from perfconsole.collectors.loop import ask
+from perfconsole.collectors.http.wording import BODY_BYTES, Secrets, shown_body, shown_headers, shown_url
+from perfconsole.collectors.loop import SLICE_S, ask
 from perfconsole.core.checks import Assertion, Check, Hop, Outcome, Tls
 from perfconsole.core.text import safe
 
@@ -95,6 +97,8 @@ class Trial(Attempt):
         self._kept = b""
         self._hops: list[Hop] = []
         self._secrets = Secrets()
+        self._first: Origin | None = None
+        self._pause_at = 0.0
 
     async def probe(self, prepared: Prepared) -> Outcome:
         """Check once.
@@ -110,7 +114,7 @@ class Trial(Attempt):
     async def _talk(self, prepared: Prepared) -> None:
         message, self._secrets = await prepared.get()
         self.holds = _BUSY
-        first = message.origin
+        first = self._first = message.origin
         for left in range(self.check.redirects, -1, -1):
             head = await self._hop(message, first)
             location = header(head.headers, "location") if head.status in REDIRECTS and self.check.redirects else ""
@@ -145,6 +149,7 @@ class Trial(Attempt):
                     break
                 pieces.append(piece)
                 size += len(piece)
+                await self.breathe()
         finally:
             self._kept = b"".join(pieces)[:limit]
             self.size_bytes = float(min(size, limit))
@@ -152,8 +157,15 @@ class Trial(Attempt):
         self.holds = _TESTS
         self.client.end()
         body, more = unpacked(self._kept, head.headers, limit)
-        answer = Answer(head.status, head.headers, body, charset(head.headers), watch.total_s, cut=more or size > limit)
+        cut = more or size > limit
+        answer = Answer(head.status, head.headers, body, charset(head.headers), watch.total_s, cut, self._secrets.hide)
         self.assertions = await judged(self.check.expect, answer)
+
+    async def breathe(self) -> None:
+        """Give the loop back every `SLICE_S`: 64 KiB of chunks of one byte each are 250 ms of parsing."""
+        if monotonic() > self._pause_at:
+            await asyncio.sleep(0)
+            self._pause_at = monotonic() + SLICE_S
 
     # What clients do alike --------------------------------------------------------------------------------------------------------
 
@@ -174,7 +186,11 @@ class Trial(Attempt):
         if not origin.secure:
             return None
         self.holds = FILES
-        context = await self.shared.contexts.get(tls or self.check.tls)
+        own = self.check.tls
+        # Who is redirected to is shown no client certificate that was meant for another.
+        meant = self._first is None or origin == self._first or upgraded(self._first, origin)
+        shown = own if meant else Tls(own.ca, insecure=own.insecure)
+        context = await self.shared.contexts.get(tls or shown)
         self.holds = _BUSY
         return context
 
@@ -221,9 +237,12 @@ class Trial(Attempt):
             told = replace(told, hops=tuple(self._hops))
         told = replace(told, engine=self.client.name, doubt_s=self.doubt_s, status=head.status if head else 0)
         told = replace(told, error=self._secrets.line(told.error), assertions=tuple(map(self._hidden, told.assertions)))
+        if told.tls and told.tls.error:
+            told = replace(told, tls=replace(told.tls, error=self._secrets.line(told.tls.error)))
         if told.ok or head is None:
             return told
-        body, _ = unpacked(self._kept, head.headers, self.check.body_limit_bytes)
+        # Only its start: a bomb of 64 KiB would be unpacked for a second.
+        body, _ = unpacked(self._kept, head.headers, min(self.check.body_limit_bytes, 2 * BODY_BYTES + 4 * self._secrets.longest))
         return replace(
             told,
             headers=shown_headers(head.headers, self._secrets),

@@ -11,6 +11,14 @@ def header(headers: Sequence[tuple[str, str]], name: str) -> str:
     return next((value for key, value in headers if key.lower() == name), "")
 
 
+def heard(raw: bytes) -> str:
+    """A header's name or value as text: UTF-8, as servers write what is not ASCII, else Latin-1, which takes every byte."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
 def unpacked(body: bytes, headers: Sequence[tuple[str, str]], limit: int) -> tuple[bytes, bool]:
     """A body without its content encoding.
 

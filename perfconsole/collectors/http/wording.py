@@ -11,6 +11,7 @@ from html import escape
 from typing import Final
 from urllib.parse import quote, quote_plus, urlsplit
 
+from perfconsole.collectors.http.bodies import text_of
 from perfconsole.core.redact import MASK, redact
 from perfconsole.core.text import safe
 
@@ -20,6 +21,8 @@ BODY_BYTES: Final = 2048
 _HEADERS: Final = 40
 _VALUE_CHARS: Final = 300
 _LINES: Final = 60
+_LOOKED_AT: Final = 1200
+"""Characters of a header that are looked at, of which `_VALUE_CHARS` are shown: a URL loses what is masked in it."""
 
 _PRIVATE: Final = frozenset({
     "authorization", "proxy-authorization", "authentication-info", "proxy-authentication-info",
@@ -95,6 +98,7 @@ def _value(name: str, value: str, secrets: Secrets) -> str:
     lowered = name.lower()
     if lowered in _PRIVATE:
         return MASK
+    value = value[: _LOOKED_AT + secrets.longest]  # hiding takes time with the length, and 95 KB of it held the loop for 130 ms
     if lowered in {"location", "content-location", "refresh", "link"}:
         return secrets.line(shown_url(value, secrets))
     # With its name before it: "X-Api-Key: abc" is one to who knows the name only.
@@ -130,12 +134,7 @@ def shown_body(body: bytes, encoding: str, secrets: Secrets) -> str:
         encoding: Its charset; what it cannot decode is replaced.
         secrets: To be hidden, also those that are cut where the start ends.
     """
-    start = body[: BODY_BYTES + 4 * secrets.longest]
-    try:
-        text = start.decode(encoding or "utf-8", "replace")
-    except LookupError:
-        text = start.decode("utf-8", "replace")
-    text = redact(secrets.hide(text))
+    text = redact(secrets.hide(text_of(body[: BODY_BYTES + 4 * secrets.longest], encoding)))
     cut = len(body) > BODY_BYTES or len(text) > BODY_BYTES
     lines = text[:BODY_BYTES].splitlines()[:_LINES]
     return "\n".join([*map(safe, lines), *(("…",) if cut else ())])

@@ -1,0 +1,167 @@
+"""Answers of which every byte is chosen: what a hostile server may send, and what of a check must not be sent or told. Both engines."""
+
+import asyncio
+import contextlib
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+from engines import ENGINES, alike, probed
+
+from perfconsole.core.checks import Expect, JsonTest
+
+LONG = "long-secret-" + "x7" * 250
+
+
+@asynccontextmanager
+async def answering(*answers):
+    """A server that gives one answer a connection, the last one again and again; its address, and the requests it saw."""
+    seen, writers, tasks = [], [], []
+
+    async def accept(reader, writer):
+        writers.append(writer)
+        tasks.append(asyncio.current_task())
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            seen.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(answers[min(len(seen), len(answers)) - 1])
+            await writer.drain()
+            await reader.read()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", seen
+    finally:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
+
+
+def answer(status="200 OK", headers=(), body=b"OK"):
+    lines = [f"HTTP/1.1 {status}".encode(), *headers, b"Content-Length: %d" % len(body), b"", body]
+    return b"\r\n".join(lines)
+
+
+@pytest.mark.parametrize("charset", [b"undefined", b"idna", b"punycode", b"zlib", b"no-such-thing", b"utf-8", b"mbcs"])
+async def test_no_charset_that_a_server_names_keeps_its_failure_from_being_told(charset):
+    async with answering(answer("500 No", [b"Content-Type: text/html; charset=" + charset], b"it broke")) as (url, _):
+        outcome = await alike(url)
+    assert (outcome.cause, outcome.status, outcome.body) == ("status", 500, "it broke")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_long_secret_is_hidden_before_what_is_told_is_cut(monkeypatch, engine):
+    monkeypatch.setenv("TOK", LONG)
+    echoed = answer(headers=[b"X-Back: " + LONG.encode()], body=f'{{"back": "{LONG}"}}'.encode())
+    expect = Expect(header=(("X-Back", "^nothing$"),), json=(JsonTest("$.back", "==", "nothing"),))
+    async with answering(echoed) as (url, seen):
+        outcome = await probed(engine, url, headers=(("X-Tok", "${TOK}"),), expect=expect)
+    assert LONG.encode() in seen[0]
+    assert outcome.cause == "assertion"
+    assert "x7x7" not in repr(outcome)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_secret_that_is_not_ascii_is_hidden_in_a_header_too(monkeypatch, engine):
+    monkeypatch.setenv("TOK", "pässwörd-of-mine")
+    async with answering(answer("500 No", [b"X-Back: " + "pässwörd-of-mine".encode()])) as (url, _):
+        outcome = await probed(engine, url, headers=(("X-Tok", "${TOK}"),))
+    assert dict(outcome.headers)["X-Back"] == "***"
+
+
+async def test_a_location_that_is_not_ascii_is_followed():
+    async with answering(answer("302 Found", ["Location: /grün".encode()]), answer()) as (url, seen):
+        assert (await probed("lean", url)).ok
+        assert b"GET /gr%C3%BCn HTTP/1.1" in seen[1]
+    async with answering(answer("302 Found", ["Location: /grün".encode()]), answer()) as (url, seen):
+        assert (await probed("httpx", url)).ok
+        assert b"GET /gr%C3%BCn HTTP/1.1" in seen[1]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_key_that_stands_in_the_configuration_goes_to_no_other_place(engine):
+    async with answering(answer()) as (other, seen), answering(answer("307 There", [b"Location: " + other.encode()])) as (url, first):
+        outcome = await probed(engine, url, headers=(("X-Api-Key", "literal-key-123456"), ("X-Plain", "yes")))
+    assert outcome.ok
+    assert b"literal-key-123456" in first[0]
+    assert b"literal-key-123456" not in seen[0]
+    assert b"X-Plain: yes" in seen[0]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_body_with_a_secret_goes_to_no_other_place(monkeypatch, engine):
+    monkeypatch.setenv("TOK", "body-secret-1")
+    async with answering(answer()) as (other, seen), answering(answer("307 There", [b"Location: " + other.encode()])) as (url, _):
+        outcome = await probed(engine, url, method="POST", body="tok=${TOK}")
+        assert (outcome.cause, seen) == ("protocol", [])
+        assert "does not follow" in outcome.error
+        assert (await probed(engine, url, method="POST", body="nothing secret")).ok
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_host_by_reference_is_that_of_the_first_place_alone(monkeypatch, engine):
+    monkeypatch.setenv("TENANT", "t1")
+    async with answering(answer()) as (other, seen), answering(answer("302 There", [b"Location: " + other.encode()])) as (url, first):
+        assert (await probed(engine, url, headers=(("Host", "${TENANT}.example"),))).ok
+    assert b"Host: t1.example" in first[0]
+    assert b"Host: 127.0.0.1:" in seen[0]
+
+
+class Stalls:
+    """The longest that the running loop was held up."""
+
+    def __init__(self):
+        self.worst_s = 0.0
+
+    async def __aenter__(self):
+        async def look():
+            while True:
+                before = time.thread_time()
+                await asyncio.sleep(0)
+                self.worst_s = max(self.worst_s, time.thread_time() - before)
+                await asyncio.sleep(0.001)
+
+        self._task = asyncio.create_task(look())
+        await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(self, *_):
+        self._task.cancel()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\n.\r\n" * 40_000 + b"0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 5_000 + answer(),
+        answer("500 No", [b"X-Long: " + b"key://a:" * 11_000]),
+        answer("500 No", [b"Link: " + b"<http://a:b@c/>, " * 5_000]),
+    ],
+    ids=["chunks", "continue", "header", "link"],
+)
+async def test_no_answer_holds_the_loop(sent):
+    """By the CPU that the thread used meanwhile: how busy the machine is changes nothing."""
+    async with answering(sent) as (url, _):
+        await probed("lean", url)  # what is imported by the first
+        async with Stalls() as stalls:
+            await probed("lean", url)
+    assert stalls.worst_s < 0.06
+
+
+async def test_informational_answers_come_to_an_end():
+    async with answering(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3 + answer()) as (url, _):
+        assert (await alike(url)).ok
+    async with answering(b"HTTP/1.1 100 Continue\r\n\r\n" * 100 + answer()) as (url, _):
+        outcome = await probed("lean", url)
+    assert outcome.error == "more than 32 informational answers, and none that counts"
+
+
+async def test_patterns_within_json_paths_come_to_an_end():
+    body = b'{"a": [{"v": "' + b"a" * 60 + b'!", "p": "(a|aa)+$"}]}'
+    expect = Expect(json=(JsonTest("$.a[?search(@.v, @.p)]", "has"), JsonTest("$.a[?match(@.v, 'a+!')]", "has")))
+    async with answering(answer(body=body)) as (url, _):
+        before = time.monotonic()
+        outcome = await probed("lean", url, expect=expect, timeout_s=5.0)
+    assert time.monotonic() - before < 4
+    assert not outcome.ok

@@ -10,13 +10,16 @@ from typing import Final
 
 from msgspec import structs
 
-from perfconsole.core.checks import Check, Outcome
+from perfconsole.core.checks import Check, Outcome, TlsFacts
 from perfconsole.core.endpoint_samples import FAILED, LATE, OK, UNKNOWN, Samples
 from perfconsole.core.endpoints import EndpointRow
 from perfconsole.core.percentiles import percentiles
 from perfconsole.core.requests import EndpointChange
 
 CHANGES_HELD: Final = 100
+
+_ROW: Final = 2.0
+"""How much longer than a result holds two may be apart that are in a row: one between them may count for nothing."""
 
 _OVER_S: Final = 1.0
 """What a check may take beyond its timeout before the one before it is no answer any more."""
@@ -37,7 +40,7 @@ class Endpoint:
     """
 
     __slots__ = (
-        "_certain_until", "_changes", "_down", "_failures", "_looked_at", "_maintained", "_streak_since", "_successes",
+        "_certain_until", "_changes", "_counted_at", "_down", "_failures", "_looked_at", "_maintained", "_streak_since", "_successes",
         "blocked_by", "check", "expires", "failing", "failure", "last", "measured_at", "samples", "since", "state", "up", "verified",
     )  # fmt: skip
 
@@ -52,6 +55,7 @@ class Endpoint:
         self._down = False
         self._failures = self._successes = 0
         self._streak_since = nan
+        self._counted_at = inf
         self._changes: list[EndpointChange] = []
         self._maintained, self._looked_at, self._certain_until = False, inf, -inf
 
@@ -77,6 +81,8 @@ class Endpoint:
             A change of its state, if that is what it brought.
         """
         began = outcome.at if isnan(outcome.scheduled) else outcome.scheduled
+        if self.since > began:  # the clock was set back
+            self.since = self._streak_since = self._counted_at = began
         self.last = outcome
         self._remember(outcome)
         # Before or after its run: work that began or ended meanwhile is as good an excuse.
@@ -122,7 +128,7 @@ class Endpoint:
         if not outcome.ok:
             self.failure = outcome
         if outcome.tls is not None and outcome.tls.chain:
-            self.expires = min(certificate.not_after for certificate in outcome.tls.chain)
+            self.expires = _expires(outcome.tls, outcome.at)
             self.verified = outcome.tls.verified or not outcome.tls.error
 
     def _in_maintenance(self, at: float) -> bool:
@@ -136,7 +142,10 @@ class Endpoint:
         return self._maintained
 
     def _judged(self, began: float, *, ok: bool) -> str:
-        """The state after one more outcome that counts."""
+        """The state after one more outcome that counts. After a time in which nothing counted, those before it are no part of a row."""
+        if began - self._counted_at > _ROW * max(_held_s(self.check)):
+            self._failures = self._successes = 0
+        self._counted_at = began
         if not (self._successes if ok else self._failures):
             self._streak_since = began
         if ok:
@@ -190,6 +199,12 @@ class Endpoint:
             checks=counts.checks, failed=counts.failed, availability=self.samples.availability(now), held_s=self.samples.held_s(now),
             expires=self.expires, verified=self.verified, address=last.address, protocol=last.protocol, size_bytes=last.size_bytes,
         )  # fmt: skip
+
+
+def _expires(tls: TlsFacts, at: float) -> float:
+    """When the first certificate that matters ends: of a chain that was accepted, one that has ended already was of no use to anybody."""
+    leaf, *rest = (certificate.not_after for certificate in tls.chain)
+    return min([leaf, *(ends for ends in rest if ends > at or not tls.verified)])
 
 
 def _held_s(check: Check) -> tuple[float, float]:

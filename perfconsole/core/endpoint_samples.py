@@ -1,6 +1,6 @@
 """The checks of one endpoint over the last half hour, as arrays: what its statistics are made of. Pure.
 
-17 bytes a check: 3 KB an endpoint that is checked every 10 s. Outcomes with their texts are not kept here.
+21 bytes a check: 4 KB an endpoint that is checked every 10 s. Outcomes with their texts are not kept here.
 """
 
 from array import array
@@ -40,20 +40,21 @@ class Samples:
         well_s: How long a good result holds at most, in seconds; `failing_s` a bad one.
     """
 
-    __slots__ = ("_failing_s", "_latencies", "_start", "_starts", "_verdicts", "_well_s")
+    __slots__ = ("_failing_s", "_holds", "_latencies", "_start", "_starts", "_verdicts", "_well_s")
 
     def __init__(self, well_s: float, failing_s: float) -> None:
         self.configure(well_s, failing_s)
         self._starts = array("d")
         self._latencies = array("d")
         self._verdicts = array("b")
+        self._holds = array("f")  # seconds: how long each holds at most, as it was configured then
         self._start = 0
 
     def __len__(self) -> int:
         return len(self._starts) - self._start
 
     def configure(self, well_s: float, failing_s: float) -> None:
-        """Results hold so long from now on."""
+        """Results hold so long from now on; of those that are held it is known how long they did."""
         self._well_s, self._failing_s = well_s, failing_s
 
     def append(self, start: float, verdict: int, latency_s: float) -> None:
@@ -69,13 +70,14 @@ class Samples:
         self._starts.append(start)
         self._latencies.append(latency_s)
         self._verdicts.append(verdict)
+        self._holds.append(self._well_s if verdict == OK else self._failing_s)
         self._start = max(bisect_left(self._starts, start - HELD_S, self._start), len(self._starts) - MOST)
         if self._start > _SLACK:
             self._delete(slice(self._start))
             self._start = 0
 
     def _delete(self, which: slice) -> None:
-        for column in (self._starts, self._latencies, self._verdicts):
+        for column in (self._starts, self._latencies, self._verdicts, self._holds):
             del column[which]
 
     @property
@@ -96,7 +98,7 @@ class Samples:
 
     def held_s(self, now: float) -> float:
         """How far back the checks that are held reach."""
-        return now - self._starts[self._start] if len(self) else 0.0
+        return max(0.0, now - self._starts[self._start]) if len(self) else 0.0
 
     def availability(self, now: float) -> float:
         """Share of the time observed in which it was up; NaN when none was.
@@ -104,15 +106,16 @@ class Samples:
         A result holds until the next check, and no longer than to when that was due: what came after is not known, and in neither time.
         """
         up_s = down_s = 0.0
-        starts, verdicts = self._starts, self._verdicts
+        starts, verdicts, holds = self._starts, self._verdicts, self._holds
         for i in range(self._start, len(starts)):
             verdict = verdicts[i]
             if verdict == UNKNOWN:
                 continue
             until = starts[i + 1] if i + 1 < len(starts) else now
+            lasted_s = max(0.0, min(until - starts[i], holds[i]))
             if verdict == OK:
-                up_s += min(until - starts[i], self._well_s)
+                up_s += lasted_s
             else:
-                down_s += min(until - starts[i], self._failing_s)
+                down_s += lasted_s
         observed_s = up_s + down_s
         return up_s / observed_s if observed_s > 0 else nan

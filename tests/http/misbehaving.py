@@ -337,10 +337,11 @@ class Lab:
         await self._stop.wait()
         for server in (one for several in servers for one in several):
             server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.sleep(0.02)  # transports say goodbye
+        for _ in range(2):  # some were accepted this very moment
+            for task in list(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.sleep(0.02)  # transports say goodbye
 
     async def _listen(self, name, context=None):
         return await self._raw(name, self._accept(name), context)
@@ -389,7 +390,7 @@ class Lab:
 
     def _accept(self, listener):
         async def accept(reader, writer):
-            self._own()
+            self._own(writer)
             self.connections[listener] += 1
             try:
                 with contextlib.suppress(OSError, asyncio.IncompleteReadError, ValueError, asyncio.LimitOverrunError):
@@ -400,10 +401,12 @@ class Lab:
 
         return accept
 
-    def _own(self):
+    def _own(self, writer):
+        """Note a connection: those that are open when the server ends are ended with it."""
         task = asyncio.current_task()
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda ended: writer.transport.abort() if ended.cancelled() else None)
 
     async def _one(self, listener, reader, writer):
         """One request; whether another may follow on the connection."""
@@ -476,7 +479,7 @@ class Lab:
         await asyncio.gather(pump(reader, other_writer), pump(other_reader, writer))
 
     async def _hold(self, reader, writer):
-        self._own()
+        self._own(writer)
         self.connections["tls_hang"] += 1
         with contextlib.suppress(OSError):
             while await reader.read(65536):
@@ -484,13 +487,13 @@ class Lab:
         writer.close()
 
     async def _delay(self, reader, writer):
-        self._own()
+        self._own(writer)
         self.connections["tls_slow"] += 1
         await asyncio.sleep(self.tls_slow_s)
         await self._join(reader, writer, *await asyncio.open_connection("127.0.0.1", self.ports["good"]))
 
     async def _blurt(self, reader, writer):
-        self._own()
+        self._own(writer)
         self.connections["not_tls"] += 1
         writer.write(b"220 mail.example ESMTP ready\r\n")
         with contextlib.suppress(OSError):

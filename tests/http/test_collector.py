@@ -1,6 +1,7 @@
 """What the engine hears of checks: readings, health, events, tables, and what can be asked; with fake probers, in a time of their own."""
 
 import asyncio
+from itertools import pairwise
 from math import isnan, nan
 
 import pytest
@@ -441,3 +442,112 @@ def test_a_row_of_the_screen_is_that_of_the_name():
         assert tables(made.told)[0].rows[0].key == EndpointRow("a", "http", "", "", "").key == tables(made.told)[-1].rows[0].key
 
     console(work, check("a"))
+
+
+# Faults of its own, and of others -------------------------------------------------------------------------------------------------
+
+
+def test_a_check_that_nobody_can_carry_out_is_said_and_holds_up_no_other():
+    class Odd(Console):
+        def make(self, of, shared):
+            if of.name == "odd":
+                raise TypeError("this cannot be")
+            return super().make(of, shared)
+
+    async def whole(loop):
+        made = Odd(loop, check("a"), check("odd"))
+        results = await made.pass_s(11)
+        made.collector.close()
+        rows = {row.name: row for row in tables(results)[-1].rows}
+        assert (rows["a"].state, rows["odd"].state) == ("up", "unknown")
+        assert rows["odd"].error == "TypeError in the checker itself: it cannot carry this check out"
+
+    run(whole)
+
+
+def test_a_warm_up_that_fails_keeps_nobody_from_being_checked():
+    async def fails(_checks, _shared):
+        raise RuntimeError("no further thread")
+
+    async def whole(loop):
+        outcomes = []
+        checker = Checker(outcomes.append, object(), make=Fake, clock=loop.clock, warm_up=fails)
+        checker.configure([check("a")])
+        await asyncio.sleep(1)
+        checker.close()
+        assert [outcome.ok for outcome in outcomes] == [True]
+
+    run(whole)
+
+
+def test_what_refused_its_checks_is_given_them_again():
+    async def whole(loop):
+        made = Console(loop, check("a"))
+        refusals = [OverflowError("too much")]
+
+        class Refusing(Checker):
+            def configure(self, checks):
+                if refusals:
+                    raise refusals.pop()
+                super().configure(checks)
+
+        made.collector._checking = lambda deliver: Refusing(deliver, object(), make=made.make, clock=loop.clock)
+        at, boot = loop.clock()
+        with pytest.raises(OverflowError):  # which the engine shows as the collector's fault
+            await made.collector.run("checks", Slot(at, boot, boot + 5), made.views)
+        assert tables(await made.pass_s(11))[-1].rows[0].state == "up"
+        made.collector.close()
+
+    run(whole)
+
+
+class Idle:
+    """Carries nothing out: what comes of checks is said by the test."""
+
+    def configure(self, checks):
+        self.checks = checks
+
+    def soon(self, name):
+        pass
+
+    def close(self):
+        pass
+
+
+def test_that_it_is_up_again_is_told_whatever_was_between():
+    async def whole(loop):
+        child, parent = check("child", depends_on=("http:parent",)), check("parent")
+        collector = HttpCollector([child, parent], checking=lambda _: Idle())
+        told, at = [], EPOCH
+        for of, cause in (
+            (parent, ""), (child, ""), (child, "connect"), (child, "connect"), (parent, "connect"), (parent, ""), (child, ""), (child, ""),
+        ):  # fmt: skip
+            at += 10
+            collector._outcomes.append(outcome(of, at, cause=cause, scheduled=at))
+            result = await collector.run("checks", Slot(at, at - EPOCH, at - EPOCH + 5), ())
+            told += [event.text.partition(",")[0] for event in result.events if event.scope == "child"]
+        return told
+
+    assert run(whole) == ["child: down", "child: up"]
+
+
+def test_a_parent_that_cannot_be_measured_excuses_nobody():
+    async def work(made):
+        results = await made.pass_s(60)
+        return {row.name: row.state for row in tables(results)[-1].rows}
+
+    states = console(
+        work, check("parent"), check("child", depends_on=("http:parent",)),
+        parent={"script": ["connect", *["unmeasured"] * 50]}, child={"script": ["status"] * 50},
+    )  # fmt: skip
+    assert states == {"parent": "unknown", "child": "down"}
+
+
+def test_what_is_checked_every_second_is_told_well_often_enough_to_be_no_stale_source():
+    async def work(made):
+        results = await made.pass_s(20)
+        told = [health.last_ok for result in results for health in result.health if health.target == "a"]
+        assert max(after - before for before, after in pairwise(told)) < 3
+        assert len(told) < 15
+
+    console(work, check("a", interval_s=1.0))

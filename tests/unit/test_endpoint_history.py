@@ -299,3 +299,61 @@ def test_the_last_failure_is_kept_while_it_is_well():
     run.take("", "status", "", "")
     assert run.endpoint.last.ok
     assert run.endpoint.failure.cause == "status"
+
+
+# What is no part of a row ---------------------------------------------------------------------------------------------------------
+
+
+def test_failures_around_a_time_in_which_nothing_counted_are_not_in_a_row():
+    run = Run(maintenance=(Window(iso(AT + 20), iso(AT + 215)),))
+    assert run.take("", "connect", *[""] * 20, "connect")[-1] == "failing"
+    assert run.endpoint.since == AT + 220
+    run = Run()
+    run.take("", "connect", "unmeasured")
+    run.at += 14 * 3600  # a laptop's lid
+    assert run.take("connect", "connect") == ["failing", "down"]
+    assert run.endpoint.since == AT + 14 * 3600 + 30
+
+
+def test_one_check_that_does_not_count_interrupts_no_row():
+    run = Run()
+    assert run.take("", "connect", "unmeasured", "connect") == ["up", "failing", "unknown", "down"]
+    assert run.endpoint.since == AT + 10
+
+
+# Certificates and clocks ----------------------------------------------------------------------------------------------------------
+
+
+def chain(*ends, verified=True):
+    return TlsFacts(
+        tuple(Certificate("CN=x", "CN=y", (), 0.0, AT + days * 86400) for days in ends), verified, "" if verified else "expired"
+    )
+
+
+def test_a_certificate_that_was_of_no_use_does_not_count():
+    endpoint = Endpoint(check())
+    endpoint.take(outcome(AT, tls=chain(80, -1, 400)))
+    assert endpoint.expires == AT + 80 * 86400
+    endpoint.take(outcome(AT + 10, "tls", tls=chain(80, -1, verified=False)))
+    assert endpoint.expires == AT - 86400
+    endpoint.take(outcome(AT + 20, tls=chain(-2)))  # taken all the same: insecure, or a clock that is wrong
+    assert endpoint.expires == AT - 2 * 86400
+
+
+def test_a_clock_that_is_set_back_leaves_nothing_negative_and_nothing_in_the_future():
+    run = Run()
+    run.take("", "", "")
+    row = run.endpoint.row(AT - 3600, "http://shop/")
+    assert (row.held_s, isnan(row.availability) or 0 <= row.availability <= 1) == (0.0, True)
+    run.at = AT - 3600
+    run.take("")
+    assert run.endpoint.since == AT - 3600
+
+
+def test_another_interval_changes_nothing_of_the_past():
+    samples = Samples(11.0, 11.0)
+    for number in range(10):
+        samples.append(AT + 60 * number, OK if number else FAILED, 0.1)
+    before = samples.availability(AT + 600)
+    samples.configure(3600.0, 1.0)
+    assert samples.availability(AT + 600) == before

@@ -121,8 +121,9 @@ class HttpCollector:
         """Tell what checks have brought since the last run. The first one begins them."""
         del target  # there is one
         if self._checker is None:
-            self._checker = self._checking(self._outcomes.append)
-            self._checker.configure(self._checks)
+            checker = self._checking(self._outcomes.append)
+            checker.configure(self._checks)
+            self._checker = checker  # not before: what it refused, it is given again with the next run
         news = _News()
         news.measured, self._ended = self._ended, []
         news.events = [Event(slot.at - _BEAT_S, slot.at, "checker", "host", text, NAME) for text in self._said]
@@ -180,10 +181,11 @@ class HttpCollector:
     def _note(self, one: Followed, change: EndpointChange | None, low: float, high: float, news: _News) -> None:
         if change is None:
             return
-        name, changes = one.endpoint.check.name, one.endpoint.changes
+        name = one.endpoint.check.name
         one.stale = self._changed = self._totals[one.endpoint.check.service].changed = True
-        if change.state in _SILENT or (change.state == "up" and len(changes) > 1 and changes[-2].state in _SILENT):
+        if change.state in _SILENT or (change.state == "up" and one.announced in {"up", ""}):
             return
+        one.announced = change.state
         text = f"{name}: {change.state}" + (f", {change.text}" if change.text else "")
         news.events.append(Event(min(low, high), high, "endpoint", name, text, NAME))
 
@@ -195,7 +197,8 @@ class HttpCollector:
         if not parent.startswith(_HTTP):
             return self._up(parent) == 0.0
         found = self._followed.get(parent.removeprefix(_HTTP))
-        return found is not None and found.endpoint.failing
+        last = found.endpoint.last if found is not None else None
+        return last is not None and not last.ok and not last.unmeasured  # what cannot be measured is no excuse for anybody
 
     def _sum_up(self, slot: Slot, news: _News) -> None:
         news.measured += [told for total in self._totals.values() if (told := total.measured(slot.at, slot.boot))]

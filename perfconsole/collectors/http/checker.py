@@ -117,11 +117,19 @@ class Checker:
             self._held.end()
         new = [check for check in checks if check.name not in self._rounds]
         for check in new:
-            self._rounds[check.name] = _Round(check, self._make(check, self._shared), self)
+            self._admit(check)
         if new and self._warm_up is not None and self._warming is None:
             self._warming = asyncio.create_task(self._warmed(new))
         elif self._warming is None or self._warming.done():
             self._begin()
+
+    def _admit(self, check: Check) -> None:
+        """Take a check in; of one that nothing can carry out it is said why, and the others are carried out all the same."""
+        try:
+            self._rounds[check.name] = _Round(check, self._make(check, self._shared), self)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is this check's alone
+            words = f"{type(error).__name__} in the checker itself: it cannot carry this check out"
+            self._deliver(Outcome(check.name, self._clock().at, ok=False, cause=UNMEASURED, error=words))
 
     @property
     def _shared(self) -> "Shared":
@@ -132,8 +140,11 @@ class Checker:
         return self._given
 
     async def _warmed(self, checks: Sequence[Check]) -> None:
-        if self._warm_up is not None:
-            await self._warm_up(checks, self._shared)
+        try:
+            if self._warm_up is not None:
+                await self._warm_up(checks, self._shared)
+        except Exception:  # noqa: BLE001, S110  the check that needs what was to be loaded will say so
+            pass
         self._begin()
 
     def _begin(self) -> None:

@@ -33,13 +33,14 @@ class Followed:
     Attributes:
         endpoint: What is known of it.
         place: The target of its group and its health.
+        announced: The state that was told as an event last; empty before the first.
         minute: Its checks of the last minute, as its last outcome found them.
         row: Its row; `stale` when it has to be made anew.
     """
 
     __slots__ = (
-        "_buckets", "_columns", "_labels", "_made_at", "_said", "_said_at", "_series", "_url", "endpoint", "minute", "place", "row",
-        "stale",
+        "_buckets", "_columns", "_labels", "_made_at", "_said", "_said_at", "_series", "_url", "announced", "endpoint", "minute", "place",
+        "row", "stale",
     )  # fmt: skip
 
     def __init__(self, check: Check) -> None:
@@ -47,13 +48,14 @@ class Followed:
         # Nothing hinders anybody to call an endpoint what the group of all is called.
         self.place = f"endpoint:{name}" if name == TARGET or name.startswith((SERVICE, "endpoint:")) else name
         self.endpoint = Endpoint(check)
+        self.announced = ""
         self.minute = Counts(0, 0)
+        self._columns: tuple[str, ...] = ()
         self._describe(check)
 
     def _describe(self, check: Check) -> None:
         self._labels = (("endpoint", check.name), ("service", check.service))
         self._url = shown(check)
-        self._columns: tuple[str, ...] = ()
         self._series: tuple[SeriesDef, ...] = ()
         self._said = ""
         self._said_at = -inf
@@ -87,7 +89,7 @@ class Followed:
             **dict(zip(PHASES, astuple(outcome.phases), strict=True)),
         }
         columns = tuple(name for name, value in values.items() if name in _ALWAYS or name in self._columns or not isnan(value))
-        if columns != self._columns:
+        if columns != self._columns or not self._series:
             self._columns, self._series = columns, tuple(self._definition(column) for column in columns)
         began = None if isnan(outcome.scheduled) else outcome.scheduled
         return Measured(self.place, self._series, [values[name] for name in columns], began, endpoint.check.interval_s, outcome.at)
@@ -100,7 +102,8 @@ class Followed:
     def health(self, outcome: Outcome, boot: float) -> Health | None:
         """Whether it can be measured, where that is to be said: a change, or every half minute."""
         said = outcome.error if outcome.unmeasured else "ok"
-        if said == self._said and boot - self._said_at < _AGAIN_S:
+        # A source is stale three intervals after its last success: one that is checked every second is told every two.
+        if said == self._said and boot - self._said_at < min(_AGAIN_S, 2 * self.endpoint.check.interval_s):
             return None
         self._said, self._said_at = said, boot
         if not outcome.unmeasured:
@@ -110,7 +113,7 @@ class Followed:
 
     def refresh(self, now: float, older_s: float) -> None:
         """Make its row anew where something happened, or time alone has made more of it than so many seconds."""
-        if self.stale or now - self._made_at > older_s:
+        if self.stale or not 0 <= now - self._made_at <= older_s:  # before: the clock was set back
             self.row, self._made_at, self.stale = self.endpoint.row(now, self._url), now, False
             self._buckets = None
 

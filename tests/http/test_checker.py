@@ -361,3 +361,16 @@ def test_the_first_round_waits_for_the_warm_up():
         return warmed
 
     assert bench(work) == [["a"]]
+
+
+def test_children_do_not_drive_their_parent():
+    children = [check(f"c{number}", depends_on=("http:parent",), interval_s=10, failing_s=5) for number in range(30)]
+
+    async def work(made):
+        made.checker.configure([check("parent", interval_s=3600, failing_s=5), *children])
+        await asyncio.sleep(60)
+        return made.probers["parent"].begun
+
+    begun = bench(work, others={"script": ["connect"] * 100}, parent={})
+    assert len(begun) <= 14
+    assert min(after - before for before, after in pairwise(begun[1:])) > 4.9

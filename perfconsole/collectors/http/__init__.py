@@ -102,8 +102,7 @@ class HttpCollector:
         """
         before, self._checks = self._followed, tuple(checks)
         self._followed = {check.name: _going_on(before.get(check.name), check) for check in checks}
-        kept = {one.place for one in self._followed.values()}
-        self._ended += [Measured(one.place, (), []) for one in before.values() if one.place not in kept]
+        self._ended += [Measured(one.place, (), []) for name, one in before.items() if self._followed.get(name) is not one]
         # What was found of another target by that name, and not told yet, is nothing this one did.
         self._outcomes[:] = [outcome for outcome in self._outcomes if self._followed.get(outcome.name) is before.get(outcome.name)]
         self._listed = sorted(self._followed.values(), key=lambda one: one.row.key)
@@ -256,7 +255,7 @@ class HttpCollector:
 
 def _going_on(before: Followed | None, check: Check) -> Followed:
     """The endpoint of a check: as it is where nothing changed, with its past where only the way of checking did."""
-    if before is None or (before.endpoint.check.kind, before.endpoint.check.target) != (check.kind, check.target):
+    if before is None or _subject(before.endpoint.check) != _subject(check):
         return Followed(check)
     # As bytes: NaN is never equal to itself.
     if msgspec.msgpack.encode(before.endpoint.check) != msgspec.msgpack.encode(check):
@@ -268,6 +267,11 @@ def _ranks(checks: Sequence[Check]) -> dict[str, int]:
     """Endpoints by name, those first that others depend on."""
     edges = {check.name: [one.removeprefix(_HTTP) for one in check.depends_on if one.startswith(_HTTP)] for check in checks}
     return {name: rank for rank, name in enumerate(TopologicalSorter(edges).static_order())}
+
+
+def _subject(check: Check) -> tuple[str, ...]:
+    """What is checked: of something else nothing that is known is true."""
+    return (check.kind, check.target, check.connect_to, check.record, check.server)
 
 
 def _looks(view: View) -> bool:

@@ -34,7 +34,8 @@ _OF_THE_WAY: Final = frozenset({"dns", "connect", "tls", "timeout", "protocol"})
 """Failures that may be those of one who was not there in time. What was answered is an answer."""
 
 _FRESH_S: Final = 1.0
-"""Who was checked so lately is not asked again on another's behalf: thirty that depend on one fail together."""
+"""Who was checked so lately is not asked again on another's behalf: thirty that depend on one fail together. And who was found to be well
+on another's behalf not sooner than if it failed itself: thirty may fail all day."""
 
 Deliver = Callable[[Outcome], None]
 Make = Callable[[Check, "Shared"], Prober]
@@ -240,7 +241,7 @@ class _Round:
         self._prober = prober
         self._task: asyncio.Task[Outcome] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._began = -inf
+        self._began = self._asked = -inf
         self._well = False
 
     def begin(self) -> None:
@@ -249,8 +250,11 @@ class _Round:
             self._start(asyncio.get_running_loop().time())
 
     def soon(self) -> None:
-        if self._task is None and asyncio.get_running_loop().time() - self._began > _FRESH_S:
-            self._start(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        again_s = min(self._check.failing_s, self._check.interval_s) if self._well else 0.0
+        if self._task is None and now - self._began > _FRESH_S and now - self._asked > again_s:
+            self._asked = now
+            self._start(now)
 
     async def now(self) -> Outcome:
         task = self._task or self._start(asyncio.get_running_loop().time())

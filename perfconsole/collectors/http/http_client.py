@@ -30,9 +30,10 @@ class HttpxProber:
         """Check once."""
         try:
             engine = await loaded(self._shared)
-        except ImportError as error:
+        except Exception as error:  # noqa: BLE001  not there, no thread, no memory: ours in any case
             attempt = Attempt(self._check, self._shared)
-            return attempt.outcome(Failure(UNMEASURED, f"httpx cannot be loaded here: {safe(str(error), 200)}"))
+            words = f"httpx cannot be loaded here: {type(error).__name__}: {safe(str(error), 200)}"
+            return attempt.outcome(Failure(UNMEASURED, words))
         if self._client is None:
             self._client = engine.client()
         exchange = engine.Exchange(self._client)
@@ -50,11 +51,15 @@ async def loaded(shared: Shared) -> Any:
     """The module `transport`, and its first request done with; once for all who need it.
 
     Raises:
-        ImportError: When httpx is not to be had.
+        ImportError: When httpx is not to be had; RuntimeError when no thread is.
     """
     if shared.compatible is None:
         shared.compatible = asyncio.ensure_future(_load())
-    return await asyncio.shield(shared.compatible)
+    try:
+        return await asyncio.shield(shared.compatible)
+    except Exception:
+        shared.compatible = None  # tried again with the next check: a machine without a thread left may have one then
+        raise
 
 
 async def _load() -> Any:

@@ -165,3 +165,18 @@ async def test_patterns_within_json_paths_come_to_an_end():
         outcome = await probed("lean", url, expect=expect, timeout_s=5.0)
     assert time.monotonic() - before < 4
     assert not outcome.ok
+
+
+async def test_packed_bodies_are_read_whole_or_said_not_to_be():
+    import gzip
+
+    expect = Expect(body="second", not_body="DOWN")
+    two = gzip.compress(b"first ") + gzip.compress(b"second")
+    async with answering(answer(headers=[b"Content-Encoding: gzip"], body=two)) as (url, _):
+        assert (await alike(url, expect=expect)).ok
+    twice = gzip.compress(gzip.compress(b"it is DOWN"))
+    async with answering(answer(headers=[b"Content-Encoding: gzip, gzip"], body=twice)) as (url, _):
+        outcome = await alike(url, expect=Expect(not_body="DOWN"))
+    assert (outcome.cause, outcome.assertions[-1].found) == ("assertion", "packed as gzip, gzip, which is not read here")
+    async with answering(answer(headers=[b"Content-Encoding: br"], body=b"?")) as (url, _):
+        assert (await alike(url)).ok  # nobody asked what is in it

@@ -31,6 +31,7 @@ class Answer(NamedTuple):
         encoding: The charset that the server names; empty for none.
         total_s: How long the check took.
         hide: Takes the check's secrets out of a text that a server may have sent back.
+        packed: The content encoding of a body that cannot be read here; empty for one that can.
     """
 
     status: int
@@ -40,6 +41,7 @@ class Answer(NamedTuple):
     total_s: float
     cut: bool = False
     hide: Callable[[str], str] = str
+    packed: str = ""
 
 
 async def judged(expect: Expect, answer: Answer) -> tuple[Assertion, ...]:
@@ -132,6 +134,9 @@ def _of_body(expect: Expect, answer: Answer, until: float) -> list[Assertion]:
         found.append(_timed(expected, lambda: is_found(pattern, text, until - time.monotonic()), f"not in {size}"))
     if expect.json:
         found += _of_json(expect, text, until, answer)
+    if answer.packed:  # whatever was found in what cannot be read, or was not
+        why = f"packed as {safe(answer.packed, 40)}, which is not read here"
+        return [Assertion(one.expected, ok=False, found=why) for one in found]
     return found
 
 

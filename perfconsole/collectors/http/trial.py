@@ -14,7 +14,7 @@ from perfconsole.collectors.http.line import Line
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
 from perfconsole.collectors.http.request import REDIRECTS, Message, Origin, following, message_of, reads_files, upgraded
 from perfconsole.collectors.http.shared import Shared
-from perfconsole.collectors.http.unpacking import charset, header, unpacked
+from perfconsole.collectors.http.unpacking import charset, foreign, header, unpacked
 from perfconsole.collectors.http.wording import BODY_BYTES, Secrets, shown_body, shown_headers, shown_url
 from perfconsole.collectors.loop import SLICE_S, ask
 from perfconsole.core.checks import Assertion, Check, Hop, Outcome, Tls
@@ -158,7 +158,8 @@ class Trial(Attempt):
         self.client.end()
         body, more = unpacked(self._kept, head.headers, limit)
         cut = more or size > limit
-        answer = Answer(head.status, head.headers, body, charset(head.headers), watch.total_s, cut, self._secrets.hide)
+        packed = foreign(head.headers) if body else ""
+        answer = Answer(head.status, head.headers, body, charset(head.headers), watch.total_s, cut, self._secrets.hide, packed)
         self.assertions = await judged(self.check.expect, answer)
 
     async def breathe(self) -> None:

@@ -34,13 +34,35 @@ def unpacked(body: bytes, headers: Sequence[tuple[str, str]], limit: int) -> tup
     if window is None:
         return body, False
     for bits in (window, -zlib.MAX_WBITS):  # deflate is sent bare, too, by servers that read the RFC otherwise
-        unpacker = zlib.decompressobj(bits)
         try:
-            plain = unpacker.decompress(body, limit + 1)
+            plain = _members(body, bits, limit)
         except zlib.error:
             continue
         return plain[:limit], len(plain) > limit
     return body, False
+
+
+def _members(body: bytes, bits: int, limit: int) -> bytes:
+    """All members of a packed body, one after the other (RFC 1952, 2.2), as far as they are wanted, and a byte more."""
+    plain = b""
+    while body and len(plain) <= limit:
+        unpacker = zlib.decompressobj(bits)
+        try:
+            plain += unpacker.decompress(body, limit + 1 - len(plain))
+        except zlib.error:
+            if plain:  # what follows a member, and is none, is nobody's
+                break
+            raise
+        if not unpacker.eof:
+            break
+        body = unpacker.unused_data
+    return plain
+
+
+def foreign(headers: Sequence[tuple[str, str]]) -> str:
+    """A content encoding that is not known here, as the server names it; empty for none."""
+    named = header(headers, "content-encoding").strip()
+    return "" if named.lower() in {"", "identity", *_WINDOW} else named
 
 
 def charset(headers: Sequence[tuple[str, str]]) -> str:

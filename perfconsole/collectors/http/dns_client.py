@@ -8,8 +8,10 @@ import socket
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
+from math import isnan
 from typing import TYPE_CHECKING, Any, Final
 
+from perfconsole.collectors.http import stamps
 from perfconsole.collectors.http.attempt import Attempt, limited
 from perfconsole.collectors.http.faults import DOING, failure_of
 from perfconsole.collectors.http.names import literal_family, plain
@@ -116,23 +118,39 @@ async def _by_udp(attempt: Attempt, family: int, place: Any, question: "Message"
             connection.connect(place)  # so that the kernel drops what others send, and tells that the port is closed
         except OSError as error:
             raise failure_of(error, "connect") from None
+        stamps.wanted(connection)
         attempt.watch.enter("send")
         await loop.sock_sendall(connection, question.to_wire())
         attempt.watch.enter("wait")
         async with limited("wait", attempt.check.timeouts.wait):
             while True:
-                data = await _received(loop, connection)
+                data, at = await _received(loop, connection)
                 if data[:2] == question.id.to_bytes(2, "big"):
                     break
-    attempt.watch.stand()
+    attempt.watch.stand(None if isnan(at) else at)
     return data
 
 
-async def _received(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> bytes:
-    try:
-        return await loop.sock_recv(connection, _LARGEST_BYTES)
-    except ConnectionRefusedError:
-        raise Failure("connect", "connection refused: no server listens on that port") from None
+async def _received(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> tuple[bytes, float]:
+    """What came, and when the kernel had it, seconds of `time.monotonic`: a loop that was busy came to it later; NaN where nobody knows."""
+    while True:
+        ready: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(connection, _note, ready)
+        try:
+            await ready
+        finally:
+            loop.remove_reader(connection)
+        try:
+            return stamps.received(connection, _LARGEST_BYTES)
+        except BlockingIOError:  # a datagram whose checksum was wrong wakes, and is none
+            continue
+        except ConnectionRefusedError:
+            raise Failure("connect", "connection refused: no server listens on that port") from None
+
+
+def _note(ready: "asyncio.Future[None]") -> None:
+    if not ready.done():
+        ready.set_result(None)
 
 
 async def _by_tcp(attempt: Attempt, question: "Message") -> bytes:

@@ -33,10 +33,11 @@ class Endpoint:
         state: One of `endpoints.STATES`; `since` when it began, epoch seconds; NaN before the first outcome.
         blocked_by: What it depends on that is down, while it is suppressed; else empty.
         last: The last outcome; `failure` the last that was one, in words too.
-        failing: Whether the last outcome that told something was a failure, whoever's fault it was.
+        failing: Whether the last outcome was a failure, whoever's fault it was; what could not be measured is none.
         up: 1 or 0 as the last outcome told; NaN where it told nothing, in maintenance, and while suppressed.
         measured_at: End of the last check that told something of the target, epoch seconds; 0 when there was none.
-        expires: When the first certificate of its chain ends, as last seen, epoch seconds; `verified` whether it was found to be good.
+        expires: When the first certificate of its chain that matters ends, as last seen, epoch seconds; `verified` whether it was found
+            to be good.
     """
 
     __slots__ = (
@@ -81,8 +82,7 @@ class Endpoint:
             A change of its state, if that is what it brought.
         """
         began = outcome.at if isnan(outcome.scheduled) else outcome.scheduled
-        if self.since > began:  # the clock was set back
-            self.since = self._streak_since = self._counted_at = began
+        self._follow_clock(began, outcome.at)
         self.last = outcome
         self._remember(outcome)
         # Before or after its run: work that began or ended meanwhile is as good an excuse.
@@ -95,6 +95,7 @@ class Endpoint:
         if counts:
             return self._become(self._judged(began, ok=outcome.ok), began, self._streak_since)
         if excused:
+            self._excuse(outcome)
             return self._become("maintenance", began)
         if outcome.unmeasured:
             return self._become("unknown", began)
@@ -122,9 +123,15 @@ class Endpoint:
             return not self._in_maintenance(at)
         return self.state == "suppressed" and not blocked_by
 
+    def _follow_clock(self, began: float, ended: float) -> None:
+        """What began after this check has ended was told by a clock that has been set back."""
+        if ended < self.since or ended < self._streak_since:
+            self.since, self._streak_since = min(self.since, began), min(self._streak_since, began)
+
     def _remember(self, outcome: Outcome) -> None:
+        self.failing = not outcome.ok and not outcome.unmeasured
         if not outcome.unmeasured:
-            self.failing, self.measured_at = not outcome.ok, outcome.at
+            self.measured_at = outcome.at
         if not outcome.ok:
             self.failure = outcome
         if outcome.tls is not None and outcome.tls.chain:
@@ -142,22 +149,34 @@ class Endpoint:
         return self._maintained
 
     def _judged(self, began: float, *, ok: bool) -> str:
-        """The state after one more outcome that counts. After a time in which nothing counted, those before it are no part of a row."""
-        if began - self._counted_at > _ROW * max(_held_s(self.check)):
+        """The state after one more outcome that counts. A row ends with maintenance, and with any long time in which nothing counted."""
+        if self.state == "maintenance" or began - self._counted_at > _ROW * max(_held_s(self.check)):
             self._failures = self._successes = 0
         self._counted_at = began
         if not (self._successes if ok else self._failures):
             self._streak_since = began
+        self._count(ok=ok)
+        return "down" if self._down else "up" if ok else "failing"
+
+    def _count(self, *, ok: bool) -> None:
         if ok:
             self._failures, self._successes = 0, self._successes + 1
             self._down = self._down and self._successes < self.check.successes
         else:
             self._failures, self._successes = self._failures + 1, 0
             self._down = self._down or self._failures >= self.check.failures
-        return "down" if self._down else "up" if ok else "failing"
+
+    def _excuse(self, outcome: Outcome) -> None:
+        """In maintenance a failure says nothing; what is well then is not down any more."""
+        if outcome.ok:
+            self._count(ok=True)
+        elif not outcome.unmeasured:
+            self._successes = 0
 
     def _become(self, state: str, at: float, since: float = nan) -> EndpointChange | None:
         if state == self.state and not isnan(self.since):
+            if state == "failing":
+                self.since = since  # in a row of its own: the one before it has ended
             return None
         known, self.state = not isnan(self.since), state
         self.since = at if isnan(since) else since
@@ -183,7 +202,7 @@ class Endpoint:
         check, last = self.check, self.last
         row = EndpointRow(
             check.name, check.kind, check.service, url, self.state,
-            since=self.since, limit_s=check.expect.max_latency_s, interval_s=check.interval_s, group=check.group,
+            since=min(self.since, now), limit_s=check.expect.max_latency_s, interval_s=check.interval_s, group=check.group,
             labels=" ".join(f"{name}={value}" for name, value in check.labels),
             critical=check.critical, api=check.api, runbook=check.runbook,
         )  # fmt: skip

@@ -374,3 +374,17 @@ def test_children_do_not_drive_their_parent():
     begun = bench(work, others={"script": ["connect"] * 100}, parent={})
     assert len(begun) <= 14
     assert min(after - before for before, after in pairwise(begun[1:])) > 4.9
+
+
+def test_those_that_fail_are_not_starved_by_those_that_are_well():
+    """600 that are checked every second take all places there are; ten that fail get theirs among them."""
+
+    async def work(made):
+        made.checker.configure(
+            [*(check(f"w{i}", interval_s=1.0) for i in range(600)), *(check(f"f{i}", interval_s=1.0, failing_s=1.0) for i in range(10))]
+        )
+        await asyncio.sleep(60)
+        return [len(made.probers[f"f{i}"].begun) for i in range(10)]
+
+    begun = bench(work, **{f"f{i}": {"script": ["connect"] * 200} for i in range(10)})
+    assert min(begun) > 15

@@ -357,3 +357,47 @@ def test_another_interval_changes_nothing_of_the_past():
     before = samples.availability(AT + 600)
     samples.configure(3600.0, 1.0)
     assert samples.availability(AT + 600) == before
+
+
+def test_a_check_that_began_before_its_maintenance_does_not_move_that():
+    run = Run(maintenance=(Window(iso(AT + 12), iso(AT + 60)),))
+    run.take("")
+    assert run.endpoint.settle(AT + 12.5, "").state == "maintenance"
+    run.endpoint.take(Outcome("shop", AT + 15, ok=False, cause="timeout", total_s=5.0, scheduled=AT + 10))
+    assert run.endpoint.since == AT + 12.5
+
+
+def test_a_row_of_failures_that_follows_a_gap_has_a_beginning_of_its_own():
+    run = Run()
+    run.take("", "connect")
+    run.at += 14 * 3600
+    assert run.take("connect") == ["failing"]
+    assert run.endpoint.since == AT + 14 * 3600 + 20
+    assert run.take("connect") == ["down"]
+    assert run.endpoint.since == AT + 14 * 3600 + 20
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["checked in it", "not checked in it"])
+def test_a_row_ends_with_the_shortest_maintenance(seen):
+    """12 s: no longer than a result holds."""
+    run = Run(maintenance=(Window(iso(AT + 15), iso(AT + 27)),))
+    run.take("", "connect")
+    run.endpoint.settle(AT + 15, "")
+    if seen:
+        run.take("connect")
+    run.at = AT + 28
+    assert run.take("connect") == ["failing"]
+    assert run.endpoint.since == AT + 28
+
+
+def test_what_is_seen_to_work_in_maintenance_is_not_down_after_it():
+    window = (Window(iso(AT + 15), iso(AT + 45)),)
+    run = Run(maintenance=window)
+    assert run.take("connect", "connect", "", "", "", "connect", "connect") == [
+        "failing", "down", "maintenance", "maintenance", "maintenance", "failing", "down",
+    ]  # fmt: skip
+    run = Run(maintenance=window)
+    assert run.take("connect", "connect", "tls", "tls", "unmeasured", "connect")[-1] == "down"  # it never was anything else
+    assert run.endpoint.since == AT + 50
+    run = Run(maintenance=window, successes=3)
+    assert run.take("connect", "connect", "", "connect", "", "connect")[-1] == "down"  # it takes three in a row

@@ -19,6 +19,9 @@ APART_S: Final = 0.002
 MANY: Final = 500
 """For every so many that wait, one more begins at a time: a thousand that are checked every second do not fall further behind."""
 
+OTHERS: Final = 4
+"""So many places for those that were well have one among them for those that were not, when both wait."""
+
 BUSY_S: Final = 0.003
 """A timer that comes later than this found the loop at work: one that is on time is up to 1 ms late, by the grain of epoll."""
 
@@ -41,7 +44,9 @@ class Place:
 
 
 class Turns:
-    """Places: those first whose last check was well, then first come, first served. A thousand that fail together are in no other's way.
+    """Places: those first whose last check was well, then first come, first served.
+
+    A thousand that fail together are in no other's way, nor do they wait for ever: every `OTHERS`-th place is theirs.
 
     Args:
         cap: Most that may be held at a time.
@@ -54,6 +59,7 @@ class Turns:
         self._timer: asyncio.TimerHandle | None = None
         self._begun = -1.0
         self._skipped = False
+        self._served = 0
 
     @property
     def _waiting(self) -> int:
@@ -98,7 +104,9 @@ class Turns:
 
     def _admit(self, count: int) -> None:
         while self._waiting and count:
-            turn = (self._well or self._others).popleft()
+            self._served += 1
+            theirs = self._others and (not self._well or self._served % OTHERS == 0)
+            turn = (self._others if theirs else self._well).popleft()
             if not turn.done():  # who was cancelled is passed over
                 turn.set_result(None)
                 count -= 1

@@ -180,3 +180,15 @@ async def test_packed_bodies_are_read_whole_or_said_not_to_be():
     assert (outcome.cause, outcome.assertions[-1].found) == ("assertion", "packed as gzip, gzip, which is not read here")
     async with answering(answer(headers=[b"Content-Encoding: br"], body=b"?")) as (url, _):
         assert (await alike(url)).ok  # nobody asked what is in it
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_mistake_of_the_program_is_no_outage(monkeypatch, engine):
+    def mistaken(*_):
+        raise NameError("oops")
+
+    async with answering(answer()) as (url, _):
+        assert (await probed(engine, url)).ok  # what is imported by the first
+        monkeypatch.setattr("perfconsole.collectors.http.line.stamps.received", mistaken)
+        outcome = await probed(engine, url)
+    assert (outcome.cause, outcome.error) == ("unmeasured", "NameError in the checker itself")

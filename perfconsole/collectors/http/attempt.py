@@ -20,6 +20,9 @@ from perfconsole.core.text import safe
 
 FILES: Final = "its files were not read within {:g} s: the disk that they are on does not answer"
 
+_MISTAKES: Final = (TypeError, AttributeError, NameError, LookupError, AssertionError, NotImplementedError)
+"""What no target brings about, whatever it sends: a mistake of the program, which is no outage of anybody."""
+
 _UNIX: Final = "unix:"
 
 
@@ -58,7 +61,8 @@ class Attempt:
 
     def failure(self, error: Exception) -> Failure:
         """An error as the failure of this run: of the program itself, when it is none of the system's, and nobody was waited for."""
-        if self.watch.stands and not isinstance(error, (Failure, OSError, MemoryError)):
+        nobody_waited = self.watch.stands and not isinstance(error, (Failure, OSError, MemoryError))
+        if nobody_waited or isinstance(error, _MISTAKES):
             return Failure(UNMEASURED, f"{type(error).__name__} in the checker itself")
         return failure_of(error, self.watch.phase)
 

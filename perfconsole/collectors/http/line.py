@@ -150,7 +150,7 @@ class _Wire:
             arrival.set_result(stamps.received(self._connection, _READ_BYTES))
         except (BlockingIOError, InterruptedError):
             return
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  whoever waits is to hear of it: the loop would write it down, and they wait on
             arrival.set_exception(error)
 
 

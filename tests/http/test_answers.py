@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import time
 from contextlib import asynccontextmanager
 
@@ -192,3 +193,17 @@ async def test_a_mistake_of_the_program_is_no_outage(monkeypatch, engine):
         monkeypatch.setattr("perfconsole.collectors.http.line.stamps.received", mistaken)
         outcome = await probed(engine, url)
     assert (outcome.cause, outcome.error) == ("unmeasured", "NameError in the checker itself")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_unix_socket_that_takes_nobody_is_waited_for(tmp_path_factory, engine):
+    path = str(tmp_path_factory.mktemp("u") / "s")
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+        listening.bind(path)
+        listening.listen(0)
+        for one in (first, second):
+            one.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                one.connect(path)
+        outcome = await probed(engine, "http://local/", connect_to=f"unix:{path}", timeout_s=0.2)
+    assert (outcome.cause, outcome.error) == ("timeout", "timeout of 0.2 s while a connection was being made")

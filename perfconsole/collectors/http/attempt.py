@@ -23,6 +23,8 @@ FILES: Final = "its files were not read within {:g} s: the disk that they are on
 _MISTAKES: Final = (TypeError, AttributeError, NameError, LookupError, AssertionError, NotImplementedError)
 """What no target brings about, whatever it sends: a mistake of the program, which is no outage of anybody."""
 
+_BACKLOG_S: Final = 0.01
+
 _UNIX: Final = "unix:"
 
 
@@ -131,7 +133,7 @@ class Attempt:
             connection.setblocking(False)
             began = time.monotonic()
             async with limited("connect", self.check.timeouts.connect):
-                await asyncio.get_running_loop().sock_connect(connection, place)
+                await (_to_unix if family == socket.AF_UNIX else asyncio.get_running_loop().sock_connect)(connection, place)
             # The kernel's own round trip: a loop that came late to it made none of the target's time.
             known = arrival.handshake(connection)
             watch.stand(None if known.repeated or isnan(known.seconds) else began + known.seconds)
@@ -175,6 +177,17 @@ def split(target: str) -> tuple[str, int]:
     """Host, without brackets, and port of ``host:port``."""
     host, _, port = target.rpartition(":")
     return plain(host), int(port)
+
+
+async def _to_unix(connection: socket.socket, path: str) -> None:
+    """Connect to a unix socket. Where its backlog is full connect(2) says EAGAIN, which asyncio takes for a connection under way."""
+    while True:
+        try:
+            connection.connect(path)
+        except BlockingIOError:
+            await asyncio.sleep(_BACKLOG_S)
+        else:
+            return
 
 
 def _own(address: str) -> bool:

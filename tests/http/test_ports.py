@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import threading
 import time
 from math import isnan
 
@@ -244,3 +245,23 @@ async def test_another_machine_is_asked_at_its_first_address_alone():
         port = listening.getsockname()[1]
         outcome = await probed("tcp", f"two.example:{port}", shared=resolving("127.0.0.2", "192.0.2.1", "127.0.0.1"))
     assert (outcome.ok, outcome.error) == (False, f"connection refused by 127.0.0.2:{port}, the first of 3 addresses")
+
+
+async def test_a_lookup_that_was_never_begun_is_no_fault_of_its_target():
+    """Neither by the limit of its own phase nor by that of the whole check."""
+    released = threading.Event()
+
+    def hangs(*_):
+        released.wait(10)
+        raise socket.gaierror(socket.EAI_AGAIN, "later")
+
+    shared = Shared(Resolver(hangs, lookups=1))
+    try:
+        first = asyncio.create_task(probed("tcp", "one.example:1", shared=shared, timeout_s=0.5))
+        await asyncio.sleep(0.05)
+        second = await probed("tcp", "two.example:1", shared=shared, timeout_s=0.1)
+        assert (second.cause, second.at_least) == ("unmeasured", False)
+        assert second.error.startswith("the name was not looked up within 0.1 s: too many other lookups hang")
+        assert (await first).cause == "timeout"
+    finally:
+        released.set()

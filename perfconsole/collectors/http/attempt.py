@@ -23,6 +23,8 @@ FILES: Final = "its files were not read within {:g} s: the disk that they are on
 _MISTAKES: Final = (TypeError, AttributeError, NameError, LookupError, AssertionError, NotImplementedError)
 """What no target brings about, whatever it sends: a mistake of the program, which is no outage of anybody."""
 
+_QUEUED: Final = "the name was not looked up within {:g} s: too many other lookups hang, the resolver does not answer"
+
 _BACKLOG_S: Final = 0.01
 
 _UNIX: Final = "unix:"
@@ -160,7 +162,13 @@ class Attempt:
         host, port = split(target)
         if not literal_family(host):
             self.watch.enter("dns")
-        found = await self.shared.resolver.addresses(host, self.check.family, self.check.timeouts.dns)
+        try:
+            found = await self.shared.resolver.addresses(host, self.check.family, self.check.timeouts.dns)
+        except asyncio.CancelledError:  # maybe by the limit of the whole check
+            if not self.shared.resolver.begun(host, self.check.family):
+                self.watch.stand()
+                self.holds = _QUEUED
+            raise
         self.watch.stand(found.at)
         return self._chosen(found.addresses, port)
 

@@ -108,6 +108,10 @@ class Resolver:
             raise Failure("dns", f"{safe(host, 100)}: the name has no address")
         return Looked(list(found.addresses), found.at)
 
+    def begun(self, host: str, family: int) -> bool:
+        """Whether a lookup that is waited for was begun: one of many that were not tells nothing of its name."""
+        return (_ascii(plain(host)), family) in self._running
+
     def _asked(self, key: tuple[str, int]) -> "Future[Looked | Exception]":
         pending = self._pending.get(key)
         if pending is None:

@@ -279,9 +279,7 @@ def test_another_interval_begins_the_group_anew_and_keeps_what_was_measured(scri
     assert len(reader.state.find("system.cpu.utilization").ring) > held
 
 
-def test_a_collector_that_joins_later_is_run_and_who_listened_before_is_told_what_it_offers(
-    scripted, make_engine, connect, follow
-):
+def test_a_collector_that_joins_later_is_run_and_who_listened_before_is_told_what_it_offers(scripted, make_engine, connect, follow):
     class Late:
         name, interval_s, first_after_s, targets = "late", 0.5, 0.0, ("host",)
 

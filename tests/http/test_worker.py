@@ -491,8 +491,8 @@ async def test_one_that_is_stopped_for_a_while_is_late_and_nobody_is_slow_or_dow
         os.kill(made.checker.pid, signal.SIGSTOP)
         stopped = time.time()
         await asyncio.sleep(3)
+        going_on = time.time()  # before it does: it may be quicker than we are
         os.kill(made.checker.pid, signal.SIGCONT)
-        going_on = time.time()
         await until(lambda: all(made.of(one.name)[-1].scheduled > going_on for one in checks))
         assert made.said == []
     over_it = [outcome for outcome in made.outcomes if outcome.at > going_on and outcome.scheduled < going_on]

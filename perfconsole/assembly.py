@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from perfconsole.collectors.system import system_collectors
 from perfconsole.config import places
 from perfconsole.config.rules import rules
 from perfconsole.config.schema import Config
-from perfconsole.core.checks import Check
+from perfconsole.core.checks import Check, same
 from perfconsole.core.errors import RecordingError
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Collector, Operation
@@ -70,7 +71,7 @@ class _Endpoints:
     def collectors(self, engine: Callable[[], Engine]) -> list[Collector]:
         """The collector of what is configured now, or none."""
         config = self._config
-        if not (config.http or config.tcp or config.tls or config.dns):
+        if not _has_endpoints(config):
             return []
         from perfconsole.collectors.http import HttpCollector
         from perfconsole.config.endpoints import checks
@@ -83,7 +84,7 @@ class _Endpoints:
         """What reads the configuration again: endpoints that are as they were go on as if nothing had happened."""
 
         async def reload(_: Nothing) -> Done:
-            self._config = await ask(read, "config")
+            self._config = await ask(lambda: _loaded(read()), "config")
             before = {check.name: check for check in self._checks}
             if self._collector is None:
                 for collector in self.collectors(engine):
@@ -92,17 +93,29 @@ class _Endpoints:
                 from perfconsole.config.endpoints import checks
 
                 self._checks = checks(self._config)
-                self._collector.configure(self._checks)
+                await self._collector.configure(self._checks)
             return Done(_difference(before, {check.name: check for check in self._checks}))
 
         return reload
+
+
+def _has_endpoints(config: Config) -> bool:
+    return bool(config.http or config.tcp or config.tls or config.dns)
+
+
+def _loaded(config: Config) -> Config:
+    """A configuration, once what its endpoints need is imported: in the thread that read it, for a loop would stand still meanwhile."""
+    if _has_endpoints(config):
+        import_module("perfconsole.collectors.http")
+        import_module("perfconsole.config.endpoints")
+    return config
 
 
 def _difference(before: Mapping[str, Check], after: Mapping[str, Check]) -> str:
     """``endpoints: 2 added, 1 changed``."""
     counts = {
         "added": len(after.keys() - before.keys()),
-        "changed": sum(after[name] != check for name, check in before.items() if name in after),
+        "changed": sum(not same(after[name], check) for name, check in before.items() if name in after),
         "removed": len(before.keys() - after.keys()),
     }
     told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from perfconsole.config import secrets, urls
 from perfconsole.config.kinds import TEXT, Kind, Wrong, choice, choices
 from perfconsole.config.wording import shown, suggestion
+from perfconsole.core.checks import DAYS
 from perfconsole.core.redact import MASK
 from perfconsole.core.text import safe
 
 if TYPE_CHECKING:
     from datetime import datetime, time
 
-DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 RECORDS: Final = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 FOLLOWED: Final = 10
 """Redirects that are followed unless a number is given: as many as browsers' least patient ancestors, and no honest site needs them."""

@@ -8,9 +8,13 @@ redacted and made safe.
 from math import nan
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 KINDS: Final = ("http", "tcp", "tls", "dns")
+
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+"""Of maintenance."""
 
 PHASES: Final = ("dns", "connect", "tls", "send", "wait", "transfer")
 """In the order in which they pass: name to addresses, TCP, TLS handshake, request written, first byte awaited, body received."""
@@ -79,7 +83,7 @@ class Window(Struct, frozen=True, array_like=True):
     """A time in which a target may be down: once from `begin` to `end` (ISO 8601 local times), or weekly.
 
     Attributes:
-        days: ``mon`` to ``sun``; empty for once.
+        days: Of `DAYS`; empty for once.
         begin, end: Of a weekly one ``HH:MM``; an end not after the beginning is on the next day.
         zone: IANA name of the time zone.
     """
@@ -146,6 +150,14 @@ class Check(Struct, frozen=True, kw_only=True):
     runbook: str = ""
     record: str = "A"
     server: str = ""
+
+
+def same(one: Check, other: Check) -> bool:
+    """Whether two checks are alike in everything. As they would travel: NaN is not equal to itself there either, and 1 is to True."""
+    try:
+        return msgspec.msgpack.encode(one) == msgspec.msgpack.encode(other)
+    except (OverflowError, TypeError, UnicodeError):  # one cannot travel; what it is can be told apart all the same
+        return repr(one) == repr(other)
 
 
 class Phases(Struct, frozen=True, array_like=True):

@@ -36,7 +36,7 @@ class EndpointRow(Struct, frozen=True, array_like=True, gc=False):
         p50_s, ...: Probe percentiles of the latency over `n` checks; NaN where n is too small for one.
         checks: Those that told something; `failed` among them.
         availability: Share of the time observed in which it was up; what is unknown is left out of both.
-        expires: When the first certificate of its chain ends, epoch seconds; `verified` whether it was found to be good.
+        expires: When the first certificate of its chain that matters ends, epoch seconds; `verified` whether it was found to be good.
         limit_s: The latency that is expected of it; NaN for none.
     """
 

@@ -221,8 +221,9 @@ async def early(asked):
 
 
 async def until_closed(asked):
-    """A body without a length: it ends with the connection."""
+    """A body without a length: it ends with the connection, ``ms`` after its last byte."""
     await asked.write(b"HTTP/1.0 200 OK\r\n\r\nold ways")
+    await asyncio.sleep(asked.number("ms") / 1000)
     asked.writer.close()
 
 

@@ -9,6 +9,7 @@ from laps import EPOCH, Fake, check, run
 
 from perfconsole.collectors.http.checker import Checker
 from perfconsole.collectors.http.schedule import next_start
+from perfconsole.collectors.http.turns import APART_S, MANY, Turns
 from perfconsole.core.checks import Outcome
 
 
@@ -293,6 +294,116 @@ def test_a_failure_has_what_it_depends_on_checked_once():
         return made.probers["gateway"].begun
 
     assert len(bench(work)) == 2
+
+
+def test_the_first_failure_of_a_child_has_its_parent_checked_at_once():
+    """However lately another's has: two seconds of doubt are enough to be told as down."""
+
+    async def work(made):
+        children = [check(name, interval_s=1_000, failing_s=1_000, depends_on=("http:parent",)) for name in ("one", "other")]
+        made.checker.configure([check("parent", interval_s=1_000, failing_s=30), *children])
+        await asyncio.sleep(40)
+        for name, after_s in (("one", 2), ("other", 2), ("one", 20), ("other", 20)):
+            made.probers[name].script = ["status"]
+            await made.checker.now(name)
+            await asyncio.sleep(after_s)
+        return [time - 1_040 for time in made.probers["parent"].begun]
+
+    begun = bench(work)
+    assert [round(time) for time in begun] == [-40, 0, 2]
+    assert begun[1] < 0.05
+
+
+def test_what_was_checked_just_now_is_not_checked_again_for_another_child():
+    async def work(made):
+        children = [check(name, interval_s=1_000, failing_s=1_000, depends_on=("http:parent",)) for name in ("one", "other")]
+        made.checker.configure([check("parent", interval_s=1_000, failing_s=30), *children])
+        await asyncio.sleep(40)
+        for name in ("one", "other"):
+            made.probers[name].script = ["status"]
+            await made.checker.now(name)
+            await asyncio.sleep(0.9)
+        return made.probers["parent"].begun
+
+    assert len(bench(work)) == 2
+
+
+def test_what_fails_is_not_driven_by_its_children_either():
+    async def work(made):
+        children = [check(f"c{i}", interval_s=10, failing_s=5, depends_on=("http:parent",)) for i in range(30)]
+        made.checker.configure([check("parent", interval_s=3_600, failing_s=20), *children])
+        await asyncio.sleep(200)
+        return made.probers["parent"].begun
+
+    begun = bench(work, others={"script": ["connect"] * 100})
+    assert 10 <= len(begun) <= 12
+
+
+def test_what_cannot_be_measured_is_not_checked_as_if_it_failed():
+    async def work(made):
+        made.checker.configure([check("a", interval_s=60, failing_s=5)])
+        await asyncio.sleep(200)
+        return made.probers["a"].begun
+
+    assert len(bench(work, a={"script": ["unmeasured"] * 9})) <= 5
+
+
+def test_a_check_that_cannot_be_encoded_is_carried_out_and_goes_on():
+    async def work(made):
+        odd = [check("a", labels=(("number", number),), interval_s=100) for number in (2**70, 2**70, 2**71)]
+        for of in odd:
+            made.checker.configure([of])
+            await asyncio.sleep(1)
+        return made.of("a")
+
+    assert len(bench(work)) == 2  # the second is the first
+
+
+# Turns ----------------------------------------------------------------------------------------------------------------------------
+
+
+def waiting(count, work):
+    """Places for ten, one of them given out this moment, and so many who wait; `begun` has the times at which they got theirs."""
+
+    async def whole(loop):
+        turns, begun = Turns(10), []
+
+        async def wait():
+            place = await turns.place(well=True)
+            begun.append(loop.time())
+            place.give_back()
+
+        (await turns.place(well=True)).give_back()
+        tasks = [asyncio.create_task(wait()) for _ in range(count)]
+        await asyncio.sleep(0)
+        result = await work(loop, begun)
+        for task in tasks:
+            task.cancel()
+        return result
+
+    return run(whole)
+
+
+def test_nobody_begins_while_the_loop_is_busy_but_not_for_ever():
+    async def work(loop, begun):
+        counts = []
+        for _ in range(4):
+            loop.burn(0.02)  # the timer comes late: whoever would begin now would seem slow
+            await asyncio.sleep(0.0001)
+            counts.append(len(begun))
+        return counts
+
+    assert waiting(10, work) == [0, 1, 1, 2]
+
+
+def test_of_many_that_wait_several_begin_at_a_time():
+    async def work(_loop, begun):
+        await asyncio.sleep(APART_S)
+        await asyncio.sleep(0)
+        return len(begun)
+
+    assert waiting(3 * MANY, work) == 4
+    assert waiting(MANY // 2, work) == 1
 
 
 # Configured anew ------------------------------------------------------------------------------------------------------------------

@@ -283,6 +283,17 @@ def test_orders_wait_for_the_first_word_and_hints_are_given_as_such():
     remote(work)
 
 
+def test_a_check_that_cannot_be_sent_is_said_and_holds_up_no_other():
+    async def work(made):
+        made.checker.configure([check("a"), check("odd", labels=(("number", 2**70),)), check("b")])
+        await asyncio.sleep(0.1)
+        made.process.hello()
+        assert made.process.orders == [pipe.Configure(1, (check("a"), check("b")))]
+        return [(one.name, one.cause, one.error) for one in made.outcomes]
+
+    assert remote(work) == [("odd", "unmeasured", "OverflowError on the way to the checker: it cannot carry this check out")]
+
+
 def test_what_is_on_its_way_counts_for_what_is_unchanged_only():
     async def work(made):
         made.checker.configure([check("kept"), check("changed"), check("gone")])

@@ -144,6 +144,15 @@ async def test_an_expectation_that_takes_longer_than_the_check_may(lab):
     assert outcome.error == "what is expected of the answer was not tested within 0.15 s of the check: that takes too long"
 
 
+async def test_an_expectation_of_which_it_is_not_known_whether_it_holds(lab):
+    expect = Expect(regex="(b|bb)+c")
+    outcome = await alike(lab.url("/big?kb=1"), expect=expect)
+    assert (outcome.ok, outcome.cause) == (False, "unmeasured")
+    assert outcome.error == 'not known: it takes too long to find out, expected body matches "(b|bb)+c"'
+    outcome = await alike(lab.url("/big?kb=1"), expect=Expect(regex="(b|bb)+c", json=(JsonTest("$", "has"),)))
+    assert (outcome.cause, outcome.error.partition(":")[0]) == ("assertion", "the body is no JSON")  # that one is known
+
+
 # Failures -------------------------------------------------------------------------------------------------------------------------
 
 
@@ -153,7 +162,7 @@ async def test_an_expectation_that_takes_longer_than_the_check_may(lab):
         ("/close", "the server closed the connection while the answer was awaited", PLAIN[:-1]),
         ("/rst", "connection reset by the server while the answer was awaited", PLAIN[:-1]),
         ("/garbage", "what was answered is no HTTP: illegal status line", PLAIN),
-        ("/headers_endless", "headers of more than 100 KiB: no server means that", PLAIN),
+        ("/headers_endless", "more than 1000 headers: no server means that", PLAIN),
         ("/status/101", "the server went over to another protocol, which nobody asked for", PLAIN),
     ],
 )
@@ -188,6 +197,13 @@ async def test_a_body_that_never_ends_in_time(lab):
 
 async def test_the_limit_of_the_wait_is_for_the_first_byte(lab):
     assert (await alike(lab.url("/drip?n=4&ms=100"), timeouts=Timeouts(wait=0.3))).ok
+
+
+async def test_the_limit_of_the_wait_is_for_the_answer_and_no_hint_of_one(lab):
+    outcome = await alike(lab.url("/early?ms=400"), timeouts=Timeouts(wait=0.2))
+    assert (outcome.cause, outcome.error) == ("timeout", "timeout of 0.2 s while the answer was awaited")
+    assert entered(outcome) == PLAIN[:-1]
+    assert 0.18 <= outcome.phases.wait <= 0.35
 
 
 @pytest.mark.parametrize(("limits", "seconds"), [({"timeout_s": 0.15}, 0.15), ({"timeouts": Timeouts(connect=0.1)}, 0.1)])

@@ -49,13 +49,13 @@ async def test_insecure_takes_everything():
 
 async def test_no_certificate_is_read_on_the_loops_thread(monkeypatch):
     threads = []
-    load = ssl.SSLContext.load_default_certs
+    load = ssl.SSLContext.load_verify_locations
 
     def noted(self, *arguments):
         threads.append(threading.current_thread())
         load(self, *arguments)
 
-    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", noted)
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", noted)
     await Contexts().get(Tls())
     assert len(threads) == 1
     assert threads[0] is not threading.current_thread()
@@ -123,7 +123,17 @@ async def test_a_pipe_in_place_of_a_file_holds_up_its_own_check_alone(tmp_path):
 
 
 async def test_a_machine_without_certificates_has_those_that_httpx_brings(monkeypatch):
-    nowhere = ssl.get_default_verify_paths()._replace(cafile=None, capath=None)
+    import certifi
+
+    read = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def noted(self, file=None, directory=None):
+        read.append((file, directory))
+        load(self, file, directory)
+
+    nowhere = ssl.get_default_verify_paths()._replace(openssl_cafile="/no/such", openssl_capath="/no/such")
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
-    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, *_: None)
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", noted)
     assert len((await Contexts().get(Tls())).get_ca_certs()) > 50
+    assert read == [(certifi.where(), None)]

@@ -56,6 +56,13 @@ def test_the_verdict_is_the_first_that_did_not_hold():
     assert verdict([Assertion("something", ok=False)]) == ("assertion", "not so, expected something")
 
 
+def test_what_is_not_known_is_no_failure_unless_another_is():
+    unknown = Assertion("body matches x", ok=False, found="not known: it takes too long to find out")
+    fine, wrong = Assertion("status 2xx", ok=True, found="status 200"), Assertion("status 2xx", ok=False, found="status 500")
+    assert verdict([fine, unknown]) == ("unmeasured", "not known: it takes too long to find out, expected body matches x")
+    assert verdict([unknown, wrong]) == ("status", "status 500, expected status 2xx")
+
+
 def test_bodies():
     assert last(Expect(body="öl"), answer("Heizöl".encode())) == Assertion('body contains "öl"', ok=True)
     assert last(Expect(body="öl"), answer("Heizöl".encode("latin-1"), encoding="ISO-8859-1")).ok

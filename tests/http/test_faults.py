@@ -83,6 +83,26 @@ def test_whatever_is_raised_has_a_class_and_quotes_nothing(error, phase):
     assert "secret" not in failure.text
 
 
+@pytest.mark.parametrize(
+    ("reason", "phase", "words"),
+    [
+        (
+            "DECRYPTION_FAILED_OR_BAD_RECORD_MAC",
+            "transfer",
+            "TLS broke while the answer was being received: decryption failed or bad record mac",
+        ),
+        ("WRONG_VERSION_NUMBER", "wait", "TLS broke while the answer was awaited: wrong version number"),
+        ("WRONG_VERSION_NUMBER", "tls", "this port does not speak TLS"),
+        ("DECRYPTION_FAILED_OR_BAD_RECORD_MAC", "tls", "the TLS handshake failed: decryption failed or bad record mac"),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "wait", "the server wants a client certificate"),  # told after the handshake
+    ],
+)
+def test_tls_that_breaks_after_its_handshake_did_not_fail_in_it(reason, phase, words):
+    error = ssl.SSLError(1, reason)
+    error.reason = reason
+    assert (failure_of(error, phase).cause, failure_of(error, phase).text) == ("tls", words)
+
+
 def test_a_hangup_in_the_handshake_which_asyncio_raises_without_a_number():
     assert failure_of(ConnectionResetError(), "tls").text == "connection reset by the server while TLS was being set up"
 

@@ -8,7 +8,7 @@ from math import nan
 
 import pytest
 
-from perfconsole.collectors.http.names import Resolver, literal_family, plain, server_name
+from perfconsole.collectors.http.names import Resolver, ascii_name, literal_family, plain, server_name
 from perfconsole.collectors.http.prober import Failure
 
 
@@ -159,6 +159,20 @@ async def test_what_a_resolver_says_no_with(number, cause, words):
 async def test_no_answer_at_all_is_no_address():
     with pytest.raises(Failure, match="the name has no address"):
         await Resolver(lambda *_: []).addresses("x.example", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("host", "written"),
+    [
+        ("straße.example", "xn--strae-oqa.example"),  # not strasse.example, which is another's
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("a_b.bücher。example", "a_b.xn--bcher-kva.example"),
+        ("日本.example.", "xn--wgv71a.example."),
+        ("A.example", "A.example"),
+    ],
+)
+def test_names_are_written_as_browsers_write_them(host, written):
+    assert ascii_name(host) == written
 
 
 async def test_international_names_are_asked_for_in_ascii():

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from contextlib import suppress
+from math import nan
 
 import pytest
 from engines import ENGINES, probed
@@ -152,6 +153,33 @@ async def test_a_body_that_ends_with_the_connection_is_in_doubt_by_as_much(lab, 
     outcome = await held_up(probed(engine, lab.url("/until_closed")), lab, "/until_closed")
     assert outcome.ok
     assert outcome.total_s - outcome.doubt_s <= STALL_S / 2
+
+
+async def test_a_body_that_ends_with_the_connection_is_in_no_doubt_where_nobody_was_late(lab, engine):
+    outcome = await probed(engine, lab.url("/until_closed?ms=500"))
+    assert outcome.phases.transfer >= 0.45
+    assert outcome.doubt_s <= 0.5 * outcome.phases.transfer  # it was all of it, once
+
+
+async def test_a_stamp_that_does_not_come_leaves_a_doubt(lab, monkeypatch, engine):
+    """Where a kernel takes the option, and stamps nothing: of the first answer all is in doubt, of others what the loop was late by."""
+    monkeypatch.setattr(stamps, "arrived", lambda _: nan)
+    shared = Shared()
+    outcome = await held_up(probed(engine, lab.url("/slow?ms=50"), shared=shared), lab, "/slow")
+    assert outcome.ok
+    assert 0.3 <= outcome.doubt_s <= outcome.total_s
+    lab.forget()
+    outcome = await held_up(probed(engine, lab.url("/slow?ms=50"), shared=shared), lab, "/slow")
+    assert outcome.doubt_s >= 0.3
+    outcome = await probed(engine, lab.url("/slow?ms=500"), shared=shared)
+    assert outcome.doubt_s <= 0.5 * outcome.total_s
+
+
+async def test_what_a_server_says_before_it_answers_is_a_part_of_the_wait(lab, engine):
+    outcome = await probed(engine, lab.url("/early?ms=300"))
+    assert outcome.ok
+    assert outcome.phases.wait >= 0.29
+    assert outcome.phases.wait >= 0.8 * outcome.total_s
 
 
 async def test_a_lookup_is_no_later_than_it_was(lab, engine):

@@ -9,6 +9,7 @@ from math import isnan
 
 import pytest
 
+from perfconsole.collectors.http import stamps
 from perfconsole.collectors.http.names import Resolver
 from perfconsole.collectors.http.probers import prober_of
 from perfconsole.collectors.http.shared import Shared
@@ -159,6 +160,49 @@ async def test_a_slow_handshake_is_the_tls_phase(lab):
     assert outcome.phases.tls >= 0.9 * outcome.total_s
 
 
+async def test_a_handshake_is_brought_to_its_end(lab):
+    """A server would log a failure otherwise, with every check."""
+    context, said = lab.pairs["good"].server_context(), []
+
+    def serves(listening):
+        talk, _ = listening.accept()
+        talk.settimeout(5)
+        try:
+            with context.wrap_socket(talk, server_side=True) as secured:
+                said.append(secured.recv(10))
+        except OSError as error:
+            said.append(error)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = threading.Thread(target=serves, args=(listening,))
+        serving.start()
+        outcome = await probed("tls", f"127.0.0.1:{listening.getsockname()[1]}", tls=Tls(ca=str(lab.ca)))
+        await asyncio.get_running_loop().run_in_executor(None, serving.join, 5)
+    assert outcome.ok
+    assert said == [b""]
+
+
+async def test_a_loop_that_is_held_up_makes_no_handshake_slow(lab, monkeypatch):
+    monkeypatch.setattr(lab, "tls_slow_s", 0.05)
+    shared = Shared()
+    settings = {"shared": shared, "tls": Tls(ca=str(lab.ca))}
+    assert (await probed("tls", here(lab, "tls_slow"), **settings)).ok  # certificates are loaded
+    for stamped in (True, False):
+        lab.forget()
+        probing = asyncio.ensure_future(probed("tls", here(lab, "tls_slow"), **settings))
+        while not lab.connections["tls_slow"]:  # noqa: ASYNC110  the server is in another thread
+            await asyncio.sleep(0.001)
+        time.sleep(0.4)  # noqa: ASYNC251  that is what it is about
+        outcome = await probing
+        assert outcome.ok
+        if stamped:
+            assert outcome.phases.tls <= 0.25
+            assert outcome.doubt_s == 0
+            monkeypatch.setattr(stamps, "wanted", lambda _: False)
+        else:
+            assert outcome.phases.tls - outcome.doubt_s <= 0.25
+
+
 async def test_a_file_of_ours_that_is_missing_says_nothing_about_the_target(lab):
     outcome = await probed("tls", here(lab, "good"), tls=Tls(ca="/no/such/ca.pem"))
     assert (outcome.cause, outcome.unmeasured) == ("unmeasured", True)
@@ -262,6 +306,8 @@ async def test_a_lookup_that_was_never_begun_is_no_fault_of_its_target():
         second = await probed("tcp", "two.example:1", shared=shared, timeout_s=0.1)
         assert (second.cause, second.at_least) == ("unmeasured", False)
         assert second.error.startswith("the name was not looked up within 0.1 s: too many other lookups hang")
+        third = await probed("dns", "three.example", shared=shared, timeout_s=0.1)
+        assert (third.cause, third.error) == (second.cause, second.error)
         assert (await first).cause == "timeout"
     finally:
         released.set()

@@ -8,6 +8,7 @@ import pytest
 from engines import entered, nameless, probed
 from misbehaving import GUARD
 
+from perfconsole.collectors.http import http_client
 from perfconsole.collectors.http.http_client import HttpxProber
 from perfconsole.collectors.http.lean import LeanProber
 from perfconsole.collectors.http.probers import prober_of, warm_up
@@ -88,6 +89,36 @@ async def test_where_httpx_is_missing_the_check_says_so(monkeypatch):
     outcome = await HttpxProber(check, shared).probe()
     assert (outcome.cause, outcome.unmeasured) == ("unmeasured", True)
     assert outcome.error.startswith("httpx cannot be loaded here")
+
+
+async def test_loading_it_takes_none_but_the_checks_own_time(lab, monkeypatch):
+    ready = asyncio.Event()
+    load = http_client._load
+
+    async def slow():
+        await ready.wait()
+        return await load()
+
+    monkeypatch.setattr(http_client, "_load", slow)
+    shared = Shared()
+    outcome = await asyncio.wait_for(through(proxy(lab), lab.url("/ok"), shared=shared, timeout_s=0.1), 5)
+    assert (outcome.cause, outcome.at_least) == ("unmeasured", False)
+    assert outcome.error.startswith("httpx was not loaded within 0.1 s")
+    assert lab.connections["plain"] == 0
+    ready.set()
+    assert (await through(proxy(lab), lab.url("/ok"), shared=shared)).ok
+
+
+async def test_where_it_could_not_be_loaded_once_it_is_tried_again(lab, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("can't start new thread")
+
+    shared = Shared()
+    with monkeypatch.context() as without_threads:
+        without_threads.setattr(http_client, "ask", refuse)
+        outcome = await through(proxy(lab), lab.url("/ok"), shared=shared)
+    assert (outcome.cause, outcome.error) == ("unmeasured", "httpx cannot be loaded here: RuntimeError: can't start new thread")
+    assert (await through(proxy(lab), lab.url("/ok"), shared=shared)).ok
 
 
 # What passes ----------------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """What is sent, byte for byte: the same from both engines, once, and to nobody who is not meant."""
 
 import asyncio
+import ssl
+import threading
 from contextlib import suppress
 from urllib.parse import quote
 
@@ -8,7 +10,9 @@ import pytest
 from engines import ENGINES, alike, probed
 
 from perfconsole import __version__
-from perfconsole.core.checks import Timeouts, Tls
+from perfconsole.collectors.http.request import message_of
+from perfconsole.config.secrets import resolve
+from perfconsole.core.checks import Check, Timeouts, Tls
 
 OWN = [f"User-Agent: perfconsole/{__version__}", "Accept: */*", "Accept-Encoding: identity", "Connection: close"]
 
@@ -133,6 +137,73 @@ async def test_secrets_go_to_no_other_place(lab, monkeypatch):
         assert seen.header("host") == [f"localhost:{lab.port()}"]
 
 
+async def test_a_client_certificate_is_shown_to_no_other_place(lab):
+    """Whoever a check leads to may ask for one: it gets none. The same place does, and so does the same host once it speaks TLS."""
+    shown = []
+
+    async def asks(reader, writer):
+        shown.append(bool(writer.get_extra_info("peercert")))
+        with suppress(OSError, asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            again = b"HTTP/1.1 302 Here\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n"
+            writer.write(again if b"GET / " in head else b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            await reader.read()
+        writer.close()
+
+    context = lab.pairs["good"].server_context(lab.authority.root)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    client = lab.pairs["client"]
+    settings = {"tls": Tls(ca=str(lab.ca), cert=str(client.cert), key=str(client.key)), "family": 4}
+    async with await asyncio.start_server(asks, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert (await alike(f"https://127.0.0.1:{port}/", **settings)).ok
+        assert shown == [True] * 4
+        shown.clear()
+        there = quote(f"https://localhost:{port}/other", safe="")
+        assert (await alike(lab.url(f"/redirect?to={there}", "good"), **settings)).ok
+        assert shown == [False] * 2
+        await asyncio.sleep(0.05)
+
+
+async def test_a_body_in_chunks_has_no_length_beside():
+    settings = {"method": "POST", "headers": (("Transfer-Encoding", "chunked"),), "body": "0\r\n\r\nGET /other"}
+    (said,) = await sent(settings)
+    assert "content-length" not in said.lower()
+    assert said.endswith("\r\n\r\nf\r\n0\r\n\r\nGET /other\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "place", "header"),
+    [
+        ("http://[fe80::1%25lo]/", "[fe80::1%lo]:80", "[fe80::1]"),  # as RFC 6874 has it
+        ("http://[fe80::1%lo]:81/", "[fe80::1%lo]:81", "[fe80::1]:81"),  # as people write it
+        ("http://[fe80::1%25]/", "[fe80::1%25]:80", "[fe80::1]"),
+        ("http://stra\u00dfe.example/", "xn--strae-oqa.example:80", "xn--strae-oqa.example"),
+        ("http://a_b.B\u00dcCHER.example/", "a_b.xn--bcher-kva.example:80", "a_b.xn--bcher-kva.example"),
+    ],
+)
+def test_who_is_connected_to_and_what_it_is_called(url, place, header):
+    message, _ = message_of(Check(name="x", service="s", kind="http", target=url), {})
+    assert (message.origin.place, dict(message.headers)["Host"]) == (place, header)
+
+
+@pytest.mark.parametrize("name", ["host", "proxy"])
+async def test_a_file_is_read_in_a_thread_whatever_names_it(lab, monkeypatch, tmp_path, name):
+    """The disk that it is on may not answer."""
+    file = tmp_path / "named"
+    file.write_text("shop.example" if name == "host" else f"http://127.0.0.1:{lab.port()}")
+    threads = []
+
+    def noted(*given):
+        threads.append(threading.current_thread())
+        return resolve(*given)
+
+    monkeypatch.setattr("perfconsole.collectors.http.request.resolve", noted)
+    assert (await probed("httpx", lab.url("/ok"), **{name: f"file:{file}"})).ok
+    assert threads
+    assert threading.main_thread() not in threads
+
+
 # Once -----------------------------------------------------------------------------------------------------------------------------
 
 
@@ -170,5 +241,8 @@ async def test_the_environment_is_never_asked(lab, monkeypatch, tmp_path, engine
     monkeypatch.setenv("NETRC", str(netrc))
     assert (await probed(engine, lab.url("/ok"))).ok
     assert (await probed(engine, lab.url("/ok", "good"), tls=Tls(ca=str(lab.ca)))).ok
+    monkeypatch.setenv("SSL_CERT_DIR", str(lab.ca.parent))
+    outcome = await probed(engine, lab.url("/ok", "good"))  # whom to trust is said in the configuration, or it is the system's
+    assert (outcome.cause, outcome.error.startswith("certificate not accepted: unknown issuer")) == ("tls", True)
     assert [seen.header("authorization") for seen in lab.seen("/ok")] == [[], []]
     assert not keys.exists()

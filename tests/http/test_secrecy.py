@@ -13,7 +13,7 @@ from engines import ENGINES, nameless, probed
 
 from perfconsole.collectors.http.request import message_of
 from perfconsole.collectors.http.trial import Trial
-from perfconsole.core.checks import Check, Expect, JsonTest
+from perfconsole.core.checks import Check, Expect, JsonTest, Tls
 
 SECRETS = {
     "USER_PASSWORD": 'p@ss"w<ö/rd',
@@ -24,6 +24,7 @@ SECRETS = {
     "TENANT": "t3nant",
     "PROXY_PASSWORD": "pr0xy/pa:ss",
     "BEARER": "b34rer+tok/en==",
+    "LONG_TOKEN": "l0ng-" + "0123456789abcde" * 33,
 }
 LITERAL = "l1teral-but-secret"
 
@@ -37,7 +38,12 @@ def secrets(monkeypatch):
 def settings(**more):
     return {
         "method": "POST",
-        "headers": (("X-Key", "${HEADER_KEY}"), ("Cookie", "session=${SESSION}; more=1"), ("Proxy-Authorization", f"Bearer {LITERAL}")),
+        "headers": (
+            ("X-Key", "${HEADER_KEY}"),
+            ("Cookie", "session=${SESSION}; more=1"),
+            ("Proxy-Authorization", f"Bearer {LITERAL}"),
+            ("X-Long", "${LONG_TOKEN}"),
+        ),
         "body": '{"secret": "${BODY_SECRET}"}',
         "expect": Expect(status=((299, 299),)),
         "timeout_s": 0.5,
@@ -58,7 +64,7 @@ def leaks(text):
             value, json.dumps(value)[1:-1], quote(value), quote(value, safe=""), repr(value)[1:-1], repr(raw)[2:-1],
             value.encode().decode("latin-1"), base64.b64encode(raw).decode().rstrip("="),
         }  # fmt: skip
-        if any(shape in text for shape in shapes):
+        if any(shape in text for shape in shapes) or (len(value) > 100 and value[:40] in text):  # also one that was cut
             found.add(name)
     pairs = [("ann", "USER_PASSWORD"), ("proxyuser", "PROXY_PASSWORD")]
     found |= {name for user, name in pairs if base64.b64encode(f"{user}:{SECRETS[name]}".encode()).decode().rstrip("=") in text}
@@ -105,7 +111,7 @@ async def test_they_were_sent_all_the_same(lab, engine):
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_what_was_found_instead_is_no_secret(lab, engine):
     """An assertion tells what stands where something else was expected; that may be what was sent."""
-    tests = tuple(JsonTest(f"$.headers[{at}][1]", "==", "x") for at in range(12))
+    tests = tuple(JsonTest(f"$.headers[{at}][1]", "==", "x") for at in range(13))
     expect = Expect(json=(*tests, JsonTest("$.target", "==", "x"), JsonTest("$.body", "==", "x")), header=(("content-type", "nothing"),))
     outcome = await probed(engine, target(lab, "/echo"), **settings(expect=expect))
     assert sum(not one.ok for one in outcome.assertions) >= 10
@@ -202,6 +208,35 @@ def test_a_message_is_not_told_by_those_who_show_variables():
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_no_library_writes_them_to_a_log(lab, engine, caplog):
     caplog.set_level(logging.DEBUG)
-    for path in ("/ok", "/redirect?n=2", "/garbage"):
+    for path in ("/ok", "/redirect?n=2", "/garbage", "/auth"):  # the last sends back what it was sent, in a header
         await probed(engine, target(lab, path), **settings())
+    assert lab.seen("/auth")
     assert leaks(caplog.text) == set()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_host_that_is_a_secret_and_a_certificate_that_is_for_another(lab, engine):
+    there = f"127.0.0.1:{lab.port('wrong_name')}"
+    outcome = await probed(engine, "https://${TENANT}.example/", connect_to=there, tls=Tls(ca=str(lab.ca)))
+    assert outcome.tls.error == outcome.error == "certificate not accepted: made for other.example, not for ***.example"
+    assert leaks(told(outcome)) == set()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_token_that_is_no_text_is_sent_and_hidden(monkeypatch, engine):
+    monkeypatch.setenv("RAW", b"t0ken\xffof-bytes".decode("utf-8", "surrogateescape"))
+    sent = []
+
+    async def echoes(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        token = next(line for line in head.split(b"\r\n") if line.startswith(b"Authorization: ")).partition(b"Bearer ")[2]
+        sent.append(token)
+        writer.write(b"HTTP/1.1 500 No\r\nX-Back: %b\r\nContent-Length: %d\r\n\r\n%b" % (token, len(token), token))
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(echoes, "127.0.0.1", 0) as server:
+        outcome = await probed(engine, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", auth=("bearer", "${RAW}"))
+        await asyncio.sleep(0.02)
+    assert sent == [b"t0ken\xffof-bytes"]
+    assert (outcome.status, outcome.body, dict(outcome.headers)["X-Back"]) == (500, "***", "***")

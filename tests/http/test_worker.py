@@ -549,14 +549,14 @@ async def test_many_endpoints_have_a_process_and_few_have_none_and_what_is_known
 
     await runs(lambda: collector._checker and min(counts()) >= 2)
     assert process() == 0
-    collector.configure(checks)
+    await collector.configure(checks)
     await runs(lambda: process() and collector._checker._here is None and min(counts()) >= 3)
     pid, known = process(), counts()
     assert all(followed.endpoint.state == "up" for followed in collector._followed.values())
-    collector.configure(checks[: FEW + 1])
+    await collector.configure(checks[: FEW + 1])
     await runs(lambda: sum(counts()) > sum(known[: FEW + 1]) + FEW)
     assert process() == pid  # no flapping at the line
-    collector.configure(checks[:FEW])
+    await collector.configure(checks[:FEW])
     assert not there(pid)
     before = counts()
     await runs(lambda: all(now > was for now, was in zip(counts(), before, strict=True)))

@@ -196,10 +196,25 @@ def test_a_check_that_was_under_way_when_maintenance_began_is_excused():
 
 
 def test_a_window_is_looked_at_again_when_it_was_configured_anew():
-    run = Run()
-    run.take("")
+    run = Run(maintenance=(Window(iso(AT - 600), iso(AT - 300)),))
+    assert run.take("") == ["up"]  # which is so for good: it does not come again
     run.endpoint.configure(check(maintenance=(Window(iso(AT), iso(AT + 600)),)))
     assert run.endpoint.settle(run.at, "").state == "maintenance"
+
+
+def test_a_window_is_looked_at_again_when_the_clock_was_set_back():
+    run = Run(maintenance=(Window(iso(AT), iso(AT + 60)),))
+    run.at = AT + 100
+    assert run.take("") == ["up"]  # for good, as it seems
+    run.at = AT + 30
+    assert run.take("connect") == ["maintenance"]
+
+
+def test_who_else_is_down_takes_the_blame():
+    run = Run(depends_on=("http:one", "http:other"))
+    run.take("", "connect", blocked_by="http:one")
+    assert run.endpoint.settle(run.at, "http:other") is None
+    assert (run.endpoint.state, run.endpoint.blocked_by) == ("suppressed", "http:other")
 
 
 # Statistics -----------------------------------------------------------------------------------------------------------------------
@@ -245,6 +260,22 @@ def test_of_frequent_checks_a_bounded_number_is_held():
         samples.append(AT + i / 10, OK, 0.01)
     assert len(samples) == MOST
     assert samples.held_s(AT + (MOST + 4_999) / 10) == pytest.approx((MOST - 1) / 10)
+
+
+def test_the_last_minute_has_sixty_seconds():
+    samples = Samples(11, 6)
+    for ago in (63, 61, 60, 59, 1):
+        samples.append(AT - ago, FAILED, nan)
+    assert samples.last_minute(AT) == Counts(3, 3)
+
+
+def test_a_result_holds_while_the_next_check_hangs():
+    """30 s of timeout at an interval of 5: the time in which nothing came back was observed all the same."""
+    run = Run(interval_s=5.0, failing_s=5.0, timeout_s=30.0)
+    run.endpoint.take(outcome(AT, "timeout", at_least=True, total_s=30.0))
+    run.endpoint.take(outcome(AT + 30))
+    assert run.endpoint.samples.availability(AT + 40) == 10 / 40
+    assert run.endpoint.samples.availability(AT + 90) == pytest.approx(31 / 61)  # a timeout, and a moment
 
 
 def test_the_last_minute_of_what_is_checked_once_an_hour_is_its_last_check():
@@ -350,6 +381,15 @@ def test_a_clock_that_is_set_back_leaves_nothing_negative_and_nothing_in_the_fut
     assert run.endpoint.since == AT - 3600
 
 
+def test_a_time_before_the_last_check_was_not_less_than_nothing():
+    samples = Samples(11, 6)
+    for i in range(5):
+        samples.append(AT + 10 * i, FAILED, nan)
+    samples.append(AT + 50, OK, 0.1)
+    assert samples.availability(AT + 30) == 0.0
+    assert samples.held_s(AT - 30) == 0.0
+
+
 def test_another_interval_changes_nothing_of_the_past():
     samples = Samples(11.0, 11.0)
     for number in range(10):
@@ -399,5 +439,5 @@ def test_what_is_seen_to_work_in_maintenance_is_not_down_after_it():
     run = Run(maintenance=window)
     assert run.take("connect", "connect", "tls", "tls", "unmeasured", "connect")[-1] == "down"  # it never was anything else
     assert run.endpoint.since == AT + 50
-    run = Run(maintenance=window, successes=3)
-    assert run.take("connect", "connect", "", "connect", "", "connect")[-1] == "down"  # it takes three in a row
+    run = Run(maintenance=(Window(iso(AT + 15), iso(AT + 65)),), successes=3)
+    assert run.take("connect", "connect", "", "", "connect", "", "", "connect")[-1] == "down"  # it takes three in a row

@@ -8,11 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfconsole.core.checks import Window
-from perfconsole.core.windows import DAYS, ends, in_window, until
+from perfconsole.core.checks import DAYS, Window
+from perfconsole.core.windows import until
 
 BERLIN = "Europe/Berlin"
 ALL_DAYS = DAYS
+
+
+def in_window(window, at):
+    return until((window,), at)[0]
+
+
+def ends(window, at):
+    """When the window in which a moment lies ends."""
+    inside, certain = until((window,), at)
+    assert inside
+    return certain
 
 
 def utc(text):
@@ -28,9 +39,9 @@ def test_once():
     begin, end = utc("2026-11-24T21:00"), utc("2026-11-24T22:30")
     assert [in_window(window, at) for at in (begin - 1, begin, end - 1, end)] == [False, True, True, False]
     assert ends(window, begin) == end
-    assert until([window], begin - 1) == (False, begin)
-    assert until([window], begin) == (True, end)
-    assert until([window], end) == (False, inf)
+    assert until((window,), begin - 1) == (False, begin)
+    assert until((window,), begin) == (True, end)
+    assert until((window,), end) == (False, inf)
 
 
 def test_an_offset_that_is_given_is_taken():
@@ -96,7 +107,7 @@ windows = st.builds(
 @given(windows, st.integers(int(utc("2026-01-01")), int(utc("2027-01-01"))))
 def test_until_is_the_next_change(window, at):
     """What holds now holds to the end of what was said, and not always after; all seen by the wall clock alone."""
-    inside, certain = until([window], float(at))
+    inside, certain = until((window,), float(at))
     assert inside == in_window(window, at)
     assert at < certain <= at + 8 * 86_400 + 3_600
     assert in_window(window, (at + certain) / 2) == in_window(window, certain - 1) == inside
@@ -117,5 +128,5 @@ def test_until_is_the_next_change(window, at):
 def test_several_windows(zone):
     first, second = Window("01:00", "02:00", ("mon",), zone), Window("01:30", "03:00", ("mon",), zone)
     at = local("2026-11-23T01:45", zone)
-    assert until([first, second], at) == (True, local("2026-11-23T02:00", zone))
-    assert until([first, second], local("2026-11-23T02:00", zone)) == (True, local("2026-11-23T03:00", zone))
+    assert until((first, second), at) == (True, local("2026-11-23T02:00", zone))
+    assert until((first, second), local("2026-11-23T02:00", zone)) == (True, local("2026-11-23T03:00", zone))

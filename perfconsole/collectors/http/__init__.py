@@ -3,20 +3,20 @@
 Carrying out is one thing (`choice`, `probers`), following another (`followed`, `core.endpoint_history`); outcomes are all that passes.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from graphlib import TopologicalSorter
 from math import inf, isnan, nan
 from time import perf_counter
 from typing import Final
 
-import msgspec
-
 from perfconsole.collectors.http import listing
 from perfconsole.collectors.http.checker import Checking, Deliver
-from perfconsole.collectors.http.followed import NAME, Followed
+from perfconsole.collectors.http.followed import NAME, Followed, same_subject
 from perfconsole.collectors.http.totals import EVERY_S, Total, of_all
-from perfconsole.collectors.loop import paced
-from perfconsole.core.checks import Check, Outcome
+from perfconsole.collectors.loop import ask, paced
+from perfconsole.core.checks import Check, Outcome, same
 from perfconsole.core.endpoints import TARGET, EndpointTable
 from perfconsole.core.errors import RequestError
 from perfconsole.core.ports import Measured, Operation, Result, Slot
@@ -92,37 +92,82 @@ class HttpCollector:
         self._ended: list[Measured] = []
         self._told_boot = self._summed_boot = -inf
         self._changed = self._first = True
+        self._busy = asyncio.Lock()
         self.operations: Sequence[Operation] = (Operation(HTTP_DETAIL, self._detail), Operation(HTTP_CHECK, self._check))
-        self.configure(checks)
+        self._follow(checks, {check.name: Followed(check) for check in checks})
+        self._join()
 
-    def configure(self, checks: Sequence[Check]) -> None:
-        """Check these from now on. What is known of targets that stay is kept; of those that go, series and rows end.
+    async def configure(self, checks: Sequence[Check]) -> None:
+        """Check these from now on. What is known of what stays is kept; of what goes, and of what is another under its name, all ends.
 
-        On the engine's loop, once that runs.
+        On the engine's loop, in slices; not in the midst of a run.
         """
-        before, self._checks = self._followed, tuple(checks)
-        self._followed = {check.name: _going_on(before.get(check.name), check) for check in checks}
-        self._ended += [Measured(one.place, (), []) for name, one in before.items() if self._followed.get(name) is not one]
-        # What was found of another target by that name, and not told yet, is nothing this one did.
-        self._outcomes[:] = [outcome for outcome in self._outcomes if self._followed.get(outcome.name) is before.get(outcome.name)]
-        self._listed = sorted(self._followed.values(), key=lambda one: one.row.key)
+        async with self._busy:
+            if self._checker is not None:
+                await self._load(checks)
+            followed: dict[str, Followed] = {}
+            changed: list[Check] = []
+            async for check in paced(checks, perf_counter):
+                before = self._followed.get(check.name)
+                stays = before is not None and same_subject(before.endpoint.check, check)
+                followed[check.name] = before if before and stays else Followed(check)
+                if before and stays and not same(before.endpoint.check, check):
+                    changed.append(check)
+            kept = {name for name, one in followed.items() if self._followed.get(name) is one} - {check.name for check in changed}
+            async for check in paced(changed, perf_counter):
+                followed[check.name].configure(check)
+            await asyncio.sleep(0)
+            self._follow(checks, followed)
+            await asyncio.sleep(0)
+            self._join()
+            await asyncio.sleep(0)
+            # What was found by a check that is no more, and not told yet, is nothing its successor did.
+            self._outcomes[:] = [outcome for outcome in self._outcomes if outcome.name in kept]
+            if self._checker is not None:
+                self._checker.configure(self._checks)
+
+    def _follow(self, checks: Sequence[Check], followed: dict[str, Followed]) -> None:
+        before, self._checks, self._followed = self._followed, tuple(checks), followed
+        self._ended += [Measured(one.place, (), []) for name, one in before.items() if followed.get(name) is not one]
+        self._listed = sorted(followed.values(), key=lambda one: one.key)
         self._ranks = _ranks(self._checks)
+
+    def _join(self) -> None:
+        """Put together those of one service."""
         by_service: dict[str, list[Followed]] = {}
         for one in self._listed:
             by_service.setdefault(one.endpoint.check.service, []).append(one)
         self._ended += [total.ended() for service, total in self._totals.items() if service not in by_service]
         self._totals = {service: Total(service, by_service[service]) for service in sorted(by_service)}
         self._changed = self._first = True
-        if self._checker is not None:
-            self._checker.configure(self._checks)
 
     async def run(self, target: str, slot: Slot, views: Sequence[View]) -> Result:
         """Tell what checks have brought since the last run. The first one begins them."""
         del target  # there is one
-        if self._checker is None:
-            checker = self._checking(self._outcomes.append)
+        async with self._busy:
+            if self._checker is None:
+                self._checker = await self._begun()
+            return await self._tell(slot, views)
+
+    async def _begun(self) -> Checking:
+        """Who carries out the checks. Whoever refuses them is given them again with the next run."""
+        await self._load(self._checks)
+        checker = self._checking(self._outcomes.append)
+        try:
             checker.configure(self._checks)
-            self._checker = checker  # not before: what it refused, it is given again with the next run
+        except Exception:
+            checker.close()
+            raise
+        return checker
+
+    async def _load(self, checks: Sequence[Check]) -> None:
+        if self._checking == self._chosen:
+            from perfconsole.collectors.http.choice import load  # noqa: PLC0415  as below
+
+            with suppress(Exception):  # no thread, no module: who needs it will say so
+                await ask(lambda: load(checks), "http-load")
+
+    async def _tell(self, slot: Slot, views: Sequence[View]) -> Result:
         news = _News()
         news.measured, self._ended = self._ended, []
         news.events = [Event(slot.at - _BEAT_S, slot.at, "checker", "host", text, NAME) for text in self._said]
@@ -131,8 +176,8 @@ class HttpCollector:
         self._outcomes.clear()
         async for outcome in paced(outcomes, perf_counter):
             if outcome.name in self._followed:
-                self._take(self._followed[outcome.name], outcome, slot.boot, news)
-        self._settle(slot.at, news)
+                self._take(self._followed[outcome.name], outcome, news)
+        await self._settle(slot.at, news)
         self._sum_up(slot, news)
         table = await self._table_if_due(slot, views)
         return Result(news.measured, [table] if table else [], news.events, news.health)
@@ -154,7 +199,7 @@ class HttpCollector:
             placed.append((window, self._ranks.get(outcome.name, 0), outcome))
         return [outcome for *_, outcome in sorted(placed, key=lambda one: one[:2])]
 
-    def _take(self, one: Followed, outcome: Outcome, boot: float, news: _News) -> None:
+    def _take(self, one: Followed, outcome: Outcome, news: _News) -> None:
         endpoint = one.endpoint
         before = endpoint.last
         self._first = self._first or before is None
@@ -162,13 +207,13 @@ class HttpCollector:
         one.stale = True
         self._totals[endpoint.check.service].changed = True
         news.measured.append(one.measured(outcome))
-        if health := one.health(outcome, boot):
+        if health := one.health(outcome):
             news.health.append(health)
         self._note(one, change, outcome.at if before is None else before.at, outcome.at, news)
 
-    def _settle(self, at: float, news: _News) -> None:
+    async def _settle(self, at: float, news: _News) -> None:
         """What time, and the outages of others, make of endpoints between two checks of their own."""
-        for one in self._listed:
+        async for one in paced(self._listed, perf_counter):
             endpoint = one.endpoint
             if not (endpoint.check.maintenance or endpoint.check.depends_on):
                 continue
@@ -182,7 +227,7 @@ class HttpCollector:
             return
         name = one.endpoint.check.name
         one.stale = self._changed = self._totals[one.endpoint.check.service].changed = True
-        if change.state in _SILENT or (change.state == "up" and one.announced in {"up", ""}):
+        if change.state in _SILENT or change.state == (one.announced or "up"):  # what was between is not told either
             return
         one.announced = change.state
         text = f"{name}: {change.state}" + (f", {change.text}" if change.text else "")
@@ -196,8 +241,7 @@ class HttpCollector:
         if not parent.startswith(_HTTP):
             return self._up(parent) == 0.0
         found = self._followed.get(parent.removeprefix(_HTTP))
-        last = found.endpoint.last if found is not None else None
-        return last is not None and not last.ok and not last.unmeasured  # what cannot be measured is no excuse for anybody
+        return found is not None and found.endpoint.failing
 
     def _sum_up(self, slot: Slot, news: _News) -> None:
         news.measured += [told for total in self._totals.values() if (told := total.measured(slot.at, slot.boot))]
@@ -216,8 +260,7 @@ class HttpCollector:
         return await self._table(slot.at)
 
     async def _table(self, at: float) -> EndpointTable:
-        services = {service: total.members for service, total in self._totals.items()}
-        return await listing.table(self._listed, services, at)
+        return await listing.table(self._listed, self._totals, at)
 
     async def look(self, views: Sequence[View]) -> Sequence[Table]:
         """The table, as the last outcomes left it, for who looks anew."""
@@ -253,25 +296,10 @@ class HttpCollector:
         return found
 
 
-def _going_on(before: Followed | None, check: Check) -> Followed:
-    """The endpoint of a check: as it is where nothing changed, with its past where only the way of checking did."""
-    if before is None or _subject(before.endpoint.check) != _subject(check):
-        return Followed(check)
-    # As bytes: NaN is never equal to itself.
-    if msgspec.msgpack.encode(before.endpoint.check) != msgspec.msgpack.encode(check):
-        before.configure(check)
-    return before
-
-
 def _ranks(checks: Sequence[Check]) -> dict[str, int]:
     """Endpoints by name, those first that others depend on."""
     edges = {check.name: [one.removeprefix(_HTTP) for one in check.depends_on if one.startswith(_HTTP)] for check in checks}
     return {name: rank for rank, name in enumerate(TopologicalSorter(edges).static_order())}
-
-
-def _subject(check: Check) -> tuple[str, ...]:
-    """What is checked: of something else nothing that is known is true."""
-    return (check.kind, check.target, check.connect_to, check.record, check.server)
 
 
 def _looks(view: View) -> bool:

@@ -37,6 +37,7 @@ class Attempt:
         watch: Tells the phases apart.
         address: Where it connected to, or tried: ``192.0.2.7:443``; empty before.
         protocol, size_bytes, assertions, tls: As those of an `Outcome`.
+        doubt_s: As that of an `Outcome`; whoever reads a line tells.
         holds: What the console itself is about while no phase runs: the error when the time is up then.
     """
 
@@ -47,6 +48,7 @@ class Attempt:
         self.address = self.protocol = self._others = ""
         self._spare: Sequence[str] = ()
         self.size_bytes = nan
+        self.doubt_s = 0.0
         self.assertions: tuple[Assertion, ...] = ()
         self.tls: TlsFacts | None = None
         self.holds = FILES
@@ -61,7 +63,10 @@ class Attempt:
         except Exception as error:  # noqa: BLE001  # whatever it is, it is the outcome of this check, and of no other
             failure = self._late() if limit.expired() else self.failure(error)
         self.watch.stand()
-        return self.outcome(failure)
+        try:
+            return self.outcome(failure)
+        except Exception as error:  # noqa: BLE001  # what an answer is told with was chosen by who sent it: that must not hide a failure
+            return self._bare(failure, error)
 
     def failure(self, error: Exception) -> Failure:
         """An error as the failure of this run: of the program itself, when it is none of the system's, and nobody was waited for."""
@@ -98,11 +103,22 @@ class Attempt:
             self.watch.phases(),
             total_s,
             at_least=failure is not None and failure.at_least,
+            doubt_s=self.doubt_s,
             address=self.address,
             protocol=self.protocol,
             size_bytes=self.size_bytes,
             tls=self.tls,
             assertions=self.assertions,
+        )
+
+    def _bare(self, failure: Failure | None, error: Exception) -> Outcome:
+        """What came of it, in no words but our own: it was not to be told with what was answered."""
+        cause = (failure.cause if failure else verdict(self.assertions)[0]) or UNMEASURED
+        words = f"{type(error).__name__} in the checker itself, when what came of it was to be told"
+        late = failure is not None and failure.at_least
+        total_s = float(self.watch.total_s)
+        return Outcome(
+            self.check.name, time.time(), ok=False, cause=cause, error=words, phases=self.watch.phases(), total_s=total_s, at_least=late
         )
 
     async def connected(self, target: str) -> socket.socket:
@@ -162,15 +178,23 @@ class Attempt:
         host, port = split(target)
         if not literal_family(host):
             self.watch.enter("dns")
+        return self._chosen(await self.addresses(host, self.check.family), port)
+
+    async def addresses(self, host: str, family: int) -> list[str]:
+        """What a name leads to, and the end of the phase in which that is found out.
+
+        Raises:
+            Failure: When the name has no address.
+        """
         try:
-            found = await self.shared.resolver.addresses(host, self.check.family, self.check.timeouts.dns)
+            found = await self.shared.resolver.addresses(host, family, self.check.timeouts.dns)
         except asyncio.CancelledError:  # maybe by the limit of the whole check
-            if not self.shared.resolver.begun(host, self.check.family):
+            if not self.shared.resolver.begun(host, family):
                 self.watch.stand()
                 self.holds = _QUEUED
             raise
         self.watch.stand(found.at)
-        return self._chosen(found.addresses, port)
+        return found.addresses
 
     def _chosen(self, addresses: Sequence[str], port: int) -> tuple[int, Any]:
         """The first of several addresses; the rest is kept where all of them are this machine's own."""

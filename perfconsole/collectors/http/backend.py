@@ -16,7 +16,7 @@ from perfconsole.collectors.http.names import server_name
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
 from perfconsole.collectors.http.request import Message, Origin
 from perfconsole.collectors.http.shaken import secured
-from perfconsole.collectors.http.trial import Trial, broken
+from perfconsole.collectors.http.trial import Trial
 
 
 class Backend(httpcore.AsyncNetworkBackend):
@@ -105,10 +105,8 @@ class Backend(httpcore.AsyncNetworkBackend):
         """What httpcore raised, or passed on, as a failure; with whom it is."""
         if isinstance(error, httpcore.ProxyError):
             return Failure("connect", self._turned_away(str(error).partition(" ")[0]))
-        if isinstance(error, httpcore.RemoteProtocolError):
-            failure = broken(str(error), self.trial.watch.phase)
-        else:
-            failure = self.trial.failure(error)
+        odd = isinstance(error, httpcore.RemoteProtocolError)
+        failure = self.trial.broken(str(error)) if odd else self.trial.failure(error)
         if failure.cause in {UNMEASURED, "timeout"}:
             return failure
         # With TLS 1.3 a server refuses a client once that believes to be done; where the target speaks none, it was the proxy.

@@ -16,7 +16,7 @@ from perfconsole.collectors.http.held import BEAT_S, Held
 from perfconsole.collectors.http.prober import UNMEASURED, Prober
 from perfconsole.collectors.http.schedule import next_start
 from perfconsole.collectors.http.turns import Turns
-from perfconsole.core.checks import Check, Outcome
+from perfconsole.core.checks import Check, Outcome, same
 
 if TYPE_CHECKING:
     from perfconsole.collectors.http.shared import Shared
@@ -34,8 +34,7 @@ _OF_THE_WAY: Final = frozenset({"dns", "connect", "tls", "timeout", "protocol"})
 """Failures that may be those of one who was not there in time. What was answered is an answer."""
 
 _FRESH_S: Final = 1.0
-"""Who was checked so lately is not asked again on another's behalf: thirty that depend on one fail together. And who was found to be well
-on another's behalf not sooner than if it failed itself: thirty may fail all day."""
+"""Who was checked so lately is not asked again on another's behalf: thirty that depend on one fail together."""
 
 Deliver = Callable[[Outcome], None]
 Make = Callable[[Check, "Shared"], Prober]
@@ -110,7 +109,7 @@ class Checker:
         """Carry out these from now on: the first round of new ones begins at once; those that are unchanged go on as they were."""
         wanted = {check.name: check for check in checks}
         for name, held in list(self._rounds.items()):
-            if name not in wanted or msgspec.msgpack.encode(wanted[name]) != held.encoded:
+            if name not in wanted or not same(wanted[name], held.check):
                 self._rounds.pop(name).close()
         if wanted:
             self._held.begin()
@@ -141,11 +140,9 @@ class Checker:
         return self._given
 
     async def _warmed(self, checks: Sequence[Check]) -> None:
-        try:
+        with suppress(Exception):  # the check that needs what was to be loaded will say so
             if self._warm_up is not None:
                 await self._warm_up(checks, self._shared)
-        except Exception:  # noqa: BLE001, S110  the check that needs what was to be loaded will say so
-            pass
         self._begin()
 
     def _begin(self) -> None:
@@ -154,8 +151,11 @@ class Checker:
 
     def soon(self, name: str) -> None:
         """Check once as soon as may be, unless that is being done, or was just now."""
+        self._soon(name, urgent=True)
+
+    def _soon(self, name: str, *, urgent: bool) -> None:
         if name in self._rounds:
-            self._rounds[name].soon()
+            self._rounds[name].soon(urgent=urgent)
 
     async def now(self, name: str) -> Outcome:
         """Check now, and wait for what comes of it; one that is under way is waited for.
@@ -215,33 +215,32 @@ class Checker:
             return msgspec.structs.replace(outcome, doubt_s=min(outcome.total_s, held_s + BEAT_S))
         return outcome
 
-    def take(self, check: Check, outcome: Outcome) -> None:
-        """Deliver an outcome; a failure has what it depends on looked at."""
+    def take(self, check: Check, outcome: Outcome, *, was_well: bool) -> None:
+        """Deliver an outcome; a failure has what it depends on looked at, one that nobody expected at once."""
         self._deliver(outcome)
         if not outcome.ok and not outcome.unmeasured:
             for parent in check.depends_on:
                 kind, _, name = parent.partition(":")
                 if kind == "http":
-                    self.soon(name)
+                    self._soon(name, urgent=was_well)
 
 
 class _Round:
     """The checks of one endpoint, one after the other.
 
     Attributes:
-        encoded: Its check as bytes: NaN is never equal to itself.
+        check: What is checked.
     """
 
-    __slots__ = ("_asked", "_began", "_check", "_checker", "_prober", "_task", "_timer", "_well", "encoded")
+    __slots__ = ("_began", "_checker", "_prober", "_task", "_timer", "_well", "check")
 
     def __init__(self, check: Check, prober: Prober, checker: Checker) -> None:
-        self.encoded = msgspec.msgpack.encode(check)
+        self.check = check
         self._checker = checker
-        self._check = check
         self._prober = prober
         self._task: asyncio.Task[Outcome] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._began = self._asked = -inf
+        self._began = -inf
         self._well = False
 
     def begin(self) -> None:
@@ -249,18 +248,18 @@ class _Round:
         if self._began == -inf and self._task is None:
             self._start(asyncio.get_running_loop().time())
 
-    def soon(self) -> None:
+    def soon(self, *, urgent: bool) -> None:
+        """Check unless that was done lately: just now, or as lately as it would be done if it failed. Thirty others may fail all day."""
+        fresh_s = _FRESH_S if urgent else max(_FRESH_S, min(self.check.failing_s, self.check.interval_s))
         now = asyncio.get_running_loop().time()
-        again_s = min(self._check.failing_s, self._check.interval_s) if self._well else 0.0
-        if self._task is None and now - self._began > _FRESH_S and now - self._asked > again_s:
-            self._asked = now
+        if self._task is None and now - self._began > fresh_s:
             self._start(now)
 
     async def now(self) -> Outcome:
         task = self._task or self._start(asyncio.get_running_loop().time())
         await asyncio.wait({task})
         if task.cancelled():
-            raise KeyError(self._check.name)  # configured away meanwhile
+            raise KeyError(self.check.name)  # configured away meanwhile
         return task.result()
 
     def _start(self, due: float) -> "asyncio.Task[Outcome]":
@@ -272,15 +271,15 @@ class _Round:
         return self._task
 
     async def _run(self, due: float) -> Outcome:
-        outcome = await self._checker.measure(self._prober, self._check, due, well=self._well)
+        outcome = await self._checker.measure(self._prober, self.check, due, well=self._well)
         loop = asyncio.get_running_loop()
         self._task = None
-        self._well = outcome.ok
-        following = next_start(self._check, self._began, failing=not outcome.ok and not outcome.unmeasured)
+        was_well, self._well = self._well, outcome.ok
+        following = next_start(self.check, self._began, failing=not outcome.ok and not outcome.unmeasured)
         # One that outlasted its interval is followed at once: that it took so long is not the console being late.
         following = max(following, loop.time())
         self._timer = loop.call_at(following, self._start, following)
-        self._checker.take(self._check, outcome)
+        self._checker.take(self.check, outcome, was_well=was_well)
         return outcome
 
     def close(self) -> None:

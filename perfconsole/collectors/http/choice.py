@@ -8,10 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from perfconsole.collectors.http.checker import Checker, Checking, Deliver
-from perfconsole.core.checks import Check, Outcome
+from perfconsole.core.checks import Check, Outcome, same
 
 if TYPE_CHECKING:
     from perfconsole.collectors.http.remote_checker import RemoteChecker, Say
@@ -136,11 +134,18 @@ class Chosen:
             there.close()
 
 
+def load(checks: Sequence[Check]) -> None:
+    """Load what carries these out here, in any thread: 15 to 50 ms that the loop need not stand still for."""
+    if len(checks) <= MANY:
+        from perfconsole.collectors.http import probers  # noqa: PLC0415  # loads ssl
+
+        probers.load(check.kind for check in checks)
+
+
 def _kept(before: Sequence[Check], after: Sequence[Check]) -> list[Check]:
-    """Those that are unchanged; compared as bytes: NaN is never equal to itself."""
-    encode = msgspec.msgpack.encode
-    now = {encode(check) for check in after}
-    return [check for check in before if encode(check) in now]
+    """Those that are unchanged."""
+    now = {check.name: check for check in after}
+    return [check for check in before if check.name in now and same(check, now[check.name])]
 
 
 def _here(deliver: Deliver) -> Checking:

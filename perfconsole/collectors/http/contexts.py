@@ -6,6 +6,7 @@ Reading the system's 140 certificates takes 23 ms and, kept, 0.6 MiB: not on the
 import asyncio
 import os
 import ssl
+import sys
 import time
 from asyncio import Future
 from collections.abc import Callable, Sequence
@@ -115,7 +116,7 @@ class Contexts:
 
 
 def _files(tls: Tls) -> tuple[str, ...]:
-    system = "" if tls.insecure else ssl.get_default_verify_paths().cafile or ""
+    system = "" if tls.insecure else _system()[0]
     return tuple(filter(None, (tls.ca or system, tls.cert, tls.key)))
 
 
@@ -147,11 +148,7 @@ def _context(tls: Tls, protocols: tuple[str, ...]) -> ssl.SSLContext:
 
 def _trust(context: ssl.SSLContext, ca: str) -> None:
     if not ca:
-        context.load_default_certs()
-        if not _system_has_any():
-            import certifi  # noqa: PLC0415  # httpx brings it; only needed in containers without certificates of their own
-
-            context.load_verify_locations(certifi.where())
+        _trust_system(context)
         return
     try:
         context.load_verify_locations(ca)
@@ -161,9 +158,25 @@ def _trust(context: ssl.SSLContext, ca: str) -> None:
         raise _unreadable(ca, error) from None
 
 
-def _system_has_any() -> bool:
+def _trust_system(context: ssl.SSLContext) -> None:
+    """Not `load_default_certs`: that asks SSL_CERT_FILE and SSL_CERT_DIR, and whom a check trusts is said in its `tls.ca`, or nowhere."""
+    if sys.platform == "win32":
+        context.load_default_certs()  # its own store
+        return
+    file, directory = _system()
+    if not file and not directory:
+        import certifi  # noqa: PLC0415  # httpx brings it; only needed in containers without certificates of their own
+
+        file = certifi.where()
+    context.load_verify_locations(file or None, directory or None)
+
+
+def _system() -> tuple[str, str]:
+    """File and directory of the system's certificates, as OpenSSL was built to find them; empty where there are none."""
     paths = ssl.get_default_verify_paths()
-    return bool(paths.cafile or (paths.capath and os.listdir(paths.capath)))  # noqa: PTH208  # only whether there is one
+    file, directory = paths.openssl_cafile, paths.openssl_capath
+    there = os.path.isfile(file)  # noqa: PTH113  # as below
+    return file if there else "", directory if os.path.isdir(directory) and os.listdir(directory) else ""  # noqa: PTH112, PTH208  # only whether there is one
 
 
 def _identify(context: ssl.SSLContext, tls: Tls) -> None:

@@ -3,17 +3,15 @@
 The library makes and reads the messages; they travel here, once: it would repeat what is lost, and a lossy network would merely look slow.
 """
 
-import asyncio
 import socket
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import cache
 from importlib import import_module
-from math import isnan
 from typing import TYPE_CHECKING, Any, Final
 
-from perfconsole.collectors.http import stamps
 from perfconsole.collectors.http.attempt import Attempt, limited
 from perfconsole.collectors.http.faults import DOING, failure_of
+from perfconsole.collectors.http.line import Line
 from perfconsole.collectors.http.names import literal_family, plain
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
 from perfconsole.collectors.http.shared import Shared
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from dns.message import Message
 
 _FAMILIES: Final = {"A": 4, "AAAA": 6}
-_LARGEST_BYTES: Final = 65_535
 _SHORT_BYTES: Final = 2048
 _ANSWERS: Final = 256
 _CHARS: Final = 255
@@ -72,9 +69,7 @@ async def _ask_machine(attempt: Attempt) -> None:
     if check.record not in _FAMILIES:
         raise Failure(UNMEASURED, f"the machine's resolver tells addresses only: asking for {check.record} needs a server")
     attempt.watch.enter("dns")
-    found = await attempt.shared.resolver.addresses(check.target, _FAMILIES[check.record], check.timeouts.dns)
-    attempt.watch.stand(found.at)
-    _judge(attempt, found.addresses)
+    _judge(attempt, await attempt.addresses(check.target, _FAMILIES[check.record]))
 
 
 async def _ask_server(attempt: Attempt) -> None:
@@ -111,73 +106,56 @@ def _question(check: Check) -> "Message":
 
 async def _by_udp(attempt: Attempt, family: int, place: Any, question: "Message") -> bytes:
     """Ask, and wait for an answer to this question; others, which anyone can send, are not looked at."""
-    loop = asyncio.get_running_loop()
-    with socket.socket(family, socket.SOCK_DGRAM) as connection:
-        connection.setblocking(False)
+    connection = socket.socket(family, socket.SOCK_DGRAM)
+    connection.setblocking(False)
+    with closing(Line(connection, attempt.shared.lag)) as line:
         try:
             connection.connect(place)  # so that the kernel drops what others send, and tells that the port is closed
         except OSError as error:
             raise failure_of(error, "connect") from None
-        stamps.wanted(connection)
         attempt.watch.enter("send")
-        await loop.sock_sendall(connection, question.to_wire())
-        attempt.watch.enter("wait")
-        async with limited("wait", attempt.check.timeouts.wait):
-            while True:
-                data, at = await _received(loop, connection)
-                if data[:2] == question.id.to_bytes(2, "big"):
-                    break
-    attempt.watch.stand(None if isnan(at) else at)
-    return data
-
-
-async def _received(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> tuple[bytes, float]:
-    """What came, and when the kernel had it, seconds of `time.monotonic`: a loop that was busy came to it later; NaN where nobody knows."""
-    while True:
-        ready: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(connection, _note, ready)
         try:
-            await ready
-        finally:
-            loop.remove_reader(connection)
-        try:
-            return stamps.received(connection, _LARGEST_BYTES)
-        except BlockingIOError:  # a datagram whose checksum was wrong wakes, and is none
-            continue
+            await line.send(question.to_wire())
+            attempt.watch.enter("wait", line.handed_at)
+            async with limited("wait", attempt.check.timeouts.wait):
+                while not (data := await line.receive()).startswith(question.id.to_bytes(2, "big")):
+                    pass
         except ConnectionRefusedError:
             raise Failure("connect", "connection refused: no server listens on that port") from None
-
-
-def _note(ready: "asyncio.Future[None]") -> None:
-    if not ready.done():
-        ready.set_result(None)
+        _stand(attempt, line)
+    return data
 
 
 async def _by_tcp(attempt: Attempt, question: "Message") -> bytes:
     """The whole of an answer that was too long for UDP (RFC 7766)."""
-    connection = await attempt.connected(attempt.check.server)
-    loop, watch = asyncio.get_running_loop(), attempt.watch
-    with connection:
+    with closing(Line(await attempt.connected(attempt.check.server), attempt.shared.lag)) as line:
         wire = question.to_wire()
-        watch.enter("send")
-        await loop.sock_sendall(connection, len(wire).to_bytes(2, "big") + wire)
-        watch.enter("wait")
+        attempt.watch.enter("send")
+        await line.send(len(wire).to_bytes(2, "big") + wire)
+        attempt.watch.enter("wait", line.handed_at)
         async with limited("wait", attempt.check.timeouts.wait):
-            size = int.from_bytes(await _exactly(loop, connection, 2), "big")
-        watch.enter("transfer")
-        data = await _exactly(loop, connection, size)
-    watch.stand()
-    return data
+            data = await _more(line, b"", 2)
+        attempt.watch.enter("transfer", line.at)
+        size = 2 + int.from_bytes(data[:2], "big")
+        data = await _more(line, data, size)
+        _stand(attempt, line)
+    return data[2:size]
 
 
-async def _exactly(loop: asyncio.AbstractEventLoop, connection: socket.socket, size: int) -> bytes:
-    data = b""
+async def _more(line: Line, data: bytes, size: int) -> bytes:
+    """What was received, once that is so many bytes."""
     while len(data) < size:
-        more = await loop.sock_recv(connection, size - len(data))
+        more = await line.receive()
         if not more:
             raise Failure("protocol", f"the server closed the connection while {DOING['transfer']}")
         data += more
     return data
+
+
+def _stand(attempt: Attempt, line: Line) -> None:
+    """The answer is there since the kernel had it: a loop that was busy came to it later."""
+    attempt.doubt_s += line.take_doubt_s()
+    attempt.watch.stand(line.at)
 
 
 async def _understood(data: bytes, question: "Message") -> "Message | None":

@@ -67,7 +67,7 @@ def assertions(expect: Expect, answer: Answer) -> tuple[Assertion, ...]:
     until = time.monotonic() + BUDGET_S
     found = [_status(expect, answer), *timely(expect, answer.total_s)]
     found += [_header(name, pattern, answer, until) for name, pattern in expect.header]
-    if expect.body or expect.not_body or expect.regex or expect.json:
+    if reads_body(expect):
         found += _of_body(expect, answer, until)
     return tuple(found)
 
@@ -80,11 +80,23 @@ def timely(expect: Expect, total_s: float) -> tuple[Assertion, ...]:
 
 
 def verdict(found: Sequence[Assertion]) -> tuple[str, str]:
-    """Cause and error of an outcome, from the first assertion that did not hold; both empty when all did."""
-    for one in found:
-        if not one.ok:
-            return ("status" if one.expected.startswith("status ") else "assertion"), f"{one.found or 'not so'}, expected {one.expected}"
-    return "", ""
+    """Cause and error of an outcome, from the first assertion that did not hold; both empty when all did.
+
+    One of which that is not known tells nothing about the target, unless another did not hold.
+    """
+    failed = [one for one in found if not one.ok]
+    if not failed:
+        return "", ""
+    first = next((one for one in failed if one.found != _LONG), failed[0])
+    error = f"{first.found or 'not so'}, expected {first.expected}"
+    if first.found == _LONG:
+        return UNMEASURED, error
+    return ("status" if first.expected.startswith("status ") else "assertion"), error
+
+
+def reads_body(expect: Expect) -> bool:
+    """Whether anything is expected of the body."""
+    return bool(expect.body or expect.not_body or expect.regex or expect.json)
 
 
 def _heavy(expect: Expect, answer: Answer) -> bool:

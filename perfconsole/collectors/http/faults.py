@@ -10,6 +10,7 @@ from typing import Final
 
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
 from perfconsole.collectors.http.refusals import why_refused
+from perfconsole.core.text import safe
 
 _OURS: Final = {
     errno.EMFILE: "this process may not open more files: raise its limit (ulimit -n), or check less at a time",
@@ -47,6 +48,11 @@ _RESOLVER: Final = {
     "EAI_FAMILY": "this machine does not speak that address family",
 }
 _BY_NUMBER: Final = {getattr(socket, name): text for name, text in _RESOLVER.items() if hasattr(socket, name)}
+
+MOST_HEADER_BYTES: Final = 102_400
+"""Of a status line and headers, as httpcore has it; servers send 8 KiB at most."""
+
+_NO_HTTP: Final = "what was answered is no HTTP"
 
 DOING: Final = {
     "dns": "the name was being looked up",
@@ -94,7 +100,7 @@ def failure_of(error: BaseException, phase: str) -> Failure:
     if isinstance(root, Failure):
         return root
     if isinstance(root, ssl.SSLError):
-        return Failure("tls", _tls(root))
+        return Failure("tls", _tls(root, phase))
     if isinstance(root, TimeoutError):  # also the kernel's own, ETIMEDOUT
         return timed_out(phase)
     return _of_system(root, phase) if isinstance(root, OSError) else _of_other(root, phase)
@@ -109,6 +115,29 @@ def timed_out(phase: str, seconds: float | None = None) -> Failure:
     """
     limit = "" if seconds is None else f" of {seconds:g} s"
     return Failure("timeout", f"timeout{limit} while {DOING[phase]}", at_least=True)
+
+
+def broken(words: str, phase: str, *, in_body: bool = False) -> Failure:
+    """What h11 finds wrong with an answer, without the bytes it quotes: they are the server's.
+
+    Args:
+        words: Of its `RemoteProtocolError`, which httpx passes on.
+        phase: One of `core.checks.PHASES`.
+        in_body: Whether its headers were taken: what is too long then is something around a piece of the body.
+    """
+    if words.startswith("peer closed connection without sending complete"):
+        counts = words.partition("(")[2].partition(")")[0]
+        return Failure("protocol", f"the server closed the connection before the body was complete{f' ({counts})' if counts else ''}")
+    if words.startswith("Server disconnected"):
+        return Failure("protocol", f"the server closed the connection while {DOING[phase]}")
+    if words.startswith("Received server _SWITCH"):
+        return Failure("protocol", "the server went over to another protocol, which nobody asked for")
+    if words.startswith("Receive buffer too long"):
+        if in_body:
+            return Failure("protocol", f"around a chunk of the body more than {MOST_HEADER_BYTES // 1024} KiB: no server means that")
+        return Failure("protocol", f"headers of more than {MOST_HEADER_BYTES // 1024} KiB: no server means that")
+    what = words.partition(":")[0]
+    return Failure("protocol", f"{_NO_HTTP}: {safe(what, 80)}" if what.isascii() else _NO_HTTP)
 
 
 def _root(error: BaseException) -> BaseException:
@@ -163,10 +192,13 @@ def _number(error: OSError) -> int:
     return next((number for kind, number in kinds if isinstance(error, kind)), errno.EPIPE if isinstance(error, BrokenPipeError) else 0)
 
 
-def _tls(error: ssl.SSLError) -> str:
+def _tls(error: ssl.SSLError, phase: str) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return why_refused(error)
     reason = str(getattr(error, "reason", None) or "")
+    shaken = phase in {"send", "wait", "transfer"}
+    if shaken and reason not in _TLS:  # with TLS 1.3 a server refuses a client after the handshake
+        return f"TLS broke while {DOING[phase]}: {reason.replace('_', ' ').lower() or type(error).__name__}"
     if reason in _NOT_TLS:
         return "this port does not speak TLS"
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):

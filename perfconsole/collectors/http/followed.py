@@ -8,10 +8,11 @@ from msgspec.structs import astuple
 
 from perfconsole.core.checks import PHASES, Check, Outcome
 from perfconsole.core.endpoint_history import Endpoint
-from perfconsole.core.endpoint_samples import Counts
-from perfconsole.core.endpoints import TARGET, EndpointRow
+from perfconsole.core.endpoint_samples import LATE, Counts
+from perfconsole.core.endpoints import TARGET, EndpointRow, identity
 from perfconsole.core.percentiles import bucketed
 from perfconsole.core.ports import Measured
+from perfconsole.core.series import STALE
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Health, SeriesDef
 
@@ -23,8 +24,8 @@ SERVICE: Final = "service:"
 _ALWAYS: Final = ("up", "duration", "error.ratio", "lateness", "slot_wait")
 _IF_KNOWN: Final = ("status", "size", "tls.expiry")
 
-_AGAIN_S: Final = 30.0
-"""How often it is said that an endpoint is still well, or still cannot be measured."""
+_LATER_S: Final = 0.6
+"""How much later than it came about an outcome may be told: a beat, and a little."""
 
 
 class Followed:
@@ -32,6 +33,7 @@ class Followed:
 
     Attributes:
         endpoint: What is known of it.
+        key: Of its row.
         place: The target of its group and its health.
         announced: The state that was told as an event last; empty before the first.
         minute: Its checks of the last minute, as its last outcome found them.
@@ -39,12 +41,13 @@ class Followed:
     """
 
     __slots__ = (
-        "_buckets", "_columns", "_labels", "_made_at", "_said", "_said_at", "_series", "_url", "announced", "endpoint", "minute", "place",
-        "row", "stale",
+        "_buckets", "_columns", "_labels", "_made_at", "_said", "_said_at", "_series", "_url", "announced", "endpoint", "key", "minute",
+        "place", "row", "stale",
     )  # fmt: skip
 
     def __init__(self, check: Check) -> None:
         name = check.name
+        self.key = identity(name)
         # Nothing hinders anybody to call an endpoint what the group of all is called.
         self.place = f"endpoint:{name}" if name == TARGET or name.startswith((SERVICE, "endpoint:")) else name
         self.endpoint = Endpoint(check)
@@ -55,11 +58,11 @@ class Followed:
 
     def _describe(self, check: Check) -> None:
         self._labels = (("endpoint", check.name), ("service", check.service))
-        self._url = shown(check)
+        self._url = ""
         self._series: tuple[SeriesDef, ...] = ()
         self._said = ""
         self._said_at = -inf
-        self.row: EndpointRow = self.endpoint.row(nan, self._url)
+        self.row: EndpointRow = self.endpoint.row(nan, "")
         self._made_at = -inf
         self._buckets: Counter[int] | None = None
         self.stale = True
@@ -99,13 +102,13 @@ class Followed:
             return SeriesDef("httpcheck.phase.duration", (self._labels[0], ("phase", column), self._labels[1]))
         return SeriesDef(f"httpcheck.{column}", self._labels)
 
-    def health(self, outcome: Outcome, boot: float) -> Health | None:
-        """Whether it can be measured, where that is to be said: a change, or every half minute."""
+    def health(self, outcome: Outcome) -> Health | None:
+        """Whether it can be measured, where that is to be said: a change, or what was said would be stale before more can be told."""
         said = outcome.error if outcome.unmeasured else "ok"
-        # A source is stale three intervals after its last success: one that is checked every second is told every two.
-        if said == self._said and boot - self._said_at < min(_AGAIN_S, 2 * self.endpoint.check.interval_s):
+        lasts_s = (STALE - LATE) * self.endpoint.check.interval_s - _LATER_S
+        if said == self._said and 0 <= outcome.at - self._said_at < lasts_s:
             return None
-        self._said, self._said_at = said, boot
+        self._said, self._said_at = said, outcome.at
         if not outcome.unmeasured:
             return Health(NAME, self.place, "ok", outcome.at, outcome.at)
         error, fix = parted(said)
@@ -114,6 +117,7 @@ class Followed:
     def refresh(self, now: float, older_s: float) -> None:
         """Make its row anew where something happened, or time alone has made more of it than so many seconds."""
         if self.stale or not 0 <= now - self._made_at <= older_s:  # before: the clock was set back
+            self._url = self._url or shown(self.endpoint.check)  # not before: 0.05 ms each
             self.row, self._made_at, self.stale = self.endpoint.row(now, self._url), now, False
             self._buckets = None
 
@@ -122,6 +126,15 @@ class Followed:
         if self._buckets is None:
             self._buckets = bucketed(self.endpoint.samples.latencies)
         return self._buckets
+
+
+def same_subject(one: Check, other: Check) -> bool:
+    """Whether two checks look at the same thing, each in its way: what is known of it stays."""
+    return _subject(one) == _subject(other)
+
+
+def _subject(check: Check) -> tuple[str, ...]:
+    return (check.kind, check.target, check.connect_to, check.host, check.tls.server_name, check.record, check.server)
 
 
 def parted(text: str) -> tuple[str, str]:

@@ -5,16 +5,21 @@ it is loaded in a thread, and tried without a network, before the first check th
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
-from perfconsole.collectors.http.attempt import Attempt
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
+from perfconsole.collectors.http.request import Message, Origin
 from perfconsole.collectors.http.shared import Shared
-from perfconsole.collectors.http.trial import Prepared, Trial
+from perfconsole.collectors.http.trial import Head, Prepared, Trial
 from perfconsole.collectors.loop import ask
 from perfconsole.core.checks import Check, Outcome
 from perfconsole.core.text import safe
+
+NAME: Final = "httpx"
+
+_LOADING: Final = "httpx was not loaded within {:g} s: the disk that it is on does not answer, or this machine is too busy"
 
 
 class HttpxProber:
@@ -28,23 +33,67 @@ class HttpxProber:
 
     async def probe(self) -> Outcome:
         """Check once."""
-        try:
-            engine = await loaded(self._shared)
-        except Exception as error:  # noqa: BLE001  not there, no thread, no memory: ours in any case
-            attempt = Attempt(self._check, self._shared)
-            words = f"httpx cannot be loaded here: {type(error).__name__}: {safe(str(error), 200)}"
-            return attempt.outcome(Failure(UNMEASURED, words))
-        if self._client is None:
-            self._client = engine.client()
-        exchange = engine.Exchange(self._client)
+        exchange = _Deferred(self._exchange)
         try:
             return await Trial(self._check, self._shared, exchange).probe(self._prepared)
         finally:
             await exchange.run_out()
 
+    async def _exchange(self) -> Any:
+        engine = await loaded(self._shared)
+        if self._client is None:
+            self._client = engine.client()
+        return engine.Exchange(self._client)
+
     def close(self) -> None:
         """Nothing is kept between two checks but a client without connections."""
         self._client = None
+
+
+class _Deferred:
+    """Requests and answers of one check by an engine that is loaded by the first of them, within the check's own time.
+
+    Args:
+        made: Makes the exchange.
+    """
+
+    name = NAME
+
+    def __init__(self, made: Callable[[], Awaitable[Any]]) -> None:
+        self._made = made
+        self._exchange: Any = None
+
+    async def head(self, trial: Trial, message: Message, first: Origin) -> Head:
+        """Send a request, and take the beginning of its answer.
+
+        Raises:
+            Failure: ``unmeasured``, when httpx cannot be loaded.
+        """
+        if self._exchange is None:
+            holds, trial.holds = trial.holds, _LOADING
+            try:
+                self._exchange = await self._made()
+            except Exception as error:  # noqa: BLE001  # not there, no thread, no memory: ours in any case
+                words = f"httpx cannot be loaded here: {type(error).__name__}: {safe(str(error), 200)}"
+                raise Failure(UNMEASURED, words) from None
+            trial.holds = holds
+        head: Head = await self._exchange.head(trial, message, first)
+        return head
+
+    async def more(self) -> bytes:
+        """The next piece of the body; empty at its end."""
+        piece: bytes = await self._exchange.more()
+        return piece
+
+    def end(self) -> None:
+        """Give back the connection, at once."""
+        if self._exchange is not None:
+            self._exchange.end()
+
+    async def run_out(self) -> None:
+        """As that of the exchange."""
+        if self._exchange is not None:
+            await self._exchange.run_out()
 
 
 async def loaded(shared: Shared) -> Any:

@@ -19,10 +19,6 @@ _PLACES: Final = 10_000
 """Most that are looked at for one test."""
 
 
-def _as_it_is(text: str) -> str:
-    return text
-
-
 @lru_cache(256)
 def _compiled(path: str) -> Any:
     return _environment().compile(path)

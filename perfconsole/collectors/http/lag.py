@@ -17,9 +17,14 @@ class Wait:
 
 
 class Lag:
-    """Measures the running loop's lateness while somebody waits."""
+    """Measures the running loop's lateness while somebody waits.
+
+    Attributes:
+        always: Whether it is wanted of all who wait: the kernel was found to stamp less than it promised.
+    """
 
     def __init__(self) -> None:
+        self.always = False
         self._waits: set[Wait] = set()
         self._beat: asyncio.TimerHandle | None = None
         self._due = 0.0

@@ -8,19 +8,17 @@ from typing import Any, Final
 
 import h11
 
+from perfconsole.collectors.http.faults import MOST_HEADER_BYTES
 from perfconsole.collectors.http.line import Line
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
 from perfconsole.collectors.http.request import Message, Origin
 from perfconsole.collectors.http.shaken import secured
 from perfconsole.collectors.http.shared import Shared
-from perfconsole.collectors.http.trial import MOST_HEADER_BYTES, Head, Prepared, Trial, broken
+from perfconsole.collectors.http.trial import Head, Prepared, Trial
 from perfconsole.collectors.http.unpacking import heard
 from perfconsole.core.checks import Check, Outcome
 
 NAME: Final = "lean"
-
-_MOST_INFORMED: Final = 32
-"""Informational answers (1xx) before the one that is asked for; servers send one or two."""
 
 
 def suits(check: Check) -> bool:
@@ -66,11 +64,10 @@ class Exchange:
         with suppress(OSError):  # a server may have answered before, and hung up: that is looked for
             await trial.sent(line, sent)
         await self._receive()
-        for _ in range(_MOST_INFORMED):
+        while True:
             event = await self._next()
             if isinstance(event, h11.Response) or (isinstance(event, h11.InformationalResponse) and event.status_code == 101):
                 return _head(event)
-        raise Failure("protocol", f"more than {_MOST_INFORMED} informational answers, and none that counts")
 
     async def more(self) -> bytes:
         """The next piece of the body; empty at its end."""
@@ -88,7 +85,7 @@ class Exchange:
             try:
                 event = self._talk.next_event()
             except h11.RemoteProtocolError as error:
-                raise broken(str(error), self._phase) from None
+                raise self._broken(str(error)) from None
             if event is not h11.NEED_DATA:
                 return event
             await self._receive()
@@ -98,12 +95,12 @@ class Exchange:
         assert self._trial is not None
         data = await self._trial.received(self._line)
         if not data and self._talk.their_state is h11.SEND_RESPONSE:
-            raise broken("Server disconnected", self._phase)
+            raise self._broken("Server disconnected")
         self._talk.receive_data(data)
 
-    @property
-    def _phase(self) -> str:
-        return self._trial.watch.phase if self._trial else "wait"
+    def _broken(self, words: str) -> Failure:
+        assert self._trial is not None
+        return self._trial.broken(words)
 
 
 def written(talk: h11.Connection, message: Message) -> bytes:

@@ -6,12 +6,16 @@ asyncio's own transports read for themselves, and TLS on them hides the socket: 
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
+from functools import partial
 from math import isnan
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from perfconsole.collectors.http import stamps
 from perfconsole.collectors.http.lag import Lag
+
+_T = TypeVar("_T")
 
 _READ_BYTES: Final = 65_536
 _CLOCKS_APART_S: Final = 0.001
@@ -83,6 +87,11 @@ class Line:
         """When the kernel had the last of what was sent."""
         return self._wire.since
 
+    @property
+    def torn(self) -> bool:
+        """Whether TLS ended without saying that it would: somebody may have cut off what was on its way."""
+        return isinstance(self._top, _Secure) and self._top.torn
+
     def take_doubt_s(self) -> float:
         """How much of the time that was waited for since this was last asked may be this loop's: 0 with the kernel's stamps."""
         doubt_s, self._wire.doubt_s = self._wire.doubt_s, 0.0
@@ -120,7 +129,10 @@ class _Wire:
 
     async def pull(self) -> bytes:
         """The next bytes; notes when they came."""
-        waits = None if self._stamped else self._lag.begin()
+        began = monotonic()
+        # The first of an answer has a stamp; what follows it may be the end, which has none, as little as anything where none are given.
+        measured = self._lag.always or not self._stamped or self.at > self.since
+        waits = self._lag.begin() if measured else None
         arrival: asyncio.Future[tuple[bytes, float]] = self._loop.create_future()
         self._loop.add_reader(self._connection, self._ready, arrival)
         try:
@@ -128,12 +140,16 @@ class _Wire:
         finally:
             if self._connection.fileno() >= 0:
                 self._loop.remove_reader(self._connection)
-            worst_s = 0.0 if waits is None else self._lag.end(waits)
+            late_s = None if waits is None else self._lag.end(waits)
         now = monotonic()
         if isnan(at) or not self.since - _CLOCKS_APART_S <= at <= now:  # none, or a wall clock that was set meanwhile
+            # A stamp that was promised, and did not come: nobody measured the loop. From now on it is.
+            self._lag.always |= self._stamped and bool(data) and isnan(at)
+            if late_s is not None:  # and an end may have been there since the last bytes were
+                self.doubt_s += late_s + (max(0.0, began - self.at) if self.at > self.since else 0.0)
+            elif data:
+                self.doubt_s += now - began
             at = now
-            # An end has no stamp: of a body that has no length it may have come at any time since the last byte did.
-            self.doubt_s += worst_s or (now - self.at if not data and self.at > self.since else 0.0)
         self.at = max(at, self.at)
         return data
 
@@ -155,46 +171,49 @@ class _Wire:
 
 
 class _Secure:
-    """TLS on a layer below."""
+    """TLS on a layer below.
 
-    __slots__ = ("_below", "_incoming", "_outgoing", "tls")
+    Attributes:
+        torn: Whether the layer below ended, and TLS had not said that it would: what was received may be a part.
+    """
+
+    __slots__ = ("_below", "_incoming", "_outgoing", "_over", "tls", "torn")
 
     def __init__(self, below: _Layer, context: ssl.SSLContext, name: str) -> None:
         self._below = below
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name or None)
+        self._over = self.torn = False
 
     async def shake(self) -> None:
-        while True:
-            try:
-                self.tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._flush()
-                await self._fill()
-                continue
-            except ssl.SSLError:
-                await self._last_words()
-                raise
-            return
+        try:
+            await self._done(self.tls.do_handshake)
+        except ssl.SSLError:
+            await self._last_words()
+            raise
 
     async def push(self, data: bytes) -> None:
         at = 0
         while at < len(data):
-            try:
-                at += self.tls.write(memoryview(data)[at : at + _READ_BYTES])
-            except ssl.SSLWantReadError:  # a TLS 1.2 server that renegotiates
-                await self._fill()
+            at += await self._done(partial(self.tls.write, memoryview(data)[at : at + _READ_BYTES]))
             await self._flush()
+        await self._flush()
 
     async def pull(self) -> bytes:
+        try:
+            return await self._done(partial(self.tls.read, _READ_BYTES))
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            self.torn = self._over  # Python has OpenSSL take an end without a word for one with it
+            return b""
+
+    async def _done(self, step: Callable[[], _T]) -> _T:
+        """What a step of TLS returns, once the other side has said all that it waits for."""
         while True:
             try:
-                return self.tls.read(_READ_BYTES)
+                return step()
             except ssl.SSLWantReadError:
                 await self._flush()
                 await self._fill()
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-                return b""
 
     async def _flush(self) -> None:
         if self._outgoing.pending:
@@ -205,6 +224,7 @@ class _Secure:
         if data:
             self._incoming.write(data)
         else:
+            self._over = True
             self._incoming.write_eof()
 
     async def _last_words(self) -> None:

@@ -1,7 +1,8 @@
 """Which prober a check needs: the one place that chooses, by the check alone, and loads nothing that it does not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from importlib import import_module
 
 from perfconsole.collectors.http.prober import Prober
 from perfconsole.collectors.http.shared import Shared
@@ -30,6 +31,12 @@ def prober_of(check: Check, shared: Shared) -> Prober:
     from perfconsole.collectors.http.http_client import HttpxProber  # noqa: PLC0415  # see above
 
     return HttpxProber(check, shared)
+
+
+def load(kinds: Iterable[str]) -> None:
+    """Load the modules that `prober_of` will for checks of these kinds."""
+    for module in {{"tcp": "tcp_client", "tls": "tls_client", "dns": "dns_client"}.get(kind, "lean") for kind in kinds}:
+        import_module(f"perfconsole.collectors.http.{module}")
 
 
 async def warm_up(checks: Sequence[Check], shared: Shared) -> None:

@@ -9,14 +9,12 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final, NamedTuple
 
-import msgspec
-
 from perfconsole import __version__
 from perfconsole.collectors.http import pipe
 from perfconsole.collectors.http.checker import Deliver
 from perfconsole.collectors.http.child import Child, Heard
 from perfconsole.collectors.http.prober import UNMEASURED
-from perfconsole.core.checks import Check, Outcome
+from perfconsole.core.checks import Check, Outcome, same
 from perfconsole.core.units import duration
 
 FIRST_PAUSE_S: Final = 0.2
@@ -76,16 +74,26 @@ class RemoteChecker:
     def configure(self, checks: Sequence[Check]) -> None:
         """Carry out these from now on; those that are unchanged go on as they were."""
         self._serial += 1
-        before, self._checks = self._checks, {check.name: check for check in checks}
+        before, self._checks = self._checks, {check.name: check for check in checks if self._can_travel(check)}
         # Outcomes that are on their way yet may be of another target: those of older configurations count for what is unchanged only.
         self._valid = {
-            name: self._valid[name] if name in before and _same(before[name], check) else self._serial
+            name: self._valid[name] if name in before and same(before[name], check) else self._serial
             for name, check in self._checks.items()
         }
         if self._life is None:
             self._life = asyncio.create_task(self._live())
         elif self._greeted:
             self._instruct()
+
+    def _can_travel(self, check: Check) -> bool:
+        """Whether a check can be sent; of one that cannot it is said, and the others are carried out all the same."""
+        try:
+            pipe.encode(check)
+        except (OverflowError, TypeError, UnicodeError) as error:
+            words = f"{type(error).__name__} on the way to the checker: it cannot carry this check out"
+            self._deliver(Outcome(check.name, time.time(), ok=False, cause=UNMEASURED, error=words))
+            return False
+        return True
 
     def soon(self, name: str) -> None:
         """Check once as soon as may be, unless that was done just now."""
@@ -212,7 +220,3 @@ class RemoteChecker:
         outcome = Outcome(name, time.time(), ok=False, cause=UNMEASURED, error=self._lost)
         self._deliver(outcome)
         return outcome
-
-
-def _same(before: Check, after: Check) -> bool:
-    return msgspec.msgpack.encode(before) == msgspec.msgpack.encode(after)  # NaN is never equal to itself

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from perfconsole import __version__
-from perfconsole.collectors.http.names import plain
+from perfconsole.collectors.http.names import ascii_name, plain
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
 from perfconsole.collectors.http.wording import Secrets, basic
 from perfconsole.config.secrets import is_file, resolve
@@ -48,7 +48,7 @@ class Origin(NamedTuple):
     @property
     def authority(self) -> str:
         """``host:port``, without the port that goes without saying: the value of a Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{self.host.partition('%')[0]}]" if ":" in self.host else self.host  # a zone means something on this machine alone
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
@@ -159,7 +159,9 @@ def message_of(check: Check, env: Mapping[str, str] = os.environ) -> tuple[Messa
         private |= {"authorization"}
     headers = _merged(headers, given)
     sent = body.encode("utf-8", "surrogateescape")
-    if sent or check.method in {"POST", "PUT", "PATCH"}:
+    # Two lengths are how requests are smuggled past a proxy: in chunks, it has none.
+    chunked = any(name.lower() == "transfer-encoding" for name, _ in given)
+    if not chunked and (sent or check.method in {"POST", "PUT", "PATCH"}):
         headers = _merged(headers, [("Content-Length", str(len(sent)))])
     message = Message(
         check.method, parts.geturl(), origin, target, _sendable(headers), sent, frozenset(private), proxy,
@@ -215,12 +217,16 @@ def _origin(parts: SplitResult) -> Origin:
     Raises:
         ValueError: When it names nobody that is spoken to here.
     """
-    host = plain(parts.hostname or "")
+    host = _unzoned(plain(parts.hostname or ""))
     if parts.scheme not in _PORTS or not host or not host.isprintable() or " " in host:
         raise ValueError
-    if not host.isascii():
-        host = host.encode("idna").decode("ascii")
-    return Origin(parts.scheme, host, parts.port or _PORTS[parts.scheme])
+    return Origin(parts.scheme, ascii_name(host), parts.port or _PORTS[parts.scheme])
+
+
+def _unzoned(host: str) -> str:
+    """An address with its zone as sockets take it: in a URL a % is written %25 (RFC 6874), though not by everybody."""
+    address, _, zone = host.partition("%")
+    return f"{address}%{unquote(zone.removeprefix('25'))}" if ":" in address and zone.startswith("25") and zone != "25" else host
 
 
 def _target(parts: SplitResult) -> str:

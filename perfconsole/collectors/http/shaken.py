@@ -4,12 +4,13 @@ import ssl
 
 from msgspec.structs import replace
 
-from perfconsole.collectors.http.attempt import Attempt, limited
-from perfconsole.collectors.http.certificates import facts, refused, unverified
+from perfconsole.collectors.http.attempt import Attempt
+from perfconsole.collectors.http.certificates import refused, unverified
 from perfconsole.collectors.http.line import Line
 from perfconsole.collectors.http.names import server_name
 from perfconsole.collectors.http.prober import Failure
 from perfconsole.collectors.http.request import Origin
+from perfconsole.collectors.http.tls_client import handshake, shaken
 from perfconsole.collectors.http.trial import Trial
 from perfconsole.core.checks import Check, Tls
 
@@ -27,17 +28,11 @@ async def secured(trial: Trial, line: Line, context: ssl.SSLContext, origin: Ori
         OSError: When it failed otherwise; `ssl.SSLError` likewise.
     """
     name = name_of(trial.check, origin, first)
-    trial.watch.enter("tls")
     try:
-        async with limited("tls", trial.check.timeouts.tls):
-            talk = await line.secure(context, name)
+        trial.tls = await shaken(trial, line, context, name, verified=not trial.check.tls.insecure)
     except ssl.SSLError as error:
-        trial.watch.stand(line.at)
         await _told(trial, error, trial.place_of(origin, first), name)
         raise
-    trial.doubt_s += line.take_doubt_s()
-    trial.watch.stand(line.at)
-    trial.tls = facts(talk, verified=not trial.check.tls.insecure)
 
 
 async def _told(trial: Trial, error: ssl.SSLError, place: str, name: str) -> None:
@@ -50,9 +45,7 @@ async def _told(trial: Trial, error: ssl.SSLError, place: str, name: str) -> Non
     if found is None:
         return
     trial.tls = found
-    if not found.chain and not trial.check.proxy:
-        from perfconsole.collectors.http.tls_client import handshake  # noqa: PLC0415  # with OpenSSL before 3.0 alone
-
+    if not found.chain and not trial.check.proxy:  # with OpenSSL before 3.0 alone
         tls = trial.check.tls
         second = replace(trial.check, kind="tls", target=place, connect_to="")
         insecure = Tls(tls.ca, tls.cert, tls.key, insecure=True)

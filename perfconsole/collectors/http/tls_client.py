@@ -1,19 +1,15 @@
 """Checks of TLS: a handshake that is accepted is up. Its certificates are read either way."""
 
-import asyncio
-import time
-from typing import TYPE_CHECKING, cast
+import ssl
+from contextlib import suppress
 
-from perfconsole.collectors.http import arrival
 from perfconsole.collectors.http.attempt import Attempt, limited, split
 from perfconsole.collectors.http.certificates import facts, refused, unverified
+from perfconsole.collectors.http.line import Line
 from perfconsole.collectors.http.names import server_name
 from perfconsole.collectors.http.prober import Failure
 from perfconsole.collectors.http.shared import Shared
 from perfconsole.core.checks import Check, Outcome, Tls, TlsFacts
-
-if TYPE_CHECKING:
-    import ssl
 
 
 class TlsProber:
@@ -51,18 +47,39 @@ async def handshake(attempt: Attempt, tls: Tls, name: str) -> TlsFacts:
     """Connect, shake hands, hang up."""
     # Nothing is offered by ALPN: what speaks here may be no HTTP, and would end a handshake that offers it that alone.
     context = await attempt.shared.contexts.get(tls, protocols=())
-    connection = await attempt.connected(attempt.check.connect_to or attempt.check.target)
+    line = Line(await attempt.connected(attempt.check.connect_to or attempt.check.target), attempt.shared.lag)
+    try:
+        told = await shaken(attempt, line, context, name, verified=not tls.insecure)
+        with suppress(OSError):  # the last word of the handshake is ours: without it a server logs a failure
+            await line.send(b"")
+    finally:
+        line.close()
+    attempt.protocol = told.version
+    return told
+
+
+async def shaken(attempt: Attempt, line: Line, context: ssl.SSLContext, name: str, *, verified: bool) -> TlsFacts:
+    """Shake hands on a line, and tell what that told.
+
+    Args:
+        attempt: Whose stopwatch is told.
+        line: A connection that was made.
+        context: How TLS is spoken.
+        name: Of the server, for SNI and verification.
+        verified: Whether the context verifies.
+
+    Raises:
+        Failure: When it took too long.
+        OSError: When it failed; `ssl.SSLError` likewise.
+    """
     attempt.watch.enter("tls")
     try:
-        loop = asyncio.get_running_loop()
         async with limited("tls", attempt.check.timeouts.tls):
-            transport, _ = await loop.create_connection(asyncio.Protocol, sock=connection, ssl=context, server_hostname=name)
-    except BaseException:
-        connection.close()
+            talk = await line.secure(context, name)
+    except ssl.SSLError:
+        attempt.watch.stand(line.at)
         raise
+    attempt.doubt_s += line.take_doubt_s()
     # Of the last thing that the server had to say; what the loop was late by is not the server's.
-    attempt.watch.stand(time.monotonic() - arrival.since_s(connection))
-    told = facts(cast("ssl.SSLObject", transport.get_extra_info("ssl_object")), verified=not tls.insecure)
-    attempt.protocol = told.version
-    transport.abort()
-    return told
+    attempt.watch.stand(line.at)
+    return facts(talk, verified=verified)

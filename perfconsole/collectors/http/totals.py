@@ -5,7 +5,7 @@ from math import inf, isnan, nan
 from typing import Final
 
 from perfconsole.collectors.http.followed import SERVICE, Followed
-from perfconsole.core.endpoints import TARGET
+from perfconsole.core.endpoints import TARGET, EndpointRow, ServiceRow
 from perfconsole.core.ports import Measured
 from perfconsole.core.tick import SeriesDef
 
@@ -20,11 +20,13 @@ class Total:
     Attributes:
         members: They.
         changed: Whether one of them was checked since the last reading.
+        listed: Its row, and the rows of which it was made.
     """
 
     def __init__(self, service: str, members: Sequence[Followed]) -> None:
         self.members = members
         self.changed = True
+        self.listed: tuple[list[EndpointRow], ServiceRow] | None = None
         self._place = SERVICE + service
         labels = (("service", service),)
         self._series = (SeriesDef("httpcheck.up", labels), SeriesDef("httpcheck.error.ratio", labels))

@@ -4,6 +4,7 @@ What httpx would do by itself it is kept from: it adds no header, follows no red
 environment, and is told of headers of an answer only what it cannot act upon.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -13,6 +14,7 @@ import httpcore
 import httpx
 
 from perfconsole.collectors.http.backend import Backend
+from perfconsole.collectors.http.http_client import NAME
 from perfconsole.collectors.http.lean import written
 from perfconsole.collectors.http.prober import Failure
 from perfconsole.collectors.http.request import Message, Origin, Proxy
@@ -20,7 +22,8 @@ from perfconsole.collectors.http.trial import Head, Trial
 from perfconsole.collectors.http.unpacking import heard
 from perfconsole.core.checks import Tls
 
-NAME: Final = "httpx"
+# At DEBUG it writes down headers of requests and answers, with what is secret in them.
+logging.getLogger("httpcore").setLevel(logging.WARNING)
 
 _PLAN: Final = "perfconsole.plan"
 _HEADERS: Final = "perfconsole.headers"
@@ -74,10 +77,12 @@ class Exchange:
         self._client = client
         self._backend: Backend | None = None
         self._pieces: AsyncIterator[bytes] | None = None
+        self._trial: Trial | None = None
 
     async def head(self, trial: Trial, message: Message, first: Origin) -> Head:
         """Send a request, and take the beginning of its answer."""
         self.end()
+        self._trial = trial
         written(h11.Connection(h11.CLIENT), message)  # what cannot be sent is found before anybody is connected to
         plan = await self._plan(trial, message, first)
         request = httpx.Request(
@@ -110,10 +115,10 @@ class Exchange:
         A generator that is dropped half way is ended by the loop some time later, one that has run out is ended.
         """
         self.end()
-        if self._pieces is not None:
+        if self._pieces is not None and self._trial is not None:
             with suppress(Exception):
                 async for _ in self._pieces:
-                    pass
+                    await self._trial.breathe()
 
     async def _plan(self, trial: Trial, message: Message, first: Origin) -> Plan:
         context, proxy, proxy_context = await trial.context(message.origin), message.proxy, None

@@ -8,24 +8,25 @@ from typing import Final, NamedTuple, Protocol
 from msgspec.structs import replace
 
 from perfconsole.collectors.http.attempt import FILES, Attempt, limited
-from perfconsole.collectors.http.expect import Answer, judged
-from perfconsole.collectors.http.faults import DOING
+from perfconsole.collectors.http.expect import Answer, judged, reads_body
+from perfconsole.collectors.http.faults import broken
+from perfconsole.collectors.http.heads import Heads
 from perfconsole.collectors.http.line import Line
 from perfconsole.collectors.http.prober import UNMEASURED, Failure
 from perfconsole.collectors.http.request import REDIRECTS, Message, Origin, following, message_of, reads_files, upgraded
 from perfconsole.collectors.http.shared import Shared
-from perfconsole.collectors.http.unpacking import charset, foreign, header, unpacked
+from perfconsole.collectors.http.unpacking import charset, foreign, header, swells, unpacked
 from perfconsole.collectors.http.wording import BODY_BYTES, Secrets, shown_body, shown_headers, shown_url
 from perfconsole.collectors.loop import SLICE_S, ask
 from perfconsole.core.checks import Assertion, Check, Hop, Outcome, Tls
-from perfconsole.core.text import safe
 
-MOST_HEADER_BYTES: Final = 102_400
-"""Of a status line and headers, as httpcore has it; servers send 8 KiB at most."""
+_FRAMING_BYTES: Final = 65_536
+"""Of what is around a body, beyond as much again: each byte of a body may come with 100 KiB of a chunk's header."""
 
 _BUSY: Final = "the console itself was too busy to carry it out within {:g} s"
 _TESTS: Final = "what is expected of the answer was not tested within {:g} s of the check: that takes too long"
-_NO_HTTP: Final = "what was answered is no HTTP"
+_TORN: Final = "TLS ended in the middle of the body: the server closed the connection, or somebody did, without saying that this is all"
+_THREADS: Final = "this machine allows no further thread to unpack a body in"
 
 
 class Head(NamedTuple):
@@ -72,33 +73,35 @@ class Prepared:
         """
         if self._made is not None:
             return self._made
-        if not reads_files(self._check):
+        reads = reads_files(self._check)
+        if not reads and self._check.target.isascii():
             self._made = message_of(self._check)
             return self._made
-        try:  # in a thread: a file on a dead NFS server never answers
+        try:  # in a thread: a file on a dead NFS server never answers, and tables for names that are not ASCII take 23 ms to load
             asked = ask(lambda: message_of(self._check), "perfconsole-secrets")
         except RuntimeError:
             raise Failure(UNMEASURED, "this machine allows no further thread to read secrets in") from None
-        return await asked
+        made = await asked
+        if not reads:
+            self._made = made
+        return made
 
 
 class Trial(Attempt):
-    """One run.
-
-    Attributes:
-        doubt_s: As that of an `Outcome`; the client tells.
-    """
+    """One run."""
 
     def __init__(self, check: Check, shared: Shared, client: Client) -> None:
         super().__init__(check, shared)
         self.client = client
-        self.doubt_s = 0.0
         self._head: Head | None = None
         self._kept = b""
         self._hops: list[Hop] = []
         self._secrets = Secrets()
         self._first: Origin | None = None
         self._pause_at = 0.0
+        self._heads = Heads()
+        self._wire_bytes = 0
+        self._torn = False
 
     async def probe(self, prepared: Prepared) -> Outcome:
         """Check once.
@@ -141,26 +144,39 @@ class Trial(Attempt):
     async def _read(self, head: Head) -> None:
         watch, limit = self.watch, self.check.body_limit_bytes
         watch.enter("transfer", watch.last_at)
-        pieces, size = [], 0
+        kept, size, whole = bytearray(), 0, False  # not a list of pieces: of one byte each they are 40 MiB, and take 10 ms to join
+        self._wire_bytes = 0
         try:
-            while size <= limit:
+            while not whole and size <= limit and self._wire_bytes <= 2 * limit + _FRAMING_BYTES:
                 piece = await self.client.more()
-                if not piece:
-                    break
-                pieces.append(piece)
+                whole = not piece
+                kept += piece
                 size += len(piece)
                 await self.breathe()
         finally:
-            self._kept = b"".join(pieces)[:limit]
+            self._kept = bytes(kept[:limit])
             self.size_bytes = float(min(size, limit))
         watch.stand(watch.last_at)
+        if whole and self._torn:
+            raise Failure("protocol", _TORN)
         self.holds = _TESTS
         self.client.end()
-        body, more = unpacked(self._kept, head.headers, limit)
-        cut = more or size > limit
+        body, more = await self._unpacked(head) if reads_body(self.check.expect) else (self._kept, False)
         packed = foreign(head.headers) if body else ""
-        answer = Answer(head.status, head.headers, body, charset(head.headers), watch.total_s, cut, self._secrets.hide, packed)
+        answer = Answer(
+            head.status, head.headers, body, charset(head.headers), watch.total_s, more or not whole, self._secrets.hide, packed
+        )
         self.assertions = await judged(self.check.expect, answer)
+
+    async def _unpacked(self, head: Head) -> tuple[bytes, bool]:
+        body, limit = self._kept, self.check.body_limit_bytes
+        if not swells(body, head.headers, limit):
+            return unpacked(body, head.headers, limit)
+        try:
+            asked = ask(lambda: unpacked(body, head.headers, limit), "perfconsole-unpack")
+        except RuntimeError:
+            raise Failure(UNMEASURED, _THREADS) from None
+        return await asked
 
     async def breathe(self) -> None:
         """Give the loop back every `SLICE_S`: 64 KiB of chunks of one byte each are 250 ms of parsing."""
@@ -208,21 +224,30 @@ class Trial(Attempt):
         """What comes next of an answer; empty at the end.
 
         Raises:
-            Failure: When the first byte did not come in time.
+            Failure: When the first byte of an answer that counts did not come in time.
             OSError: When the connection broke; `ssl.SSLError` likewise.
         """
         watch = self.watch
         if watch.phase == "send":
             watch.enter("wait", line.handed_at)
+            self._heads = Heads()
         if watch.phase == "wait":
-            async with limited("wait", self.check.timeouts.wait):
+            spent_s = monotonic() - line.handed_at if self._heads.heard else 0.0
+            async with limited("wait", self.check.timeouts.wait, spent_s):
                 data = await line.receive()
         else:
             data = await line.receive()
         self.doubt_s += line.take_doubt_s()
-        if data or watch.phase == "transfer":  # of a body without a length its end is the last byte
+        self._wire_bytes += len(data)
+        self._torn = not data and line.torn
+        if self._heads.begun(data):  # of a body without a length its end is the last byte
             watch.enter("transfer", line.at)
+        self._heads.check()
         return data
+
+    def broken(self, words: str) -> Failure:
+        """What h11 finds wrong with the answer; httpx passes its words on."""
+        return broken(words, self.watch.phase, in_body=self._head is not None)
 
     # What came of it --------------------------------------------------------------------------------------------------------------
 
@@ -236,7 +261,7 @@ class Trial(Attempt):
         head = self._head
         if len(self._hops) > 1:
             told = replace(told, hops=tuple(self._hops))
-        told = replace(told, engine=self.client.name, doubt_s=self.doubt_s, status=head.status if head else 0)
+        told = replace(told, engine=self.client.name, status=head.status if head else 0)
         told = replace(told, error=self._secrets.line(told.error), assertions=tuple(map(self._hidden, told.assertions)))
         if told.tls and told.tls.error:
             told = replace(told, tls=replace(told.tls, error=self._secrets.line(told.tls.error)))
@@ -256,23 +281,3 @@ class Trial(Attempt):
 
     def _shown(self, url: str) -> str:
         return shown_url(url, self._secrets)
-
-
-def broken(words: str, phase: str) -> Failure:
-    """What h11 finds wrong with an answer, without the bytes it quotes: they are the server's.
-
-    Args:
-        words: Of its `RemoteProtocolError`, which httpx passes on.
-        phase: One of `core.checks.PHASES`.
-    """
-    if words.startswith("peer closed connection without sending complete"):
-        counts = words.partition("(")[2].partition(")")[0]
-        return Failure("protocol", f"the server closed the connection before the body was complete{f' ({counts})' if counts else ''}")
-    if words.startswith("Server disconnected"):
-        return Failure("protocol", f"the server closed the connection while {DOING[phase]}")
-    if words.startswith("Received server _SWITCH"):
-        return Failure("protocol", "the server went over to another protocol, which nobody asked for")
-    if words.startswith("Receive buffer too long"):
-        return Failure("protocol", f"headers of more than {MOST_HEADER_BYTES // 1024} KiB: no server means that")
-    what = words.partition(":")[0]
-    return Failure("protocol", f"{_NO_HTTP}: {safe(what, 80)}" if what.isascii() else _NO_HTTP)

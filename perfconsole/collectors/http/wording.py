@@ -70,14 +70,17 @@ def basic(user: str, password: str) -> str:
 
 
 def _basic(user: str, password: str) -> str:
-    return base64.b64encode(f"{user}:{password}".encode()).decode()
+    return base64.b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode()
 
 
 def _shapes(value: str) -> set[str]:
-    """A secret as it is, and as JSON, HTML and URLs write it."""
-    encoded = base64.b64encode(value.encode("utf-8", "surrogateescape")).decode().rstrip("=")
+    """A secret as it is, as JSON, HTML and URLs write it, and as it is read where it comes back among what is no UTF-8."""
+    raw = value.encode("utf-8", "surrogateescape")
+    encoded = base64.b64encode(raw).decode().rstrip("=")
     return {
         value,
+        raw.decode("latin-1"),
+        raw.decode("utf-8", "replace"),
         value.strip() or value,
         json.dumps(value)[1:-1],
         json.dumps(value, ensure_ascii=False)[1:-1],

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
+from perfconsole.core.alert_requests import AckArgs, AlertArgs, AlertHistory, SilenceArgs, UnsilenceArgs
 from perfconsole.core.checks import Outcome
 
 MEASURED_S: Final = 20
@@ -283,6 +284,10 @@ class Nothing(Struct, frozen=True, array_like=True):
     """For what needs no arguments."""
 
 
+ALERT_ACK: Final = Spec("alert.ack", AckArgs, Done, changes=True)
+ALERT_SILENCE: Final = Spec("alert.silence", SilenceArgs, Done, changes=True)
+ALERT_UNSILENCE: Final = Spec("alert.unsilence", UnsilenceArgs, Done, changes=True)
+ALERT_HISTORY: Final = Spec("alert.history", AlertArgs, AlertHistory, changes=False)
 PROCESS_DETAIL: Final = Spec("process.detail", ProcessId, ProcessDetail, changes=False)
 PROCESS_SIGNAL: Final = Spec("process.signal", SignalArgs, Done, changes=True)
 PROCESS_RENICE: Final = Spec("process.renice", ReniceArgs, Done, changes=True)
@@ -300,6 +305,7 @@ CONFIG_RELOAD: Final = Spec("config.reload", Nothing, Done, changes=False)
 SPECS: Final = {
     spec.name: spec
     for spec in (
+        ALERT_ACK, ALERT_SILENCE, ALERT_UNSILENCE, ALERT_HISTORY,
         PROCESS_DETAIL, PROCESS_SIGNAL, PROCESS_RENICE, POSTGRES_CANCEL, POSTGRES_TERMINATE, POSTGRES_STATEMENT, POSTGRES_EXPLAIN,
         POSTGRES_DETAIL, POSTGRES_MARK, POSTGRES_CONNECT, HTTP_DETAIL, HTTP_CHECK, CONFIG_RELOAD,
     )

@@ -10,7 +10,7 @@ import msgspec
 from perfconsole.core import metrics, series
 from perfconsole.core.series import Ring
 from perfconsole.core.tables import SessionTable, Table
-from perfconsole.core.tick import Alert, Backlog, Event, Group, Health, Reading, SeriesDef, Stream, Tick
+from perfconsole.core.tick import Alert, Backlog, Event, Group, Health, Reading, SeriesDef, Silence, Stream, Tick
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -57,6 +57,8 @@ class State:
         at: Wall-clock time of the newest tick, epoch seconds; NaN before the first.
         boot: CLOCK_BOOTTIME of that tick.
         stream: What the stream is about; None before the first keyframe.
+        alerts: The alerts by id, those that are over included, as each was told last.
+        silences: Those in force.
     """
 
     def __init__(self) -> None:
@@ -71,6 +73,7 @@ class State:
         self.groups: dict[int, Group] = {}
         self.health: dict[tuple[str, str], Health] = {}
         self.alerts: dict[str, Alert] = {}
+        self.silences: tuple[Silence, ...] = ()
         self.events: deque[Event] = deque(maxlen=EVENTS_HELD)
         self._rings: dict[int, Ring] = {}
         self._ids: dict[tuple[str, str], int] = {}
@@ -139,6 +142,8 @@ class State:
             self.health[health.collector, health.target] = health
         for alert in tick.alerts:
             self._set_alert(alert)
+        if tick.silences is not None:
+            self.silences = tick.silences
         self.events.extend(tick.events)
 
     def _hold(self, table: Table) -> None:
@@ -241,6 +246,7 @@ class State:
             health=list(self.health.values()),
             backlog=backlog,
             stream=self.stream,
+            silences=self.silences,
         )
 
     @property

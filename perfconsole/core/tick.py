@@ -74,6 +74,37 @@ class Health(Struct, frozen=True, array_like=True):
     fix: str = ""
 
 
+class Ack(Struct, frozen=True, array_like=True):
+    """Somebody has taken an alert on: who, when (epoch seconds), and what was said."""
+
+    by: str
+    at: float
+    text: str = ""
+
+
+class Silence(Struct, frozen=True, array_like=True):
+    """What matches it notifies nobody until a moment; it is evaluated, shown and counted as ever.
+
+    Attributes:
+        id: Eight hexadecimal digits.
+        match: Label name to glob, all of which have to match; ``rule``, ``severity`` and ``metric`` stand beside a series' own labels.
+        at: When it was made; `until`, epoch seconds like it, when it ends.
+        by: Who made it; `reason` why.
+    """
+
+    id: str
+    match: tuple[tuple[str, str], ...]
+    at: float
+    until: float
+    by: str
+    reason: str
+
+    def covers(self, alert: "Alert") -> bool:
+        """Whether it is about an alert."""
+        known = {**dict(alert.labels), "rule": alert.rule, "severity": alert.severity, "metric": alert.metric}
+        return all(name in known and fnmatchcase(known[name], glob) for name, glob in self.match)
+
+
 class Alert(Struct, frozen=True, array_like=True):
     """An alert after a transition, or after a change of what is said of it (`before` is then `state`).
 
@@ -91,6 +122,8 @@ class Alert(Struct, frozen=True, array_like=True):
         flapping: Whether it fired and ended again and again.
         text: Why it ended where no value says so.
         stat: What of the series' samples `value` is (`alert_stats.STATS`), over the last `over_s`.
+        ack: Who has taken it on; None as long as nobody has. It ends with the alert.
+        silence: The id of the silence it lies under; empty without.
     """
 
     id: str
@@ -114,6 +147,8 @@ class Alert(Struct, frozen=True, array_like=True):
     text: str = ""
     stat: str = "last"
     over_s: float = 0.0
+    ack: Ack | None = None
+    silence: str = ""
 
 
 class Event(Struct, frozen=True, array_like=True):
@@ -226,6 +261,7 @@ class Tick(Struct, frozen=True, array_like=True):
         boot: CLOCK_BOOTTIME at that moment; elapsed time is counted with this, so a step of the wall clock completes no duration.
         key: A keyframe: replaces everything known.
         past: Not the present, but a moment looked at in a recording.
+        silences: All that are in force, when they changed and in keyframes; else None.
     """
 
     seq: int
@@ -241,11 +277,13 @@ class Tick(Struct, frozen=True, array_like=True):
     health: list[Health] = []
     backlog: list[Backlog] = []
     stream: Stream | None = None
+    silences: tuple[Silence, ...] | None = None
 
     @property
     def empty(self) -> bool:
         """Whether nothing but time has passed."""
-        return not (self.key or self.readings or self.tables or self.alerts or self.events or self.health or self.groups)
+        told = self.readings or self.tables or self.alerts or self.events or self.health or self.groups
+        return not (self.key or told or self.silences is not None)
 
 
 def merge(ticks: list[Tick]) -> Tick:
@@ -272,6 +310,7 @@ def merge(ticks: list[Tick]) -> Tick:
         health=_healths(run),
         backlog=[part for tick in run for part in tick.backlog],
         stream=next((tick.stream for tick in reversed(run) if tick.stream), None),
+        silences=next((tick.silences for tick in reversed(run) if tick.silences is not None), None),
     )
 
 

@@ -1,0 +1,52 @@
+"""What can be asked about alerts, and done to them: arguments and results of those operations (see `perfconsole.core.requests`).
+
+Whoever acts says who it is: the peer of a connection is a process, which a shared account may be. The peer is written down beside it.
+"""
+
+from msgspec import Struct
+
+from perfconsole.core.notices import Notice
+from perfconsole.core.tick import Alert
+
+
+class AckArgs(Struct, frozen=True, array_like=True):
+    """Take an alert on, that occurrence of it whose breach began at `since`; an empty `by` gives it back."""
+
+    id: str
+    since: float
+    by: str
+    text: str = ""
+
+
+class SilenceArgs(Struct, frozen=True, array_like=True):
+    """Silence what matches (see `tick.Silence`) for so many seconds from now on."""
+
+    match: tuple[tuple[str, str], ...]
+    for_s: float
+    by: str
+    reason: str
+
+
+class UnsilenceArgs(Struct, frozen=True, array_like=True):
+    """End a silence, by its id."""
+
+    id: str
+    by: str
+
+
+class AlertArgs(Struct, frozen=True, array_like=True):
+    """An alert, by its id; empty for all of them."""
+
+    id: str
+
+
+class AlertHistory(Struct, frozen=True, array_like=True):
+    """What is kept of an alert.
+
+    Attributes:
+        told: Its transitions and what was said of it, newest first, at most 200.
+        notices: Who was told of it, newest first, at most 200.
+    """
+
+    told: tuple[Alert, ...] = ()
+    notices: tuple[Notice, ...] = ()

@@ -1,0 +1,137 @@
+"""What has to outlive this process about alerts, and the Protocols of who keeps it and who sends it. Pure.
+
+The engine's keeper hands what a tick brought to the event store, in one piece: transitions, where alerts stand, and the notices that are
+owed for them. What is kept in one piece is lost or found in one piece: no alert fires without the notice of it being owed.
+"""
+
+from collections.abc import Callable, Sequence
+from math import nan
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from perfconsole.core.tick import Alert, Silence
+
+
+class Standing(Struct, frozen=True, array_like=True):
+    """Where one rule stands at one series, for the next run of the engine to go on from. All moments are epoch seconds.
+
+    Attributes:
+        alert: As it was told last.
+        shape: Of the rule, what decides (`alerts.shape`): of one that was written otherwise since, nothing goes on.
+        boot_id: Of the boot in which `last` and `deadline` were counted.
+        last: The last sample that was known.
+        deadline: When it fires, or was quiet for long enough; infinity where neither is under way.
+        turns: When it fired and ended lately.
+    """
+
+    alert: Alert
+    shape: str
+    boot_id: str
+    last: float
+    deadline: float
+    turns: tuple[float, ...] = ()
+
+
+class Notice(Struct, frozen=True, array_like=True):
+    """That one channel is owed word of one alert, and how far that is.
+
+    Attributes:
+        key: Of channel, alert, occurrence and status: the same however often it is tried, so that whoever is told can see a repetition.
+        channel: The channel's name.
+        status: ``firing``, ``overdue`` (nobody has taken it on within `Rule.respond_s`) or ``resolved``.
+        alert: As it was when this became due.
+        made_at: When that was, epoch seconds.
+        state: ``waiting``, ``sent``, ``failed`` (given up) or ``dropped`` (it was over, or muted, before anybody was told).
+        due_at: When it is tried next.
+        tries: How often it was tried.
+        batch: The message it goes out with; from its first attempt on the same one with the same others.
+        sent_at: When it was taken; NaN before.
+        error: Why the last attempt failed.
+    """
+
+    key: str
+    channel: str
+    status: str
+    alert: Alert
+    made_at: float
+    state: str = "waiting"
+    due_at: float = 0.0
+    tries: int = 0
+    batch: str = ""
+    sent_at: float = nan
+    error: str = ""
+
+
+class Saved(NamedTuple):
+    """What is kept of earlier runs. Of notices: those that wait, and of every alert that stands those that were sent."""
+
+    standings: Sequence[Standing] = ()
+    silences: Sequence[Silence] = ()
+    notices: Sequence[Notice] = ()
+    told: Sequence[Alert] = ()
+
+
+class Changes(NamedTuple):
+    """What is to be kept in one piece.
+
+    Attributes:
+        told: Transitions and changes of what is said of alerts, to be appended.
+        standings: Replace all that are kept; None leaves them.
+        silences: Likewise.
+        notices: Replace those with the same key, or are added.
+    """
+
+    told: Sequence[Alert] = ()
+    standings: Sequence[Standing] | None = None
+    silences: Sequence[Silence] | None = None
+    notices: Sequence[Notice] = ()
+
+
+class EventStore(Protocol):
+    """Keeps it.
+
+    Attributes:
+        error: Why it cannot, in words; empty while it can. What it was given in the meantime it keeps trying to write.
+    """
+
+    error: str
+
+    def load(self) -> Saved:
+        """What earlier runs left. Called once, before anything is put."""
+
+    def put(self, changes: Changes, kept: Callable[[], None] | None = None) -> None:
+        """Have it kept; returns at once.
+
+        Args:
+            changes: All of one call is kept, or nothing.
+            kept: Called from the store's thread once it is on disk, or as soon as it is clear that it cannot be yet: a full disk is no
+                reason to tell nobody.
+        """
+
+    def history(self, alert_id: str, limit: int) -> tuple[list[Alert], list[Notice]]:
+        """The newest that was told of an alert (of all, where the id is empty), and of notices; newest first. Waits for the disk."""
+
+    def close(self) -> None:
+        """Write everything that was given; bounded in time."""
+
+
+class Outbox(Protocol):
+    """Decides who is owed word of what, and sends it."""
+
+    def take(self, alerts: Sequence[Alert], at: float) -> list[Notice]:
+        """Take what a tick told of alerts (thresholds are none); returns at once.
+
+        Args:
+            alerts: In the order in which it came about; empty as often as nothing did: time passes, too.
+            at: Of the tick, epoch seconds.
+
+        Returns:
+            Notices that are new or changed: to be kept, then given to `send`.
+        """
+
+    def send(self, notices: Sequence[Notice]) -> None:
+        """Send these, now that they are kept; returns at once. From any thread."""
+
+    def close(self) -> None:
+        """Stop sending; bounded in time."""

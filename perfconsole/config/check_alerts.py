@@ -60,8 +60,8 @@ def alone(note: Note, at: Path, rule: AlertRule) -> None:
 def _faults(rule: AlertRule) -> Iterator[tuple[str, str, str]]:
     if rule.stat == "last" and rule.over_s is not None:
         yield "over", "over, but stat is last, which is the sample alone", 'stat = "avg" or another, or no over'
-    if rule.min_events and rule.stat != "ratio":
-        yield "min_events", f"min_events, but stat is {rule.stat}", 'stat = "ratio", or no min_events'
+    if rule.min_events and rule.stat not in {"ratio", "last"}:
+        yield "min_events", f"min_events, but stat is {rule.stat}", 'stat = "ratio" or "last", or no min_events'
     if rule.stat == "ratio" and METRICS[rule.metric].unit != "1":
         yield "stat", f"ratio of {rule.metric}, which is not 1 or 0", "a metric that tells of each check whether it was well: httpcheck.up"
     limit = rule.above if rule.above is not None else rule.below

@@ -12,6 +12,7 @@ Moments are seconds of CLOCK_BOOTTIME, so that no step of the wall clock complet
 - Unknown samples, statistics of too few samples included, are as none.
 - Firing ends when the value has been past `clear` for `keep_s`, counted in the same way; it never ends by silence, unless the rule says
   that silence is well. A ratio above its limit by fewer than `min_events` begins nothing, and ends nothing.
+- Where samples count alone (``last``), so many of them in a row must breach before it fires: one failed check an hour ago is no outage.
 - Where a rule says what silence is, that is so from `max_gap_s` after the last sample on, and counts as observed. A series of which
   nothing was ever known is not silent: what cannot be measured at all is for its collector's health to say.
 - Who fired and ended again and again within an hour is kept firing until it was quiet for twice `for_s`; not so with a `keep_s` of 0, which
@@ -71,8 +72,8 @@ class Course:
     """
 
     __slots__ = (
-        "_above", "_clear", "_last", "_limit", "_min_events", "_min_samples", "_no_data", "_silent", "_stat", "_turns", "deadline",
-        "events", "flapping", "max_gap_s", "n", "phase", "rule", "since", "value",
+        "_above", "_clear", "_last", "_limit", "_min_events", "_min_samples", "_missing", "_needed", "_no_data", "_silent", "_stat",
+        "_turns", "deadline", "events", "flapping", "max_gap_s", "n", "phase", "rule", "since", "value",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, max_gap_s: float) -> None:
@@ -80,7 +81,10 @@ class Course:
         self._above, self._limit = rule.above, rule.limit
         self._clear = rule.limit if isnan(rule.clear) else rule.clear
         self.max_gap_s = max_gap_s
-        self._min_samples, self._min_events = rule.min_samples, rule.min_events
+        alone = rule.stat == "last"
+        self._min_samples, self._min_events = rule.min_samples, 0 if alone else rule.min_events
+        self._needed = rule.min_events if alone else 0
+        self._missing = 0  # of the breaching samples in a row that are needed
         self._no_data = rule.no_data
         self._stat = STATS[rule.stat](rule.over_s)
         self._last = inf  # none yet: no gap behind it is too long, and no silence begins after it
@@ -124,9 +128,10 @@ class Course:
         due = self.due
         if due > now:
             return None
-        if due < self.deadline:
+        if due < self.deadline or self._missing > 0:
             self._silent = True
             bad = self._no_data == "alert"
+            self._missing = 0  # what a rule says of silence needs no sample
             return self._take(due, bad=bad) if self.phase else self._begin(due, due)
         return self._fire(due) if self.phase is Phase.PENDING else self._end(due)
 
@@ -134,8 +139,9 @@ class Course:
     def due(self) -> float:
         """The moment at which something happens if no sample comes before; infinity for none. It moves on with every sample."""
         observed_until = self._last + self.max_gap_s
-        if self._silent or self.deadline <= observed_until:
-            return self.deadline
+        deadline = inf if self._missing > 0 else self.deadline
+        if self._silent or deadline <= observed_until:
+            return deadline
         says = self._no_data == "alert" or (self._no_data == "ok" and self.phase)
         return observed_until if says else inf
 
@@ -149,7 +155,8 @@ class Course:
 
     def _begin(self, at: float, began: float) -> Turn:
         self.phase, self.since, self.deadline = Phase.PENDING, began, began + self.rule.for_s
-        if self.deadline <= at:
+        self._missing = 0 if self._silent else self._needed - 1
+        if self.deadline <= at and self._missing <= 0:
             return self._fire(at, Phase.INACTIVE)
         return Turn(at, Phase.INACTIVE, Phase.PENDING, self._said)
 
@@ -158,12 +165,13 @@ class Course:
         if self.phase is Phase.FIRING:
             return self._calm_down(at, bad=bad)
         if bad:
-            return self._fire(at) if self.deadline <= at else None
+            self._missing -= 1
+            return self._fire(at) if self.deadline <= at and self._missing <= 0 else None
         self._forget()
         return Turn(at, Phase.PENDING, Phase.INACTIVE, self._said)
 
     def _fire(self, at: float, before: Phase = Phase.PENDING) -> Turn:
-        self.phase, self.deadline = Phase.FIRING, inf
+        self.phase, self.deadline, self._missing = Phase.FIRING, inf, 0
         self._note(at)
         return Turn(at, before, Phase.FIRING, self._said)
 
@@ -183,7 +191,7 @@ class Course:
         return Turn(at, Phase.FIRING, Phase.INACTIVE, self._said)
 
     def _forget(self) -> None:
-        self.phase, self.since, self.deadline = Phase.INACTIVE, nan, inf
+        self.phase, self.since, self.deadline, self._missing = Phase.INACTIVE, nan, inf, 0
 
     def _note(self, at: float) -> None:
         turns = self._turns
@@ -193,7 +201,7 @@ class Course:
     def _move(self, gap_s: float, began: float) -> bool:
         """Let time in which nothing was observed count for nothing, neither for a breach nor for quiet; whether a breach moved."""
         if self.phase is Phase.PENDING and gap_s > 2 * self.rule.for_s:
-            self.since, self.deadline = began, began + self.rule.for_s
+            self.since, self.deadline, self._missing = began, began + self.rule.for_s, self._needed
         else:
             self.deadline += gap_s
         return self.phase is Phase.PENDING

@@ -108,7 +108,9 @@ class AlertStage:
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = rules
+        self._rules: dict[str, list[Rule]] = {}
+        for rule in rules:
+            self._rules.setdefault(rule.metric, []).append(rule)
         self._bound: dict[int, list[_Watched]] = {}
         self._ids: dict[tuple[str, str], int] = {}
         self._dues: list[tuple[float, int, int, _Watched]] = []
@@ -201,9 +203,9 @@ class AlertStage:
         old = {(one.rule.name, one.definition): one for one in self._bound.pop(self._ids.pop(place, -1), ())}
         bound: list[_Watched] = []
         for column, definition in enumerate(group.series):
-            for rule in self._rules:
+            for rule in self._rules.get(definition.name, ()):
                 if rule.covers(definition):
-                    one = old.pop((rule.name, definition), None) or self._begun(rule, definition)
+                    one = old.pop((rule.name, definition), None) or self._begun(rule.fitted(group.interval_s), definition)
                     one.column, one.course.max_gap_s = column, rule.gap_s(group.interval_s)
                     self._note_due(one)  # another interval is another gap
                     bound.append(one)

@@ -49,6 +49,9 @@ METRICS: Final[dict[str, Metric]] = dict(
         _entry("system.filesystem.usage", "By", "gauge", "Filesystem space by state; unlabelled: used on the fullest one"),
         _entry("system.filesystem.inodes.utilization", "1", "gauge", "Used share of the inodes; unlabelled: the worst one"),
         _entry("system.filesystem.read_only", "1", "gauge", "1 when mounted read-only; unlabelled: 1 when any is"),
+        _entry(
+            "system.filesystem.failed", "1", "gauge", "1 when the kernel has made it read-only after an error; unlabelled: 1 when any is"
+        ),
         _entry("system.disk.io", "By", "counter", "Bytes read and written; by direction: physical devices summed; unlabelled: both"),
         _entry(
             "system.disk.operations",
@@ -102,7 +105,12 @@ METRICS: Final[dict[str, Metric]] = dict(
         _entry("httpcheck.slot_wait", "s", "gauge", "How long the last check waited for its turn among the others; in no latency"),
         _entry("postgresql.up", "1", "gauge", "1 while the server answers, even if only to refuse; 0 when it does not, or is not ready"),
         _entry("postgresql.connections", "{connection}", "gauge", "Client connections, our own included; by application where labelled"),
-        _entry("postgresql.connections.utilization", "1", "gauge", "Client connections / (max_connections - reserved); 1 when it refuses"),
+        _entry(
+            "postgresql.connections.utilization",
+            "1",
+            "gauge",
+            "Client connections / (max_connections - reserved), 1 when it refuses; of a pooler: the fullest pool",
+        ),
         _entry("postgresql.sessions", "{session}", "gauge", "Client sessions by state, our own left out"),
         _entry("postgresql.sessions.blocked", "{session}", "gauge", "Client sessions that wait for a lock"),
         _entry("postgresql.transactions", "{transaction}", "counter", "Transactions that ended, committed or rolled back"),
@@ -119,11 +127,17 @@ METRICS: Final[dict[str, Metric]] = dict(
         _entry("postgresql.replication.slot.retained", "By", "gauge", "Log kept for the replication slot that is furthest behind"),
         _entry("postgresql.xid.age", "{transaction}", "gauge", "Age of the oldest transaction id not yet frozen; wraparound is at 2e9"),
         _entry("postgresql.transaction.longest", "s", "gauge", "Age of the oldest open transaction of a client, our own left out"),
+        _entry("postgresql.transaction.idle", "s", "gauge", "How long the client that idles in a transaction for longest has done so"),
         _entry("postgresql.pool.waiting", "{client}", "gauge", "Clients of a pooler that wait for a connection to a server"),
         _entry("postgresql.pool.max_wait", "s", "gauge", "How long the client that is first in a pooler's queue has waited"),
         _entry("postgresql.statement.load", "1", "gauge", "Average active sessions: execution and planning time a second"),
         _entry("postgresql.statement.mean", "s", "gauge", "Mean execution time of a call over the last interval"),
-        _entry("postgresql.statement.longest", "s", "gauge", "Age of the oldest statement that runs now"),
+        _entry(
+            "postgresql.statement.longest",
+            "s",
+            "gauge",
+            "Age of the oldest statement that runs now; in all databases: without COPY and our own",
+        ),
         _entry("perfconsole.cpu.utilization", "1", "gauge", "CPU use of perfconsole itself, in cores"),
         _entry("perfconsole.memory.usage", "By", "gauge", "Resident set size of perfconsole itself"),
         _entry("perfconsole.tick.lateness", "s", "gauge", "How late the last collection started"),

@@ -9,7 +9,9 @@ from math import isnan, nan
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from perfconsole.core.percentiles import LEAST
 from perfconsole.core.tables import Table
 
 SEVERITIES: Final = ("info", "warning", "critical")
@@ -17,6 +19,10 @@ SEVERITIES: Final = ("info", "warning", "critical")
 
 TIMEOUT_S: Final = 5.0
 """What a measurement may take beyond its interval before it is missing."""
+
+
+_SLACK: Final = 1.05
+"""A window for so many samples is a little longer than their intervals: some come late, and none may be missing for it."""
 
 
 class SeriesDef(Struct, frozen=True, array_like=True, gc=False):
@@ -182,12 +188,15 @@ class Rule(Struct, frozen=True, array_like=True):
         clear: How far it has to come back; NaN: to the limit.
         keep_s: How long it has to stay there.
         max_gap_s: The longest time between two samples that counts; NaN: two intervals, and `TIMEOUT_S`.
-        min_samples: Of fewer, the statistic is not known. `min_events`: of a ratio, so many must count against it.
+        min_samples: Of fewer, the statistic is not known.
+        min_events: Of a ratio, so many must count against it; of ``last``, so many samples in a row must breach before it fires.
         no_data: What silence is: ``keep`` nothing, ``alert`` a breach, ``ok`` a recovery.
         depends_on: ``host``, ``http:NAME`` or ``postgres:NAME``: while one is down, this notifies nobody.
         respond_s: Within what time somebody should answer.
         colour: Whether it is a threshold.
         source: Where it is written, as ``file:line``; empty for one that ships.
+        only: Of the endpoints that match, those with these names; empty: all.
+        stretches: Of a series that is measured seldom, `over_s` is longer: as long as the samples take that are needed.
     """
 
     name: str
@@ -211,6 +220,8 @@ class Rule(Struct, frozen=True, array_like=True):
     notify: tuple[str, ...] = ()
     colour: bool = True
     source: str = ""
+    only: frozenset[str] = frozenset()
+    stretches: bool = False
 
     def gap_s(self, interval_s: float) -> float:
         """The longest time between two samples that counts, of a series that is measured at an interval."""
@@ -221,7 +232,15 @@ class Rule(Struct, frozen=True, array_like=True):
         if definition.name != self.metric or len(definition.labels) != len(self.match):
             return False
         globs = dict(self.match)
-        return all(name in globs and fnmatchcase(value, globs[name]) for name, value in definition.labels)
+        if not all(name in globs and fnmatchcase(value, globs[name]) for name, value in definition.labels):
+            return False
+        return not self.only or dict(definition.labels).get("endpoint") in self.only
+
+    def fitted(self, interval_s: float) -> "Rule":
+        """This rule for a series that is measured at an interval: a window that stretches reaches over as many samples as it takes."""
+        least = max(LEAST.get(int(self.stat[1:]), 1) if self.stat[0] == "p" else 1, self.min_samples)
+        over_s = least * interval_s * _SLACK
+        return replace(self, over_s=over_s) if self.stretches and over_s > self.over_s else self
 
     def breached(self, value: float) -> bool:
         """Whether a known value is on the wrong side."""

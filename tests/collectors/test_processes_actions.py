@@ -89,7 +89,7 @@ async def test_a_zombie_is_told_from_the_living(operations):
         (1, 15, "init"),
         (0, 15, "group"),
         (-1, 9, "group"),
-        (os.getpid(), 15, "perfconsole itself"),
+        pytest.param(os.getpid(), 15, "perfconsole itself", id="itself"),
         (99, 0, "no signal"),
         (99, 65, "no signal"),
     ],

@@ -140,6 +140,8 @@ async def test_utilisation_is_counted_as_df_does(mounted, values_of):
     assert usage == {"used": 600 * 4096, "free": 300 * 4096, "reserved": 100 * 4096}
     assert [values("filesystem.read_only", mountpoint=point) for point in ("/", "/ro", "/broken")] == [0, 1, 1]
     assert values("filesystem.read_only") == 1
+    assert [values("filesystem.failed", mountpoint=point) for point in ("/", "/ro", "/broken")] == [0, 0, 1]
+    assert values("filesystem.failed") == 1
     fullest = max(("/", "/ro"), key=lambda point: values("filesystem.utilization", mountpoint=point))
     assert values("filesystem.usage") == values("filesystem.usage", mountpoint=fullest, state="used")
 
@@ -324,12 +326,14 @@ def test_a_real_read_only_mount(tmp_path):
     )
     rows = [line.rsplit(" ", 1) for line in done.stdout.splitlines()]
     # Half full: big enough to be shown unasked, and of course when asked for.
-    assert len(rows) == 6
+    assert len(rows) == 8
     for name, value in rows:
         if name == "system.filesystem.utilization":
             assert float(value) == pytest.approx(0.5, abs=0.01)
         if name == "system.filesystem.read_only":
             assert float(value) == 1
+        if name == "system.filesystem.failed":
+            assert float(value) == 0  # somebody wanted that
     assert str(point) not in Path("/proc/self/mountinfo").read_text()
 
 

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from perfconsole.core import wire
-from perfconsole.core.alerts import SHIPPED
 from perfconsole.core.errors import CollectorError, RequestError
 from perfconsole.core.ports import Measured, Operation, Result, Watch
 from perfconsole.core.requests import PROCESS_DETAIL, ProcessDetail, ProcessId, SignalArgs
+from perfconsole.core.shipped import THRESHOLDS
 from perfconsole.core.state import State
 from perfconsole.core.tables import ProcessTable, View
 from perfconsole.core.tick import SeriesDef, Stream, Tick
@@ -79,7 +79,7 @@ def test_an_unforeseen_error_is_shown_made_safe(scripted, make_engine, connect, 
 
 def test_thresholds_colour_and_end(scripted, make_engine, connect, follow):
     scripted.value = 0.95
-    reader = follow(connect(make_engine(scripted, rules=SHIPPED)))
+    reader = follow(connect(make_engine(scripted, rules=THRESHOLDS)))
     reader.until(lambda: {alert.rule for alert in reader.state.alerts.values()} >= {"cpu-critical", "memory-warning"})
     assert all(alert.colour and alert.state == "firing" for alert in reader.state.alerts.values())
     scripted.value = 0.1

@@ -64,12 +64,35 @@ async def test_connections_and_sessions_are_counted_by_state_and_application(vic
         states = {state: of(measured, "sessions", state=state) for state in ("active", "idle", "idle in transaction", "other")}
         assert states == {"active": 1.0, "idle": 1.0, "idle in transaction": 1.0, "other": 0.0}
         assert 0.1 < of(measured, "transaction.longest") < 2.0
+        assert 0.1 < of(measured, "transaction.idle") <= of(measured, "transaction.longest")
+        assert 0.1 < of(measured, "statement.longest") < 2.0
         assert of(measured, "sessions.blocked") == 0.0
     finally:
         busy.cancel()
         for connection in shop:
             connection.terminate()
         await asyncio.gather(busy, return_exceptions=True)
+
+
+async def test_what_may_last_is_not_the_longest_statement(victim, serve):
+    """COPY, applications that are left out, and whoever idles: none of them is a statement that somebody waits for."""
+    health = ServerHealth(serve(victim.settings_of(user="monitor")), Globs(), Globs(["pg_dump*"]))
+    dump = await victim.connect(user="plain", server_settings={"application_name": "pg_dumpall"})
+    copier = await victim.connect(server_settings={"application_name": "shop"})
+    busy = [
+        asyncio.create_task(dump.execute("SELECT pg_sleep(5)")),
+        asyncio.create_task(copier.execute("COPY (SELECT pg_sleep(5)) TO PROGRAM 'cat >/dev/null'")),
+    ]
+    try:
+        await settled(lambda: _numbers(health), lambda measured: of(measured, "sessions", state="active") == 2.0)
+        measured, _ = await health.measure(1.0)
+        assert of(measured, "transaction.longest") > 0
+        assert of(measured, "statement.longest") == of(measured, "transaction.idle") == 0.0
+    finally:
+        for task, connection in zip(busy, (dump, copier), strict=True):
+            task.cancel()
+            connection.terminate()
+        await asyncio.gather(*busy, return_exceptions=True)
 
 
 async def test_an_application_that_goes_away_has_none_and_its_series_stays(victim, health_of):

@@ -13,7 +13,7 @@ import pytest
 
 from perfconsole.collectors.postgres import PostgresCollector, detail
 from perfconsole.collectors.postgres.faults import ServerError
-from perfconsole.collectors.postgres.pools import Pooler, Pools, by_database
+from perfconsole.collectors.postgres.pools import Pooler, Pools, by_database, utilization
 from perfconsole.collectors.postgres.pools.logins import LoginError, Scram, md5_answer, password_from_file
 from perfconsole.config.servers import ServerSettings
 from perfconsole.core.errors import RequestError
@@ -139,6 +139,7 @@ async def test_clients_that_wait_are_counted_and_said_and_heal(make_bouncer, ask
             await client.execute("BEGIN")  # in transaction mode that takes a connection, and keeps it
         waiting = [asyncio.create_task(client.execute("SELECT 1")) for client in clients[2:]]
         measured, said = await _until(pools, lambda measured, said: said)
+        assert of(measured, "connections.utilization") == 1.0
         assert of(measured, "pool.waiting") == of(measured, "pool.waiting", database="shop") == 3.0
         assert of(measured, "pool.max_wait") == of(measured, "pool.max_wait", database="shop") >= 1.0
         assert of(measured, "connections", database="shop") == 5.0
@@ -149,7 +150,7 @@ async def test_clients_that_wait_are_counted_and_said_and_heal(make_bouncer, ask
             await client.execute("ROLLBACK")
         await asyncio.gather(*waiting)
         measured, said = await pools.measure(2.0)
-        assert of(measured, "pool.waiting") == 0.0
+        assert of(measured, "pool.waiting") == of(measured, "connections.utilization") == 0.0
         assert [health.state for health in said] == ["ok"]
         assert (await pools.measure(3.0))[1] == []
     finally:
@@ -165,6 +166,16 @@ async def _until(pools, condition, within_s=10.0):
         assert time.monotonic() < deadline, found
         await asyncio.sleep(0.1)
     return found
+
+
+def test_the_pool_that_is_used_most_counts_and_what_may_come_beside_it_too():
+    databases = [
+        {"name": "shop", "pool_size": "2", "reserve_pool": "2"}, {"name": "bare", "pool_size": "0"},
+        {"name": "pgbouncer", "pool_size": "2"}, {"name": "new", "pool_size": "10", "reserve_pool_size": "0"},
+    ]  # fmt: skip
+    pools = [("shop", "3"), ("shop", "1"), ("bare", "9"), ("pgbouncer", "2"), ("new", "5"), ("gone", "1")]
+    assert utilization([{"database": name, "sv_active": active} for name, active in pools], databases) == 0.75
+    assert isnan(utilization([{"database": "bare", "sv_active": "1"}], databases))
 
 
 def test_pools_of_one_database_are_one_and_the_console_is_none():

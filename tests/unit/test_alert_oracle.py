@@ -65,7 +65,7 @@ def sayings(rule, samples):
         value, n, events = statistic(rule, samples, sample.at)
         if isnan(value) or n < rule.min_samples:
             continue
-        bad = rule.breached(value) and events >= rule.min_events
+        bad = rule.breached(value) and (rule.stat == "last" or events >= rule.min_events)
         clear = rule.limit if isnan(rule.clear) else rule.clear
         quiet = not bad and (value <= clear if rule.above else value >= clear)
         out.append(Said(sample.at, sample.began, bad, quiet, value))
@@ -102,11 +102,12 @@ class Oracle:
 
     def lasted(self, now, silent, what):
         """How long there has been a breach, or quiet, at a moment; None where there is none. Looks back from there."""
-        total, first = None, None
-        for span in self._spans(now, silent):
+        total, first, self.enough = None, None, False
+        for samples, span in enumerate(self._spans(now, silent), 1):
             if not getattr(span.said, what) or (span.anew and what == "bad" and first):
                 break
             total, first = (total or 0.0) + span.counts, span.said
+            self.enough = self.enough or samples >= self.rule.min_events or self.rule.stat != "last" or span.said is self.silence
         begun_before = what == "bad" and first and first is not self.silence
         return total + first.at - first.began if begun_before else total
 
@@ -117,14 +118,16 @@ class Oracle:
             now = k * STEP
             for silent in self._silences(now):
                 after = state
-                bad, quiet = (self.lasted(now, silent, what) for what in ("bad", "quiet"))
+                quiet = self.lasted(now, silent, "quiet")
+                bad = self.lasted(now, silent, "bad")
                 if state == "firing":
                     if quiet is not None and quiet >= held:
                         after = "inactive"
                 elif bad is None:
                     after = "inactive"
                 else:
-                    after = "firing" if bad >= self.rule.for_s and not (silent and self.rule.no_data == "keep") else "pending"
+                    unheard = silent and self.rule.no_data == "keep"
+                    after = "firing" if bad >= self.rule.for_s and self.enough and not unheard else "pending"
                 if after != state:
                     out.append((now, state, "resolved" if state == "firing" else after))
                     if "firing" in (state, after):
@@ -174,7 +177,7 @@ def a_rule(random):
         stat=stat, over_s=0.0 if stat == "last" else random.choice((0.0, 3.0, 6.0, 10.0, 60.0)),
         for_s=random.choice((0.0, 0.5, 3.0, 5.0, 8.0, 20.0)), clear=limit - back if above else limit + back,
         keep_s=random.choice((0.0, 0.0, 1.5, 4.0, 10.0)), max_gap_s=random.choice((0.5, 2.0, 3.0, 4.5, 30.0)),
-        min_samples=random.choice((1, 1, 1, 3)), min_events=random.choice((0, 2)) if stat == "ratio" else 0,
+        min_samples=random.choice((1, 1, 1, 3)), min_events=random.choice((0, 2, 3)) if stat in {"ratio", "last"} else 0,
         no_data=random.choice(("keep", "keep", "alert", "ok")), colour=False,
     )  # fmt: skip
 

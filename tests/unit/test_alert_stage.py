@@ -7,7 +7,7 @@ import pytest
 from perfconsole.core.alert_stats import STATS
 from perfconsole.core.alerts import AlertStage
 from perfconsole.core.metrics import METRICS
-from perfconsole.core.shipped import SHIPPED
+from perfconsole.core.shipped import SHIPPED, THRESHOLDS
 from perfconsole.core.tick import SEVERITIES, Group, Reading, Rule, SeriesDef, Tick
 
 WALL = 1.7e9
@@ -637,7 +637,7 @@ def test_readings_of_a_group_and_of_the_one_that_replaces_it_may_stand_in_one_ti
 
 
 def test_thresholds_are_firing_at_once_and_inactive_at_once():
-    bench = Bench(*(shipped for shipped in SHIPPED if shipped.metric == "system.cpu.utilization"), metric="system.cpu.utilization")
+    bench = Bench(*(shipped for shipped in THRESHOLDS if shipped.metric == "system.cpu.utilization"), metric="system.cpu.utilization")
     bench.sample(0, 0.95)
     bench.sample(10, 0.75)
     bench.sample(20, 0.70)
@@ -658,5 +658,7 @@ def test_what_ships_is_valid():
         assert shipped.stat in STATS, shipped.name
         assert shipped.severity in SEVERITIES, shipped.name
         assert shipped.no_data in ("keep", "alert", "ok"), shipped.name
-        assert shipped.colour == (shipped.for_s == 0), shipped.name
+        assert shipped.colour == (shipped in THRESHOLDS), shipped.name
+        assert not (shipped.colour and shipped.for_s), shipped.name
+        assert shipped.keep_s <= 300, shipped.name
         assert isnan(shipped.clear) or (shipped.clear < shipped.limit) == shipped.above, shipped.name

@@ -9,8 +9,8 @@ from perfconsole.config.rules import rules
 from perfconsole.config.schema import STATS
 from perfconsole.config.write import render
 from perfconsole.core import alert_stats
-from perfconsole.core.shipped import SHIPPED
-from perfconsole.core.tick import Rule
+from perfconsole.core.shipped import API, CRITICAL, MARKED, SHIPPED
+from perfconsole.core.tick import Rule, SeriesDef
 
 RULE = "[[alert]]\nname = 'mine'\nseverity = 'critical'\n"
 CPU = RULE + "metric = 'system.cpu.utilization'\nabove = '90%'\n"
@@ -85,7 +85,7 @@ def test_the_statistics_are_those_of_the_stage():
         (CPU + "clear = '95%'\n", "alert[1].clear: clear lies beyond the limit: it would be over before it began"),
         (CPU.replace("above", "below") + "clear = '80%'\n", "alert[1].clear: clear lies beyond the limit"),
         (CPU + "over = '1m'\n", "alert[1].over: over, but stat is last, which is the sample alone"),
-        (CPU + "min_events = 2\n", "alert[1].min_events: min_events, but stat is last"),
+        (CPU + "min_events = 2\nstat = 'avg'\n", "alert[1].min_events: min_events, but stat is avg"),
         (RULE + "metric = 'system.load.1m'\nabove = 1\nstat = 'ratio'\n", "alert[1].stat: ratio of system.load.1m, which is not 1 or 0"),
         (CPU + "no_data = 'ignore'\n", 'alert[1].no_data: found "ignore": accepted: one of keep alert ok'),
         (CPU + "for = '1s'\n", "alert[1].for: 1 s, but system.cpu.utilization is measured every 2 s: one sample would decide"),
@@ -110,6 +110,20 @@ def test_a_rule_is_held_against_the_endpoints_that_it_is_about():
 
 
 def test_shipped_rules_can_be_left_out():
-    assert rules(parse_text("", env={})) == SHIPPED
-    names = [rule.name for rule in rules(parse_text("[alerts]\ndisable = ['cpu-warning']\n", env={}))]
-    assert names == [rule.name for rule in SHIPPED if rule.name != "cpu-warning"]
+    usual = tuple(rule for rule in SHIPPED if rule.name not in MARKED)
+    assert rules(parse_text("", env={})) == usual
+    names = [rule.name for rule in rules(parse_text("[alerts]\ndisable = ['cpu-warning', 'cpu-usage-critical']\n", env={}))]
+    assert names == [rule.name for rule in usual if rule.name not in {"cpu-warning", "cpu-usage-critical"}]
+
+
+def test_rules_about_marked_endpoints_are_about_these_alone():
+    endpoints = "".join(
+        f"[[http]]\nname = '{name}'\nurl = 'http://127.0.0.1:1/{name}'\n{mark}\n"
+        for name, mark in (("shop", "api = true"), ("cart", "critical = true"), ("logo", ""), ("pay", "group = 'money'"))
+    )
+    config = parse_text(endpoints + "[[service]]\nname = 'money'\nendpoints = ['pay']\ncritical = true\n", env={})
+    found = {rule.name: rule.only for rule in rules(config) if rule.only}
+    assert found == {API: {"shop"}, CRITICAL: {"cart", "pay"}}
+    rule = next(rule for rule in rules(config) if rule.name == API)
+    series = [SeriesDef(rule.metric, (("endpoint", name), ("service", "s"))) for name in ("shop", "cart")]
+    assert [rule.covers(one) for one in series] == [True, False]

@@ -66,7 +66,7 @@ class _Target:
         if not settings.offered:
             self.wanted.set()
         self.server = Server(settings)
-        self.health: ServerHealth | Pools = ServerHealth(self.server, Globs(settings.databases))
+        self.health: ServerHealth | Pools = ServerHealth(self.server, Globs(settings.databases), Globs(settings.exclude))
         self.pooler: Pooler | None = None
         self.known = False
         self.sessions = Sessions(self.server, settings.exclude)

@@ -20,6 +20,10 @@ _STATES: Final = ("active", "idle", "idle in transaction", "other")
 _MOST_APPLICATIONS: Final = 10
 _MOST_DATABASES: Final = 12
 _ASK_AGAIN_S: Final = 60.0
+_MEANS_SOMETHING: Final = 100
+"""Blocks of which a hit ratio can be told: of three of them, two thirds say nothing of a cache."""
+
+NONE: Final = Globs()
 
 Values = dict[tuple[str, str, str], float]
 """Metric name without its prefix, label, value of the label."""
@@ -31,6 +35,8 @@ _FIXED: Final = (
     *(("sessions", "state", state) for state in _STATES),
     ("sessions.blocked", "", ""),
     ("transaction.longest", "", ""),
+    ("transaction.idle", "", ""),
+    ("statement.longest", "", ""),
     *((name, "", "") for name in ("transactions", "rollbacks", "deadlocks", "blocks.hit", "blocks.read", "cache.hit_ratio", "temp.bytes")),
     ("xid.age", "", ""),
     ("wal.bytes", "", ""),
@@ -44,11 +50,14 @@ _FIXED: Final = (
 
 # A role without pg_read_all_stats sees of other roles' sessions the pid, the role, the database and the application; all else is NULL.
 # Those that count against max_connections have a role and a database (a walsender or the launcher of logical workers lacks one).
-_ACTIVITY: Final = """
+_ACTIVITY: Final = r"""
 SELECT application_name AS application, state, backend_start IS NULL AS hidden, count(*)::int AS sessions,
        count(*) FILTER (WHERE pid = pg_backend_pid())::int AS own,
        count(*) FILTER (WHERE wait_event_type = 'Lock')::int AS blocked,
        extract(epoch FROM clock_timestamp() - min(xact_start) FILTER (WHERE pid <> pg_backend_pid()))::float8 AS longest,
+       extract(epoch FROM clock_timestamp() - min(state_change) FILTER (WHERE state LIKE 'idle in transaction%'))::float8 AS idle,
+       extract(epoch FROM clock_timestamp() - min(query_start)
+           FILTER (WHERE state = 'active' AND pid <> pg_backend_pid() AND query !~* '^\s*copy\M'))::float8 AS running,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
            - coalesce(current_setting('reserved_connections', true)::int, 0) AS room
 FROM pg_stat_activity
@@ -113,11 +122,13 @@ class ServerHealth:
     Args:
         server: Whom to ask.
         databases: Those told apart, at most a dozen of them, the busiest first.
+        left_out: Globs of applications whose statements may last.
     """
 
-    def __init__(self, server: Server, databases: Globs) -> None:
+    def __init__(self, server: Server, databases: Globs, left_out: Globs = NONE) -> None:
         self._server = server
         self._databases = databases
+        self._left_out = left_out
         self._series: tuple[SeriesDef, ...] = ()
         self._keys: tuple[tuple[str, str, str], ...] = ()
         self._blocks: dict[str, tuple[float, float]] = {}
@@ -214,7 +225,10 @@ class ServerHealth:
             counts[state if state in counts else "other"] += row["sessions"] - row["own"]
         values.update({("sessions", "state", state): float(count) for state, count in counts.items()})
         values["sessions.blocked", "", ""] = float(sum(row["blocked"] for row in rows))
-        values["transaction.longest", "", ""] = max((row["longest"] for row in rows if row["longest"] is not None), default=0.0)
+        values["transaction.longest", "", ""] = _greatest(rows, "longest")
+        values["transaction.idle", "", ""] = _greatest(rows, "idle")
+        told = [row for row in rows if not self._left_out.names(row["application"] or "")]
+        values["statement.longest", "", ""] = _greatest(told, "running")
         return None
 
     def _read_applications(self, values: Values, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -254,7 +268,7 @@ class ServerHealth:
         if before is None or hit < before[0] or read < before[1]:
             return nan
         hits, reads = hit - before[0], read - before[1]
-        return hits / (hits + reads) if hits + reads else nan
+        return hits / (hits + reads) if hits + reads >= _MEANS_SOMETHING else nan
 
     @staticmethod
     def _read_log(values: Values, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -276,6 +290,10 @@ class ServerHealth:
         if row["hidden"]:
             return "denied", f"{row['standbys']} standbys whose lag cannot be seen", f'GRANT pg_monitor TO "{self._server.user}"'
         return None
+
+
+def _greatest(rows: Sequence[Mapping[str, Any]], name: str) -> float:
+    return max((row[name] for row in rows if row[name] is not None), default=0.0)
 
 
 def _known(value: float | None) -> float:

@@ -35,6 +35,7 @@ _WORST: Final = (
     define("system.filesystem.inodes.utilization"),
     define("system.filesystem.usage"),
     define("system.filesystem.read_only"),
+    define("system.filesystem.failed"),
 )
 _UNKNOWN: Final = (nan,) * 5
 
@@ -103,9 +104,10 @@ class FilesystemCollector:
         self._describe([mount.point for mount in shown])
         rows = [_row(self._calls[mount.key].answer) for mount in shown]
         fullest = max((row for row in rows if not isnan(row[0])), key=lambda row: row[0], default=_UNKNOWN)
-        values = [fullest[0], _worst(row[1] for row in rows), fullest[2], _worst(float(mount.read_only) for mount in shown)]
+        values = [fullest[0], _worst(row[1] for row in rows), fullest[2]]
+        values += (_worst(float(mount.read_only) for mount in shown), _worst(float(mount.failed) for mount in shown))
         for mount, row in zip(shown, rows, strict=True):
-            values += (*row, float(mount.read_only))
+            values += (*row, float(mount.read_only), float(mount.failed))
         return Result(measured=[Measured(target, self._series, values)], health=self._health(shown, slot))
 
     async def look(self, views: Sequence[View]) -> Sequence[Table]:
@@ -199,6 +201,7 @@ def _series(label: str) -> list[SeriesDef]:
         define("system.filesystem.inodes.utilization", mountpoint=label),
         *(define("system.filesystem.usage", mountpoint=label, state=state) for state in _STATES),
         define("system.filesystem.read_only", mountpoint=label),
+        define("system.filesystem.failed", mountpoint=label),
     ]
 
 

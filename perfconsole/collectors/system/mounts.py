@@ -30,12 +30,13 @@ _BIG_BYTES: Final = 256 * 2**20
 
 
 class Filesystem(NamedTuple):
-    """A filesystem that is looked at. `in_memory` ones are shown once they are big."""
+    """A filesystem that is looked at. `in_memory` ones are shown once they are big; `failed` ones the kernel has made read-only."""
 
     id: bytes
     point: bytes
     source: bytes
     read_only: bool
+    failed: bool
     in_memory: bool
 
     @property
@@ -64,7 +65,7 @@ def from_mountinfo(content: bytes, wanted: Globs) -> list[Filesystem]:
             others.append(mount)
     chosen = [*named, *_folded(others)]
     return [
-        Filesystem(mount.id, mount.point, mount.source, mount.read_only, mount.type in _MEMORY and mount not in named)
+        Filesystem(mount.id, mount.point, mount.source, mount.read_only, mount.failed, mount.type in _MEMORY and mount not in named)
         for mount in sorted(chosen, key=lambda mount: mount.point)
     ]
 

@@ -120,8 +120,9 @@ def list_mounts(wanted: Globs) -> list[Filesystem]:
             part.device.encode(),
             part.mountpoint.encode("utf-8", "surrogateescape"),
             part.device.encode(),
-            "ro" in part.opts.split(","),
-            False,
+            read_only="ro" in part.opts.split(","),
+            failed=False,
+            in_memory=False,
         )
         for part in sorted(psutil.disk_partitions(all=False), key=lambda part: part.mountpoint)
         if part.mountpoint in wanted

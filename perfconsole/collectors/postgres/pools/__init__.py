@@ -81,7 +81,8 @@ class Pools:
         Raises:
             ServerError: When it cannot be asked.
         """
-        pools = by_database(await self._server.fetch("SHOW POOLS"))
+        rows = await self._server.fetch("SHOW POOLS")
+        pools = by_database(rows)
         try:
             stats = await self._server.fetch("SHOW STATS")
         except ServerError as error:
@@ -89,18 +90,19 @@ class Pools:
                 raise
             stats = []
         values = {name: {**pool, "transactions": nan} for name, pool in pools.items()}
+        used = utilization(rows, await self._server.fetch("SHOW DATABASES"))
         for row in stats:
             name = safe(row.get("database", ""), 64)
             if name in values:
                 values[name]["transactions"] = _number(row.get("total_xact_count"))
-        return self._measured(1.0, values), self._said(pools, at)
+        return self._measured(1.0, used, values), self._said(pools, at)
 
     def unreachable(self, failure: ServerError) -> Measured:
         """What is known of one that cannot be asked."""
         answered = failure.cause in ANSWERED
-        return self._measured((1.0 if failure.code else nan) if answered else 0.0, None)
+        return self._measured((1.0 if failure.code else nan) if answered else 0.0, nan, None)
 
-    def _measured(self, up: float, values: Mapping[str, Mapping[str, float]] | None) -> Measured:
+    def _measured(self, up: float, used: float, values: Mapping[str, Mapping[str, float]] | None) -> Measured:
         """Databases that were seen once stay: those without a pool have nobody waiting. Without values nothing is known of any."""
         new = [name for name in values or () if name not in self._known][: _MOST_DATABASES - len(self._known)]
         if new or not self._series:
@@ -109,11 +111,12 @@ class Pools:
             places += [(("database", name), ("server", self._server.name)) for name in self._known]
             self._series = (
                 SeriesDef("postgresql.up", places[0]),
+                SeriesDef("postgresql.connections.utilization", places[0]),
                 *(SeriesDef(f"postgresql.{name}", place) for place in places for name in _NAMES),
             )
         idle = {"pool.waiting": 0.0, "pool.max_wait": 0.0, "connections": 0.0, "transactions": nan}
         unknown = dict.fromkeys(_NAMES, nan)
-        told = [up, *((_total(values.values(), name) if values is not None else nan) for name in _NAMES)]
+        told = [up, used, *((_total(values.values(), name) if values is not None else nan) for name in _NAMES)]
         for database in self._known:
             pool = values.get(database, idle) if values is not None else unknown
             told += [pool[name] for name in _NAMES]
@@ -146,6 +149,23 @@ def by_database(rows: Sequence[Mapping[str, str]]) -> dict[str, dict[str, float]
         pool["pool.max_wait"] = max(pool["pool.max_wait"], _longest(row))
         pool["connections"] += _number(row.get("cl_active")) + waiting
     return pools
+
+
+def utilization(pools: Iterable[Mapping[str, str]], databases: Iterable[Mapping[str, str]]) -> float:
+    """The share of its connections that is in use, of the pool that uses most; NaN where no pool has a size.
+
+    A pool is of one database and one user, and each may have as many connections as its database's pool_size and reserve say.
+    """
+    sizes = {
+        row.get("name"): _number(row.get("pool_size")) + _number(row.get("reserve_pool") or row.get("reserve_pool_size"))
+        for row in databases
+    }
+    shares = [
+        _number(row.get("sv_active")) / sizes[row.get("database")]
+        for row in pools
+        if row.get("database") != CONSOLE and sizes.get(row.get("database"), 0.0) > 0
+    ]
+    return max(shares, default=nan)
 
 
 def _longest(row: Mapping[str, str]) -> float:

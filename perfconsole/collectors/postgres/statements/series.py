@@ -78,7 +78,7 @@ class Histories:
         for key, (_, age_s, _) in flights.running.items():
             longest[key[1]] = max(longest.get(key[1], 0.0), age_s)
         active, exec_ms, calls = (sum(column) for column in zip(*by.values(), strict=True)) if by else (0.0, 0.0, 0.0)
-        values = [active, exec_ms / calls / 1e3 if calls else nan, max(longest.values(), default=unknown)]
+        values = [active, exec_ms / calls / 1e3 if calls else nan]
         for oid in self._databases:
             active, exec_ms, calls = by.get(oid, (0.0, 0.0, 0.0))
             values += [active, exec_ms / calls / 1e3 if calls else nan, longest[oid]]
@@ -88,8 +88,10 @@ class Histories:
         names = tuple(self._names.database(oid) for oid in self._databases)
         if names != self._named or not self._totals:
             self._named = names
-            labels = [(("server", self._server),), *((("database", name), ("server", self._server)) for name in names)]
-            self._totals = tuple(SeriesDef(name, label) for label in labels for name in (*_METRICS, "postgresql.statement.longest"))
+            labels = [(("database", name), ("server", self._server)) for name in names]
+            of_each = tuple(SeriesDef(name, label) for label in labels for name in (*_METRICS, "postgresql.statement.longest"))
+            # The longest of all databases is asked for whether anybody looks at statements or not: `health` tells it.
+            self._totals = (*(SeriesDef(name, (("server", self._server),)) for name in _METRICS), *of_each)
         return self._totals
 
     def _of_heaviest(self, changes: dict[Key, Sums], seconds: float, now: float) -> list[float]:

@@ -16,7 +16,7 @@ def test_two_lines_for_a_fresh_machine():
     """One opens the console, one passes the tests; each makes a venv of its own, and nothing in between is left to guess."""
     opens, tests = ONE_LINE.findall(README)
     assert opens.endswith("bin/perfconsole")
-    assert tests.endswith("bin/pytest")
+    assert tests.endswith("bin/pytest -n 2")  # most tests wait for something
     for line in (opens, tests):
         place = shlex.split(line)[3]
         assert f"&& {place}/bin/pip install " in line

@@ -59,38 +59,18 @@ BINARIES = find_binaries()
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     if BINARIES is None:
-        item.config.stash[_MISSING] = item.config.stash.get(_MISSING, 0) + 1
-        pytest.skip("no PostgreSQL binaries")
-
-
-_MISSING = pytest.StashKey()
-
-
-_FIGURES = []
+        asked = os.environ.get("PERFCONSOLE_TEST_PG_BIN")
+        pytest.skip(
+            f"NO POSTGRESQL: PERFCONSOLE_TEST_PG_BIN={asked} has no initdb and postgres"
+            if asked
+            else "NO POSTGRESQL: apt-get install postgresql, or set PERFCONSOLE_TEST_PG_BIN to the directory of initdb and postgres"
+        )
 
 
 @pytest.fixture
-def tell():
+def tell(request):
     """Add a line to the table of figures at the end: what, how much, what is promised."""
-    return lambda *cells: _FIGURES.append(cells)
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    if _FIGURES:
-        rows = [("measured", "perfconsole", "promise"), *_FIGURES]
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        terminalreporter.section("what it costs: PostgreSQL")
-        for row in rows:
-            terminalreporter.line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    if config.stash.get(_MISSING, 0):
-        count, asked = config.stash[_MISSING], os.environ.get("PERFCONSOLE_TEST_PG_BIN")
-        fix = f"PERFCONSOLE_TEST_PG_BIN={asked} has no initdb and postgres" if asked else (
-            "apt-get install postgresql, or set PERFCONSOLE_TEST_PG_BIN to the directory of initdb and postgres"
-        )  # fmt: skip
-        terminalreporter.write_line(f"NO POSTGRESQL: {count} tests skipped; {fix}", red=True, bold=True)
-    poolers = sum("NO PGBOUNCER" in str(report.longrepr) for report in terminalreporter.getreports("skipped"))
-    if poolers:
-        terminalreporter.write_line(f"NO PGBOUNCER: {poolers} tests skipped; apt-get install pgbouncer", red=True, bold=True)
+    return lambda *cells: request.node.user_properties.append(("figure", ("postgres", cells)))
 
 
 def free_port():

@@ -27,6 +27,9 @@ from typing import Final, NamedTuple
 from perfconsole.core.alert_stats import STATS
 from perfconsole.core.tick import Rule
 
+_NEAR: Final = 1e-12
+"""An average this near to the limit, as a share of it, is at it: the mean of thirty times 0.9 is not quite 0.9 in floats."""
+
 FLAPS: Final = 4
 """Transitions between firing and not within `FLAPS_S` that make a flapping alert."""
 
@@ -56,6 +59,26 @@ class Turn(NamedTuple):
     ended: bool = False
 
 
+class Stand(NamedTuple):
+    """Where a course stands, for another one to go on from: attributes of `Course`, and three beside them.
+
+    Attributes:
+        last: The last sample that was known; infinity before the first.
+        missing: How many more samples must breach in a row before it can fire.
+        turns: When it fired and ended lately.
+    """
+
+    phase: Phase
+    since: float
+    last: float
+    deadline: float
+    missing: int
+    turns: tuple[float, ...]
+    value: float
+    n: int
+    flapping: bool
+
+
 class Course:
     """One rule at one series.
 
@@ -72,13 +95,14 @@ class Course:
     """
 
     __slots__ = (
-        "_above", "_clear", "_last", "_limit", "_min_events", "_min_samples", "_missing", "_needed", "_no_data", "_silent", "_stat",
+        "_above", "_clear", "_last", "_limit", "_min_events", "_min_samples", "_missing", "_near", "_needed", "_no_data", "_silent", "_stat",
         "_turns", "deadline", "events", "flapping", "max_gap_s", "n", "phase", "rule", "since", "value",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, max_gap_s: float) -> None:
         self.rule = rule
         self._above, self._limit = rule.above, rule.limit
+        self._near = abs(rule.limit) * _NEAR if rule.stat == "avg" else -1.0
         self._clear = rule.limit if isnan(rule.clear) else rule.clear
         self.max_gap_s = max_gap_s
         alone = rule.stat == "last"
@@ -112,6 +136,8 @@ class Course:
         value = stat.push(at, sample)
         if value != value or stat.n < self._min_samples:  # noqa: PLR0124  likewise
             return None
+        if -self._near < value - self._limit < self._near:
+            value = self._limit
         self.value, self.n, self.events = value, stat.n, stat.events
         bad = (value > self._limit if self._above else value < self._limit) and stat.events >= self._min_events
         gap_s, self._last = at - self._last, at
@@ -150,6 +176,31 @@ class Course:
         before = self.phase
         self._forget()
         return Turn(at, before, Phase.INACTIVE, nan, ended=True) if before else None
+
+    # From one run to the next -----------------------------------------------------------------------------------------------------
+
+    @property
+    def stand(self) -> "Stand":
+        """Where it stands."""
+        return Stand(
+            self.phase, self.since, self._last, self.deadline, self._missing, tuple(self._turns), self.value, self.n, self.flapping
+        )
+
+    def resume(self, stand: "Stand") -> None:
+        """Go on from where another run stood, whatever was made of the samples since this one began.
+
+        Those samples end a gap after the last one of that run, of which nothing counts if it is too long.
+        """
+        known_since = self.since if self.phase else self._last
+        self.phase, self.since, self.deadline, self._missing = stand.phase, stand.since, stand.deadline, stand.missing
+        self._turns.extend(stand.turns)
+        self.flapping = stand.flapping
+        if known_since == inf:
+            self._last = stand.last
+        elif known_since - stand.last > self.max_gap_s:
+            self._move(known_since - stand.last, known_since)
+        if self.n == 0:
+            self.value, self.n = stand.value, stand.n
 
     # How ----------------------------------------------------------------------------------------------------------------------------
 

@@ -13,92 +13,24 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import count
-from math import inf, isnan, nan
+from math import inf
 from operator import attrgetter
+from typing import Final
 
-from perfconsole.core import metrics
-from perfconsole.core.alert_course import Course, Phase, Turn
+from msgspec.structs import replace
+
+from perfconsole.core.alert_course import Phase, Turn
+from perfconsole.core.alert_watched import Watched, shape
+from perfconsole.core.notices import Standing
 from perfconsole.core.shipped import SHIPPED
 from perfconsole.core.tick import SEVERITIES, Alert, Group, Rule, SeriesDef, Tick
 
 __all__ = ["SHIPPED", "AlertStage", "rank", "worst_first"]
 
-_STATES = ("inactive", "pending", "firing")
 _ORDER = attrgetter("at", "group")
 
-
-class _Watched:
-    """One rule at one series.
-
-    Attributes:
-        order: Its place among those that are due at the same moment.
-        peers: All alerts about the series, this one included if it is one.
-        column: Where its value stands in a reading.
-        low: From here to `high` lie the values that change nothing now; none do while it is not inactive.
-        due: The next moment for which the stage has it down: never after what its course says.
-        told: The alert as it was told last; None before.
-    """
-
-    __slots__ = (
-        "_began", "_last_at", "_last_value", "column", "counter", "course", "definition", "due", "fired_at", "high", "id", "low", "muted",
-        "order", "peers", "rule", "since", "told",
-    )  # fmt: skip
-
-    def __init__(self, rule: Rule, definition: SeriesDef, order: int, peers: "list[_Watched]") -> None:
-        self.rule, self.definition, self.order, self.peers = rule, definition, order, peers
-        self.course = Course(rule, rule.max_gap_s)
-        self.counter = metrics.is_counter(definition.name)
-        self.column = 0
-        self.due = inf
-        self._last_at = self._last_value = nan
-        self._began = self.since = self.fired_at = nan
-        self.muted = ""
-        self.told: Alert | None = None
-        named = ",".join(f"{name}={text}" for name, text in definition.labels)
-        self.id = f"{rule.name}{{{named}}}"
-        self.set_well()
-
-    def set_well(self) -> None:
-        """Say which values change nothing: those on the good side, while it is inactive and neither windows nor silence matter."""
-        rule = self.rule
-        self.low, self.high = inf, -inf
-        if rule.stat == "last" and not self.counter and rule.no_data == "keep" and not self.course.phase:
-            self.low, self.high = (-inf, rule.limit) if rule.above else (rule.limit, inf)
-
-    def rate(self, at: float, value: float) -> float:
-        """Of a counter: its rate per second since the last known reading; NaN across a gap, and where it ran backwards."""
-        if isnan(value):
-            return nan
-        grown, passed_s = value - self._last_value, at - self._last_at
-        self._last_at, self._last_value = at, value
-        return grown / passed_s if grown >= 0 and 0 < passed_s <= self.course.max_gap_s else nan
-
-    def turned(self, turn: Turn, offset_s: float) -> Alert:
-        """What is told of a transition.
-
-        Args:
-            turn: The transition.
-            offset_s: Wall clock minus CLOCK_BOOTTIME.
-        """
-        course, rule = self.course, self.rule
-        if turn.before is Phase.INACTIVE:
-            self.fired_at = nan
-        if turn.after and course.since != self._began:
-            self._began, self.since = course.since, course.since + offset_s
-        if turn.after is Phase.FIRING and turn.before is not turn.after:
-            self.fired_at = turn.at + offset_s
-        if not turn.after:
-            self._began = nan
-        ended = turn.before is Phase.FIRING and turn.after is Phase.INACTIVE and not rule.colour
-        self.told = Alert(
-            id=self.id, rule=rule.name, metric=rule.metric, labels=self.definition.labels, severity=rule.severity,
-            state="resolved" if ended else _STATES[turn.after], before=_STATES[turn.before], at=turn.at + offset_s, since=self.since,
-            value=turn.value, limit=rule.limit, above=rule.above, colour=rule.colour, n=max(course.n, 1),
-            due=course.deadline + offset_s if turn.after is Phase.PENDING else nan, fired_at=self.fired_at,
-            muted=self.muted, flapping=course.flapping, text="it is not measured any more" if turn.ended else "",
-            stat=rule.stat, over_s=rule.over_s,
-        )  # fmt: skip
-        return self.told
+UNCLAIMED_S: Final = 900.0
+"""How long an alert of an earlier run stands when nobody measures what it was about: everything is measured in less, or not any more."""
 
 
 class AlertStage:
@@ -111,13 +43,17 @@ class AlertStage:
         self._rules: dict[str, list[Rule]] = {}
         for rule in rules:
             self._rules.setdefault(rule.metric, []).append(rule)
-        self._bound: dict[int, list[_Watched]] = {}
+        self._bound: dict[int, list[Watched]] = {}
         self._ids: dict[tuple[str, str], int] = {}
-        self._dues: list[tuple[float, int, int, _Watched]] = []
+        self._dues: list[tuple[float, int, int, Watched]] = []
         self._serial = count()
-        self._peers: dict[SeriesDef, list[_Watched]] = {}
+        self._peers: dict[SeriesDef, list[Watched]] = {}
+        self._active: dict[str, Watched] = {}
         self._offset_s = 0.0
         self._out: list[Alert] = []
+        self._left: dict[tuple[str, SeriesDef], Standing] = {}
+        self._left_until = inf
+        self._boot_id = ""
 
     def step(self, tick: Tick) -> list[Alert]:
         """The transitions a tick makes, in the order in which they came about."""
@@ -141,9 +77,11 @@ class AlertStage:
             self._define(group, tick.boot)
         if dues and dues[0][0] <= tick.boot:
             self._expire(tick.boot, before=False)
+        if tick.boot >= self._left_until:
+            self._give_up()
         return self._out
 
-    def _sample(self, one: _Watched, at: float, began: float, value: float) -> None:
+    def _sample(self, one: Watched, at: float, began: float, value: float) -> None:
         course = one.course
         turn = course.sample(at, began, one.rate(at, value) if one.counter else value)
         if turn:
@@ -151,7 +89,7 @@ class AlertStage:
         if course.phase or one.rule.no_data == "alert":
             self._note_due(one)
 
-    def _note_due(self, one: _Watched) -> None:
+    def _note_due(self, one: Watched) -> None:
         """Put it down for when something happens next. An entry that is too early stays: when it comes up, it is put down anew."""
         due = one.course.due
         if due < one.due:
@@ -171,21 +109,86 @@ class AlertStage:
                 self._turned(one, turn)
             self._note_due(one)
 
-    def _turned(self, one: _Watched, turn: Turn) -> None:
+    def _turned(self, one: Watched, turn: Turn) -> None:
         if not one.rule.colour:
             one.muted = _inhibited(one)
         self._out.append(one.turned(turn, self._offset_s))
         one.set_well()
+        if not one.rule.colour and turn.after:
+            self._active[one.id] = one
+        else:
+            self._active.pop(one.id, None)
         if one.rule.severity == "critical" and not one.rule.colour and turn.after is not turn.before:
             self._mute_peers(one, turn.at)
 
-    def _mute_peers(self, one: _Watched, at: float) -> None:
+    def _mute_peers(self, one: Watched, at: float) -> None:
         """Tell of each that fires and begins, or ceases, to be superfluous."""
         for peer in one.peers:
             muted = _inhibited(peer)
             if peer.told and muted != peer.muted and peer.course.phase is Phase.FIRING:
                 peer.muted = muted
                 self._out.append(peer.turned(Turn(at, Phase.FIRING, Phase.FIRING, peer.told.value), self._offset_s))
+
+    # From one run to the next -------------------------------------------------------------------------------------------------------
+
+    def standings(self, boot_id: str) -> list[Standing]:
+        """Where all alerts stand that pend or fire, for the next run; those of the last run that nobody measured yet among them.
+
+        Args:
+            boot_id: Of this boot.
+        """
+        found = (one.standing(boot_id, self._offset_s) for one in self._active.values())
+        return [*filter(None, found), *self._left.values()]
+
+    def restore(self, standings: Iterable[Standing], boot_id: str, tick: Tick) -> list[Alert]:
+        """Go on from where an earlier run stood: after this, what was pending pends on, and what fired fires.
+
+        A series that is not measured yet is waited for; whose rule is gone, or decides otherwise now, is over.
+
+        Args:
+            standings: As `standings` gave them there.
+            boot_id: Of this boot.
+            tick: The last one that was stepped: its clocks.
+
+        Returns:
+            What is told of it.
+        """
+        self._out, self._offset_s, self._boot_id = [], tick.at - tick.boot, boot_id
+        self._left_until = tick.boot + UNCLAIMED_S
+        shapes = {rule.name: shape(rule) for rules in self._rules.values() for rule in rules}
+        known = {(one.rule.name, one.definition): one for bound in self._bound.values() for one in bound}
+        for standing in standings:
+            alert = standing.alert
+            key = (alert.rule, SeriesDef(alert.metric, alert.labels))
+            if key in known and shape(known[key].rule) == standing.shape:
+                self._resume(known[key], standing)
+            elif key not in known and alert.rule in shapes:
+                self._left[key] = standing
+                self._out.append(replace(alert, before=alert.state))
+            elif alert.state == "firing":
+                self._out.append(_over(alert, tick.at, "its rule has changed"))
+        return self._out
+
+    def _resume(self, one: Watched, standing: Standing) -> None:
+        if shape(one.rule) != standing.shape:
+            if standing.alert.state == "firing":
+                self._out.append(_over(standing.alert, standing.alert.at, "its rule has changed"))
+            return
+        moved_s = 0.0 if standing.boot_id == self._boot_id else standing.offset_s - self._offset_s
+        told = one.resume(standing, self._offset_s, moved_s)
+        one.muted = _inhibited(one)
+        self._active[one.id] = one
+        self._out.append(told)
+        self._note_due(one)
+
+    def _give_up(self) -> None:
+        """End what an earlier run left and nobody measures."""
+        at = self._left_until + self._offset_s
+        self._out += [_over(left.alert, at, "it is not measured any more") for left in self._left.values() if left.alert.state == "firing"]
+        self._out += [
+            replace(left.alert, before="pending", state="inactive", at=at) for left in self._left.values() if left.alert.state == "pending"
+        ]
+        self._left, self._left_until = {}, inf
 
     # Binding ------------------------------------------------------------------------------------------------------------------------
 
@@ -201,12 +204,14 @@ class AlertStage:
         self._expire(at, before=True)
         place = (group.collector, group.target)
         old = {(one.rule.name, one.definition): one for one in self._bound.pop(self._ids.pop(place, -1), ())}
-        bound: list[_Watched] = []
+        bound: list[Watched] = []
         for column, definition in enumerate(group.series):
             for rule in self._rules.get(definition.name, ()):
                 if rule.covers(definition):
                     one = old.pop((rule.name, definition), None) or self._begun(rule.fitted(group.interval_s), definition)
                     one.column, one.course.max_gap_s = column, rule.gap_s(group.interval_s)
+                    if self._left and (rule.name, definition) in self._left:
+                        self._resume(one, self._left.pop((rule.name, definition)))
                     self._note_due(one)  # another interval is another gap
                     bound.append(one)
         if group.series:
@@ -214,14 +219,14 @@ class AlertStage:
         for gone in old.values():
             self._gone(gone, at)
 
-    def _begun(self, rule: Rule, definition: SeriesDef) -> _Watched:
+    def _begun(self, rule: Rule, definition: SeriesDef) -> Watched:
         peers = [] if rule.colour else self._peers.setdefault(definition, [])
-        one = _Watched(rule, definition, next(self._serial), peers)
+        one = Watched(rule, definition, next(self._serial), peers)
         if not rule.colour:
             peers.append(one)
         return one
 
-    def _gone(self, one: _Watched, at: float) -> None:
+    def _gone(self, one: Watched, at: float) -> None:
         one.due = inf
         turn = one.course.end(at)
         if turn:
@@ -232,12 +237,16 @@ class AlertStage:
                 self._peers.pop(one.definition, None)
 
 
-def _inhibited(one: _Watched) -> str:
+def _inhibited(one: Watched) -> str:
     """Which critical alert about the very same series makes a milder one superfluous; empty for none."""
     if one.rule.severity == "critical":
         return ""
     graver = (peer.rule.name for peer in one.peers if peer.rule.severity == "critical" and peer.course.phase is Phase.FIRING)
     return next((f"inhibited by {name}" for name in graver), "")
+
+
+def _over(alert: Alert, at: float, why: str) -> Alert:
+    return replace(alert, before="firing", state="resolved", at=at, text=why)
 
 
 def worst_first(alerts: Iterable[Alert]) -> list[Alert]:

@@ -28,8 +28,8 @@ def counted(state: State, alerts: Sequence[Alert]) -> list[Alert]:
     unknown is no recovery. One that has failed, but not often enough to be down, is a warning. And of an endpoint that is down with its
     certificate it is enough to say that it is down.
     """
-    rows = _fresh(state)
-    down = {alert.labels for alert in alerts if _of_state(alert)}
+    rows = fresh(state)
+    down = {alert.labels for alert in alerts if of_state(alert)}
     out = []
     for alert in alerts:
         now = _condition(state, alert, rows) if _endpoint(alert) else ""
@@ -37,12 +37,12 @@ def counted(state: State, alerts: Sequence[Alert]) -> list[Alert]:
             if alert.labels not in down or state.value(_EXPIRY, **dict(alert.labels)) > 0:
                 out.append(alert)
         elif now not in CALM:
-            out.append(structs.replace(alert, severity="warning") if now == "failing" and _of_state(alert) else alert)
+            out.append(structs.replace(alert, severity="warning") if now == "failing" and of_state(alert) else alert)
     return out
 
 
-def _of_state(alert: Alert) -> bool:
-    """Whether it is about an endpoint being up or down, and not about a share of its checks."""
+def of_state(alert: Alert) -> bool:
+    """Whether an alert is about an endpoint being up or down, and not about a share of its checks."""
     return alert.metric == _UP and alert.stat == "last"
 
 
@@ -51,7 +51,7 @@ def _endpoint(alert: Alert) -> str:
     return dict(alert.labels).get("endpoint", "") if alert.metric.startswith("httpcheck.") else ""
 
 
-def _fresh(state: State) -> Mapping[str, EndpointRow]:
+def fresh(state: State) -> Mapping[str, EndpointRow]:
     """What was told of endpoints just now, by name."""
     found = state.table(EndpointTable, TARGET)
     return {} if found is None or state.at - found.at > _FRESH_S else {row.name: row for row in found.rows}
@@ -70,13 +70,30 @@ def _condition(state: State, alert: Alert, rows: Mapping[str, EndpointRow]) -> s
     return "failing" if sum(up < 1 for up in ups) == 1 and ups[-1] < 1 else ""
 
 
+def calm(state: State, alert: Alert, rows: Mapping[str, EndpointRow]) -> str:
+    """Why an alert about an endpoint counts for nothing now, in words; empty where it counts.
+
+    Args:
+        state: What is known.
+        alert: Any alert.
+        rows: As `fresh` gives them.
+    """
+    if not _endpoint(alert) or alert.metric == _EXPIRY:
+        return ""
+    now = _condition(state, alert, rows)
+    if now == "suppressed":
+        row = rows.get(_endpoint(alert))
+        return f"{row.blocked_by} is down" if row and row.blocked_by else "what it depends on is down, or it is in maintenance"
+    return "in maintenance" if now == "maintenance" else ""
+
+
 def breach(state: State, alert: Alert) -> str:
     """What is over its threshold, in words; of an endpoint that fails also why, where that is known."""
     text = words.breach(alert, state.value(alert.metric, **dict(alert.labels)))
     name = _endpoint(alert)
-    if not _of_state(alert) or not name:
+    if not of_state(alert) or not name:
         return text
-    rows = _fresh(state)
+    rows = fresh(state)
     if _condition(state, alert, rows) == "failing":
         text = f"{name} has failed a check"
     return f"{text} ({rows[name].cause})" if name in rows and rows[name].cause else text

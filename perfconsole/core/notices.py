@@ -14,22 +14,29 @@ from perfconsole.core.tick import Alert, Silence
 
 
 class Standing(Struct, frozen=True, array_like=True):
-    """Where one rule stands at one series, for the next run of the engine to go on from. All moments are epoch seconds.
+    """Where one rule stands at one series, for the next run of the engine to go on from.
+
+    Moments but those in `alert` are seconds of CLOCK_BOOTTIME of the boot `boot_id`, in which the wall clock was `offset_s` ahead of them:
+    within one boot no step of the wall clock touches them, and for another there is nothing better than the wall clock.
 
     Attributes:
         alert: As it was told last.
-        shape: Of the rule, what decides (`alerts.shape`): of one that was written otherwise since, nothing goes on.
-        boot_id: Of the boot in which `last` and `deadline` were counted.
+        shape: Of the rule, what decides (`alert_watched.shape`): of one that was written otherwise since, nothing goes on.
+        since: When the breach began.
         last: The last sample that was known.
         deadline: When it fires, or was quiet for long enough; infinity where neither is under way.
+        missing: Of the samples in a row that are needed.
         turns: When it fired and ended lately.
     """
 
     alert: Alert
     shape: str
     boot_id: str
+    offset_s: float
+    since: float
     last: float
     deadline: float
+    missing: int = 0
     turns: tuple[float, ...] = ()
 
 

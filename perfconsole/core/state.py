@@ -140,10 +140,7 @@ class State:
             self._hold(table)
         for health in tick.health:
             self.health[health.collector, health.target] = health
-        for alert in tick.alerts:
-            self._set_alert(alert)
-        if tick.silences is not None:
-            self.silences = tick.silences
+        self.tell(tick.alerts, tick.silences)
         self.events.extend(tick.events)
 
     def _hold(self, table: Table) -> None:
@@ -216,6 +213,13 @@ class State:
         ring = self._rings.get(reading.group)
         if ring is not None:
             ring.append(reading.at, reading.values)
+
+    def tell(self, alerts: Sequence[Alert], silences: tuple[Silence, ...] | None) -> None:
+        """Take what was made of a tick that was applied without it."""
+        for alert in alerts:
+            self._set_alert(alert)
+        if silences is not None:
+            self.silences = silences
 
     def _set_alert(self, alert: Alert) -> None:
         if alert.state == "inactive":

@@ -57,6 +57,30 @@ _decoders: Final[dict[bytes, msgspec.msgpack.Decoder[Message]]] = {
 _KINDS: Final = {Tick: TICK, Watch: WATCH, Request: REQUEST, Response: RESPONSE}
 
 
+def greeting(*, read_only: bool = False) -> bytes:
+    """What either end says first where the two were not made by one program, so that no version misreads another's frames.
+
+    Args:
+        read_only: Of a reader: refuse me whatever changes something.
+    """
+    return b"perfconsole-wire/%d %s\n" % (VERSION, b"ro" if read_only else b"rw")
+
+
+GREETING_BYTES: Final = len(greeting())
+
+
+def read_greeting(line: bytes) -> bool:
+    """Whether who said this wants to be refused what changes something.
+
+    Raises:
+        WireError: When it is no greeting of this version; nothing after it is to be trusted.
+    """
+    for read_only in (False, True):
+        if line == greeting(read_only=read_only):
+            return read_only
+    raise WireError(f"the other end does not speak version {VERSION} of the wire")
+
+
 def pack(message: Struct) -> msgspec.Raw:
     """The msgpack body of an argument or result struct, to be carried in a `Request` or `Response`."""
     return msgspec.Raw(_encoder.encode(message))

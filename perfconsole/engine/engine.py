@@ -12,14 +12,15 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from perfconsole.core.alerts import AlertStage
 from perfconsole.core.errors import CollectorError
+from perfconsole.core.notices import EventStore, Outbox, Saved
 from perfconsole.core.ports import Collector, Operation, Result, Sink, Slot, Watch
 from perfconsole.core.segment import KEYFRAME_POINTS
 from perfconsole.core.state import State
 from perfconsole.core.tables import Table, View
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Event, Health, Rule, Stream, Tick
+from perfconsole.engine.alerting import Alerting, History
 from perfconsole.engine.clock import Clock, Moment
 from perfconsole.engine.dispatch import Audit, Dispatcher
 from perfconsole.engine.intake import Intake
@@ -29,6 +30,9 @@ from perfconsole.engine.schedule import Job, Schedule
 BEAT_S: Final = 0.5
 _GRACE_S: Final = 0.05
 """How long a beat waits for the runs it started: a scan of 2,000 processes takes 26 ms, and belongs into this tick, not the next."""
+
+ALERTS: Final = "alerts"
+"""The name under which it is told how the keeping of alerts does."""
 
 _DEBOUNCE_S: Final = 0.1
 _STOP_S: Final = 0.3
@@ -44,6 +48,9 @@ class Engine:
         operations: What can be asked of the engine itself, beside what its collectors do.
         audit: Where actions are written down; without it operations that change something are refused.
         clock: Injected in tests.
+
+    Attributes:
+        alerting: What becomes of readings, by the rules.
     """
 
     def __init__(
@@ -58,13 +65,13 @@ class Engine:
     ) -> None:
         self._collectors = list(collectors)
         self._schedule: Schedule | None = None
-        offered = [*operations, *(operation for collector in collectors for operation in collector.operations)]
+        self._clock = clock or Clock()
+        self.alerting = Alerting(rules, stream.boot_id, self._clock)
+        offered = [*operations, *self.alerting.operations, *(operation for collector in collectors for operation in collector.operations)]
         self._dispatcher = Dispatcher(offered, audit, read_only=stream.read_only)
-        self._stage = AlertStage(rules)
         self._sinks: dict[str, Sink] = {}
         self._sink_errors: dict[str, str] = {}
         self._sink_views: dict[str, tuple[View, ...]] = {}
-        self._clock = clock or Clock()
         self._boxes: list[Mailbox] = []
         self._intake = Intake()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -112,6 +119,7 @@ class Engine:
         sinks, self._sinks = self._sinks, {}
         for sink in sinks.values():
             sink.close()
+        self.alerting.close()
         return [sink.error for sink in sinks.values() if sink.error]
 
     def _post(self, call: Callable[[], None]) -> bool:
@@ -221,23 +229,24 @@ class Engine:
         self._note_sinks()
         now = self._clock.now()
         tick = self._intake.close(self.state.seq + 1, now.at, now.boot)
-        alerts = self._stage.step(tick)
-        if alerts:
-            tick = msgspec.structs.replace(tick, alerts=alerts)
         self.state.apply(tick)
+        tick = self.alerting.step(tick, self.state)
         for sink in self._sinks.values():
             sink(self.state.keyframe(points=KEYFRAME_POINTS) if sink.wants_keyframe else tick)
         for box in self._boxes:
             box.put(tick)
 
     def _note_sinks(self) -> None:
-        """A sink that fails, or works again, is a state like a collector's."""
-        for name, sink in self._sinks.items():
-            if sink.error != self._sink_errors.get(name):
-                self._sink_errors[name] = sink.error
+        """A sink that fails, or works again, is a state like a collector's; so is what keeps the alerts."""
+        errors = {name: sink.error for name, sink in self._sinks.items()}
+        if self.alerting.keeps:
+            errors[ALERTS] = self.alerting.error
+        for name, error in errors.items():
+            if error != self._sink_errors.get(name):
+                self._sink_errors[name] = error
                 now = self._clock.now().at
-                state, last_ok = ("error", 0.0) if sink.error else ("ok", now)
-                self._intake.find(Health(name, "host", state, now, last_ok, error=sink.error))
+                state, last_ok = ("error", 0.0) if error else ("ok", now)
+                self._intake.find(Health(name, "host", state, now, last_ok, error=error))
 
     def add_sink(self, name: str, sink: Sink, views: Sequence[View] = (), *, recorder: str = "") -> None:
         """Feed a sink from the next tick on. From any thread.
@@ -257,6 +266,14 @@ class Engine:
 
         if not self._post(add):
             sink.close()
+
+    def keep_alerts(self, store: EventStore, saved: Saved, history: History, outbox: Outbox | None) -> None:
+        """Go on from what an earlier engine saved, and save what comes; see `Alerting.keep`. From any thread.
+
+        A store for an engine that has ended meanwhile is closed.
+        """
+        if not self._post(lambda: self.alerting.keep(store, saved, history, outbox)):
+            store.close()
 
     def adopt(self, collector: Collector) -> None:
         """Have one more collector run from now on, and what it can do offered. On the engine's thread."""

@@ -1,0 +1,130 @@
+"""One rule at one series, as the stage carries it: its course, what is told of it, and what outlives the process. Pure."""
+
+from math import inf, isnan, nan
+from typing import Final
+
+from perfconsole.core import metrics
+from perfconsole.core.alert_course import Course, Phase, Stand, Turn
+from perfconsole.core.notices import Standing
+from perfconsole.core.tick import Alert, Rule, SeriesDef
+
+_STATES: Final = ("inactive", "pending", "firing")
+
+
+class Watched:
+    """One rule at one series.
+
+    Attributes:
+        order: Its place among those that are due at the same moment.
+        peers: All alerts about the series, this one included if it is one.
+        column: Where its value stands in a reading.
+        low: From here to `high` lie the values that change nothing now; none do while it is not inactive.
+        due: The next moment for which the stage has it down: never after what its course says.
+        told: The alert as it was told last; None before.
+    """
+
+    __slots__ = (
+        "_began", "_last_at", "_last_value", "column", "counter", "course", "definition", "due", "fired_at", "high", "id", "low", "muted",
+        "order", "peers", "rule", "since", "told",
+    )  # fmt: skip
+
+    def __init__(self, rule: Rule, definition: SeriesDef, order: int, peers: "list[Watched]") -> None:
+        self.rule, self.definition, self.order, self.peers = rule, definition, order, peers
+        self.course = Course(rule, rule.max_gap_s)
+        self.counter = metrics.is_counter(definition.name)
+        self.column = 0
+        self.due = inf
+        self._last_at = self._last_value = nan
+        self._began = self.since = self.fired_at = nan
+        self.muted = ""
+        self.told: Alert | None = None
+        self.id = identity(rule.name, definition.labels)
+        self.set_well()
+
+    def set_well(self) -> None:
+        """Say which values change nothing: those on the good side, while it is inactive and neither windows nor silence matter."""
+        rule = self.rule
+        self.low, self.high = inf, -inf
+        if rule.stat == "last" and not self.counter and rule.no_data == "keep" and not self.course.phase:
+            self.low, self.high = (-inf, rule.limit) if rule.above else (rule.limit, inf)
+
+    def rate(self, at: float, value: float) -> float:
+        """Of a counter: its rate per second since the last known reading; NaN across a gap, and where it ran backwards."""
+        if isnan(value):
+            return nan
+        grown, passed_s = value - self._last_value, at - self._last_at
+        self._last_at, self._last_value = at, value
+        return grown / passed_s if grown >= 0 and 0 < passed_s <= self.course.max_gap_s else nan
+
+    def turned(self, turn: Turn, offset_s: float) -> Alert:
+        """What is told of a transition.
+
+        Args:
+            turn: The transition.
+            offset_s: Wall clock minus CLOCK_BOOTTIME.
+        """
+        course, rule = self.course, self.rule
+        if turn.before is Phase.INACTIVE:
+            self.fired_at = nan
+        if turn.after and course.since != self._began:
+            self._began, self.since = course.since, course.since + offset_s
+        if turn.after is Phase.FIRING and turn.before is not turn.after:
+            self.fired_at = turn.at + offset_s
+        if not turn.after:
+            self._began = nan
+        ended = turn.before is Phase.FIRING and turn.after is Phase.INACTIVE and not rule.colour
+        self.told = Alert(
+            id=self.id, rule=rule.name, metric=rule.metric, labels=self.definition.labels, severity=rule.severity,
+            state="resolved" if ended else _STATES[turn.after], before=_STATES[turn.before], at=turn.at + offset_s, since=self.since,
+            value=turn.value, limit=rule.limit, above=rule.above, colour=rule.colour, n=max(course.n, 1),
+            due=course.deadline + offset_s if turn.after is Phase.PENDING else nan, fired_at=self.fired_at,
+            muted=self.muted, flapping=course.flapping, text="it is not measured any more" if turn.ended else "",
+            stat=rule.stat, over_s=rule.over_s,
+        )  # fmt: skip
+        return self.told
+
+    def standing(self, boot_id: str, offset_s: float) -> Standing | None:
+        """Where it stands, for another run to go on from; None where it is inactive.
+
+        Args:
+            boot_id: Of this boot.
+            offset_s: Wall clock minus CLOCK_BOOTTIME.
+        """
+        stand = self.course.stand
+        if not self.told or not stand.phase:
+            return None
+        return Standing(self.told, shape(self.rule), boot_id, offset_s, stand.since, stand.last, stand.deadline, stand.missing, stand.turns)
+
+    def resume(self, standing: Standing, offset_s: float, moved_s: float) -> Alert:
+        """Go on from where another run stood.
+
+        Args:
+            standing: Of this rule at this series.
+            offset_s: Wall clock minus CLOCK_BOOTTIME.
+            moved_s: What is to be added to the standing's moments to have them in this boot's seconds.
+
+        Returns:
+            What is told of it: nothing came about, and nobody here has heard of it.
+        """
+        alert = standing.alert
+        phase = Phase.FIRING if alert.state == "firing" else Phase.PENDING
+        moments = (standing.since + moved_s, standing.last + moved_s, standing.deadline + moved_s)
+        turns = tuple(turn + moved_s for turn in standing.turns)
+        self.course.resume(Stand(phase, *moments, standing.missing, turns, alert.value, alert.n, alert.flapping))
+        self._began, self.since, self.fired_at = self.course.since, alert.since, alert.fired_at
+        self.set_well()
+        return self.turned(Turn(alert.at - offset_s, phase, phase, alert.value), offset_s)
+
+
+def identity(rule: str, labels: tuple[tuple[str, str], ...]) -> str:
+    """The id of the alert of a rule about the series with these labels."""
+    return f"{rule}{{{','.join(f'{name}={text}' for name, text in labels)}}}"
+
+
+def shape(rule: Rule) -> str:
+    """What of a rule decides: where another run stood with a rule of another shape says nothing of this one."""
+    decides = (
+        rule.metric, rule.limit, rule.above, rule.stat, rule.over_s, rule.for_s, rule.clear, rule.keep_s, rule.min_samples, rule.min_events,
+        rule.no_data, rule.severity,
+    )  # fmt: skip
+    return " ".join(map(str, decides))

@@ -1,0 +1,194 @@
+"""What is said of alerts beside their transitions: why one notifies nobody, and who has taken it on. Pure; follows the alert stage.
+
+An alert goes on whether anybody is told of it or not. It is muted by a graver one about the same thing (the stage says so), while the
+endpoint it is about is down, in maintenance or fails by the fault of another, while what its rule depends on is down, and by silences.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf, isnan
+from typing import Final
+
+from msgspec.structs import replace
+
+from perfconsole.core import endpoint_alerts
+from perfconsole.core.state import State
+from perfconsole.core.tick import SEVERITIES, Ack, Alert, Rule, Silence
+
+LOOK_S: Final = 2.0
+"""How often is looked whether a reason came or went where no alert and no silence did: the states of endpoints, and what is depended on."""
+
+_CERTIFICATE: Final = "httpcheck.tls.expiry"
+
+
+class Muting:
+    """Knows silences, acknowledgements, and the alerts that stand, each as it was told last.
+
+    Args:
+        rules: Those in force.
+
+    Attributes:
+        silences: Those in force, by id.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._depends = {rule.name: rule.depends_on for rule in rules if rule.depends_on}
+        self.silences: dict[str, Silence] = {}
+        self._told_silences: tuple[Silence, ...] = ()
+        self._standing: dict[str, Alert] = {}
+        self._by_stage: dict[str, str] = {}
+        self._acks: dict[str, tuple[float, Ack]] = {}
+        self._changed = False
+        self._look_at = -inf
+
+    @property
+    def standing(self) -> Mapping[str, Alert]:
+        """The alerts that pend or fire, by id, as they were told last."""
+        return self._standing
+
+    # What is done to it -----------------------------------------------------------------------------------------------------------
+
+    def resume(self, alerts: Iterable[Alert], silences: Iterable[Silence]) -> None:
+        """Go on with what an earlier run knew: its silences, and who had taken on what."""
+        self.silences |= {silence.id: silence for silence in silences}
+        self._acks |= {alert.id: (alert.since, alert.ack) for alert in alerts if alert.ack}
+        self._changed = True
+
+    def acknowledge(self, alert_id: str, since: float, ack: Ack | None) -> bool:
+        """Note who has taken on an occurrence of an alert, or that nobody has; whether there is such an occurrence."""
+        alert = self._standing.get(alert_id)
+        if alert is None or abs(alert.since - since) > 0.001:
+            return False
+        self._acks.pop(alert_id, None)
+        if ack:
+            self._acks[alert_id] = (alert.since, ack)
+        self._changed = True
+        return True
+
+    def silence(self, silence: Silence) -> int:
+        """Begin a silence; how many of the alerts that stand it is about."""
+        self.silences[silence.id] = silence
+        self._changed = True
+        return sum(silence.covers(alert) for alert in self._standing.values())
+
+    def unsilence(self, silence_id: str) -> Silence | None:
+        """End a silence; None where there is none of that id."""
+        self._changed = True
+        return self.silences.pop(silence_id, None)
+
+    # Following the stage ----------------------------------------------------------------------------------------------------------
+
+    def step(self, state: State, alerts: Sequence[Alert]) -> list[Alert]:
+        """What is to be told after a tick.
+
+        Args:
+            state: As of the tick, but for its alerts.
+            alerts: What the stage made of it, thresholds among them.
+
+        Returns:
+            The same, with what is said of them; behind them those that a reason came to, or went from.
+        """
+        for silence in [silence for silence in self.silences.values() if silence.until <= state.at]:
+            del self.silences[silence.id]
+            self._changed = True
+        lasting = [alert for alert in alerts if not alert.colour]
+        for alert in lasting:
+            self._hold(alert)
+        if not self._standing and not lasting:
+            self._changed = False
+            return list(alerts)
+        if not (lasting or self._changed or abs(state.boot - self._look_at) >= LOOK_S):
+            return list(alerts)
+        self._changed, self._look_at = False, state.boot
+        return self._said_of(state, alerts)
+
+    def told_silences(self) -> tuple[Silence, ...] | None:
+        """All silences, where they are others than those that were told last; else None."""
+        silences = tuple(sorted(self.silences.values(), key=lambda silence: (silence.until, silence.id)))
+        if silences == self._told_silences:
+            return None
+        self._told_silences = silences
+        return silences
+
+    def _hold(self, alert: Alert) -> None:
+        if alert.state in {"pending", "firing"}:
+            self._standing[alert.id] = alert
+            self._by_stage[alert.id] = alert.muted
+        else:
+            self._standing.pop(alert.id, None)
+            self._by_stage.pop(alert.id, None)
+
+    def _said_of(self, state: State, alerts: Sequence[Alert]) -> list[Alert]:
+        reasons = _Reasons(state, self._depends, self.silences.values(), self._standing.values())
+        before = dict(self._standing)
+        for alert_id, alert in before.items():
+            self._standing[alert_id] = self._annotated(alert, reasons)
+        out: list[Alert] = []
+        fresh = set()
+        for alert in alerts:
+            fresh.add(alert.id)
+            if not alert.colour:
+                alert = self._annotated(alert, reasons)  # noqa: PLW2901  the same alert, and what is said of it
+                if alert.state == "resolved":
+                    self._acks.pop(alert.id, None)
+            out.append(alert)
+        for alert_id, alert in self._standing.items():
+            if alert != before[alert_id] and alert_id not in fresh and not _same(alert, before[alert_id]):
+                self._standing[alert_id] = replace(alert, before=alert.state, at=state.at)
+                out.append(self._standing[alert_id])
+        return out
+
+    def _annotated(self, alert: Alert, reasons: "_Reasons") -> Alert:
+        since, ack = self._acks.get(alert.id, (0.0, None))
+        if ack and abs(alert.since - since) > 0.001:
+            del self._acks[alert.id]  # another occurrence
+            ack = None
+        muted, silence = reasons.of(alert, self._by_stage.get(alert.id, alert.muted))
+        return replace(alert, ack=ack, muted=muted, silence=silence)
+
+
+def _same(one: Alert, other: Alert) -> bool:
+    return (one.ack, one.muted, one.silence) == (other.ack, other.muted, other.silence)
+
+
+class _Reasons:
+    """Why alerts notify nobody, as of one moment."""
+
+    def __init__(self, state: State, depends: Mapping[str, Sequence[str]], silences: Iterable[Silence], standing: Iterable[Alert]) -> None:
+        self._state = state
+        self._depends = depends
+        self._silences = list(silences)
+        self._rows = endpoint_alerts.fresh(state)
+        self._down = {
+            alert.labels: alert
+            for alert in standing
+            if alert.state == "firing" and endpoint_alerts.of_state(alert)
+        }  # fmt: skip
+        needed = {name for names in depends.values() for name in names}
+        self._ups = dict(_ups(state)) if needed else {}
+
+    def of(self, alert: Alert, by_stage: str) -> tuple[str, str]:
+        """Why this one does, in words, and the id of the silence that covers it; empty for what is not so."""
+        silence = next((silence for silence in self._silences if silence.covers(alert)), None)
+        muted = by_stage or self._by_endpoint(alert) or self._by_dependency(alert)
+        if silence and not muted:
+            muted = f"silenced by {silence.by}: {silence.reason}"
+        return muted, silence.id if silence else ""
+
+    def _by_endpoint(self, alert: Alert) -> str:
+        down = self._down.get(alert.labels)
+        follows = alert.metric.startswith("httpcheck.") and alert.metric != _CERTIFICATE
+        if follows and down and down.id != alert.id and SEVERITIES.index(down.severity) >= SEVERITIES.index(alert.severity):
+            return f"inhibited by {down.rule}"
+        return endpoint_alerts.calm(self._state, alert, self._rows)
+
+    def _by_dependency(self, alert: Alert) -> str:
+        return next((f"{name} is down" for name in self._depends.get(alert.rule, ()) if self._ups.get(name) == 0.0), "")
+
+
+def _ups(state: State) -> Iterable[tuple[str, float]]:
+    """What can be depended on, and whether it is up: the newest that is known."""
+    for metric, label, kind in (("httpcheck.up", "endpoint", "http"), ("postgresql.up", "server", "postgres")):
+        for series in state.every(metric):
+            name = series.labels.get(label)
+            if name and not isnan(series.value):
+                yield f"{kind}:{name}", series.value

@@ -1,0 +1,188 @@
+"""Alerts inside the engine: stage and muting on every tick, what can be asked of them, and what is kept of them for the next run.
+
+All of it is on the engine's thread, and none of it waits: a store and an outbox have threads of their own.
+"""
+
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from math import inf
+from typing import Final
+
+from msgspec.structs import replace
+
+from perfconsole.core import units
+from perfconsole.core.alert_requests import AckArgs, AlertArgs, AlertHistory, SilenceArgs, UnsilenceArgs
+from perfconsole.core.alerts import AlertStage
+from perfconsole.core.errors import RequestError
+from perfconsole.core.muting import Muting
+from perfconsole.core.notices import Changes, EventStore, Notice, Outbox, Saved, Standing
+from perfconsole.core.ports import Operation
+from perfconsole.core.requests import ALERT_ACK, ALERT_HISTORY, ALERT_SILENCE, ALERT_UNSILENCE, Done
+from perfconsole.core.state import State
+from perfconsole.core.text import safe
+from perfconsole.core.tick import Ack, Alert, Rule, Silence, Tick
+from perfconsole.engine.clock import Clock
+
+History = Callable[[str, int], Awaitable[tuple[list[Alert], list[Notice]]]]
+"""As `EventStore.history`, beside the loop."""
+
+HELD: Final = 1000
+"""Of what was told of alerts, kept in memory: where there is no store, this is their history."""
+
+_TOLD: Final = 200
+_PENDING_S: Final = 2.0
+"""How often it is kept where alerts stand while one pends: as long as the next run may think that nobody looked."""
+
+_FIRING_S: Final = 30.0
+_LONGEST_S: Final = 30 * 86400.0
+_WORDS: Final = 300
+
+
+class Alerting:
+    """Everything about alerts that is one engine's.
+
+    Args:
+        rules: Those in force.
+        boot_id: Of this boot of the machine.
+        clock: The engine's.
+
+    Attributes:
+        operations: What can be asked and done.
+    """
+
+    def __init__(self, rules: Sequence[Rule], boot_id: str, clock: Clock) -> None:
+        self._stage = AlertStage(rules)
+        self._muting = Muting(rules)
+        self._boot_id = boot_id
+        self._clock = clock
+        self._held: deque[Alert] = deque(maxlen=HELD)
+        self._store: EventStore | None = None
+        self._outbox: Outbox | None = None
+        self._saved: Saved | None = None
+        self._kept_history: History | None = None
+        self._kept_at = -inf
+        self.operations = [
+            Operation(ALERT_ACK, self._acknowledge),
+            Operation(ALERT_SILENCE, self._silence),
+            Operation(ALERT_UNSILENCE, self._unsilence),
+            Operation(ALERT_HISTORY, self._history),
+        ]
+
+    def keep(self, store: EventStore, saved: Saved, history: History, outbox: Outbox | None) -> None:
+        """From the next tick on go on from what was saved, keep what comes, and tell who is owed word of it.
+
+        Args:
+            store: Opened, and loaded.
+            saved: What it gave.
+            history: Asks it.
+            outbox: Where there are channels.
+        """
+        self._store, self._outbox, self._saved, self._kept_history = store, outbox, saved, history
+
+    def close(self) -> None:
+        """Keep where everything stands, and let go of store and outbox; bounded in time."""
+        outbox, self._outbox = self._outbox, None
+        store, self._store = self._store, None
+        if outbox:
+            outbox.close()
+        if store:
+            if self._saved is None:
+                store.put(Changes(standings=self._standings()))
+            store.close()
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept for the next run."""
+        return self._store is not None
+
+    @property
+    def error(self) -> str:
+        """Why nothing is kept, in words; empty while it is, or nobody asked for it."""
+        return self._store.error if self._store else ""
+
+    # On every tick ------------------------------------------------------------------------------------------------------------------
+
+    def step(self, tick: Tick, state: State) -> Tick:
+        """The tick with what becomes of its readings.
+
+        Args:
+            tick: Just closed.
+            state: With that tick applied; takes the alerts.
+        """
+        alerts = self._stage.step(tick)
+        saved, self._saved = self._saved, None
+        if saved:
+            alerts = [*alerts, *self._resume(saved, tick)]
+        alerts = self._muting.step(state, alerts)
+        silences = self._muting.told_silences()
+        if alerts or silences is not None:
+            tick = replace(tick, alerts=alerts, silences=silences)
+            state.tell(alerts, silences)
+        told = [alert for alert in alerts if not alert.colour]
+        self._held.extend(told)
+        if self._store:
+            self._keep(told, silences, tick)
+        return tick
+
+    def _resume(self, saved: Saved, tick: Tick) -> list[Alert]:
+        self._muting.resume((standing.alert for standing in saved.standings), saved.silences)
+        return [*saved.told, *self._stage.restore(saved.standings, self._boot_id, tick)]
+
+    def _keep(self, told: Sequence[Alert], silences: Sequence[Silence] | None, tick: Tick) -> None:
+        assert self._store
+        notices = self._outbox.take(told, tick.at) if self._outbox else []
+        due_s = _PENDING_S if any(alert.state == "pending" for alert in self._muting.standing.values()) else _FIRING_S
+        stand = bool(told) or (bool(self._muting.standing) and not 0 <= tick.boot - self._kept_at < due_s)
+        if not (stand or notices or silences is not None):
+            return
+        standings = None
+        if stand:
+            self._kept_at = tick.boot
+            standings = self._standings()
+        outbox = self._outbox
+        self._store.put(Changes(told, standings, silences, notices), (lambda: outbox.send(notices)) if outbox and notices else None)
+
+    def _standings(self) -> list[Standing]:
+        known = self._muting.standing
+        found = self._stage.standings(self._boot_id)
+        return [replace(standing, alert=known.get(standing.alert.id, standing.alert)) for standing in found]
+
+    # On request -----------------------------------------------------------------------------------------------------------------------
+
+    async def _acknowledge(self, args: AckArgs) -> Done:
+        ack = Ack(_name(args.by), self._clock.now().at, safe(args.text, _WORDS)) if args.by else None
+        if not self._muting.acknowledge(args.id, args.since, ack):
+            raise RequestError(f"{safe(args.id, _WORDS)} does not stand any more, or is another occurrence")
+        return Done(f"acknowledged by {ack.by}" if ack else "given back: nobody has taken it on")
+
+    async def _silence(self, args: SilenceArgs) -> Done:
+        if not args.match:
+            raise RequestError("a silence of everything is refused", "say which: rule=NAME, severity=warning, endpoint=GLOB")
+        if not 0 < args.for_s <= _LONGEST_S:
+            raise RequestError("a silence has to end", f"for how long: up to {units.duration(_LONGEST_S)}")
+        if not args.reason.strip():
+            raise RequestError("a silence needs a reason", "say why: whoever comes next has to know")
+        now = self._clock.now().at
+        match = tuple(sorted((safe(name, 100), safe(glob, 200)) for name, glob in args.match))
+        silence = Silence(secrets.token_hex(4), match, now, now + args.for_s, _name(args.by), safe(args.reason.strip(), _WORDS))
+        count = self._muting.silence(silence)
+        return Done(f"silence {silence.id}: {count} alert{'' if count == 1 else 's'} that stand now, for {units.duration(args.for_s)}")
+
+    async def _unsilence(self, args: UnsilenceArgs) -> Done:
+        silence = self._muting.unsilence(args.id)
+        if silence is None:
+            known = ", ".join(self._muting.silences) or "there is none"
+            raise RequestError(f"no silence is called {safe(args.id, 100)}", f"silences: {known}")
+        return Done(f"silence {silence.id} is over")
+
+    async def _history(self, args: AlertArgs) -> AlertHistory:
+        if self._kept_history:
+            told, notices = await self._kept_history(args.id, _TOLD)
+            return AlertHistory(tuple(told), tuple(notices))
+        told = [alert for alert in reversed(self._held) if not args.id or alert.id == args.id]
+        return AlertHistory(tuple(told[:_TOLD]))
+
+
+def _name(by: str) -> str:
+    return safe(by, 100) or "somebody"

@@ -137,6 +137,17 @@ class Outbox(Protocol):
             Notices that are new or changed: to be kept, then given to `send`.
         """
 
+    def resume(self, alerts: Sequence[Alert], at: float) -> list[Notice]:
+        """Make good what an earlier run left owed; called once, before the first `take`.
+
+        Args:
+            alerts: All that stand: who was told that one fires which is not among them is owed its end.
+            at: As of `take`.
+
+        Returns:
+            As `take`.
+        """
+
     def send(self, notices: Sequence[Notice]) -> None:
         """Send these, now that they are kept; returns at once. From any thread."""
 

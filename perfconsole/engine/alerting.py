@@ -113,35 +113,40 @@ class Alerting:
         alerts = self._stage.step(tick)
         saved, self._saved = self._saved, None
         if saved:
-            alerts = [*alerts, *self._resume(saved, tick)]
+            self._muting.resume((standing.alert for standing in saved.standings), saved.silences)
+            alerts = [*alerts, *self._stage.restore(saved.standings, self._boot_id, tick)]
         alerts = self._muting.step(state, alerts)
+        told = [alert for alert in alerts if not (alert.colour or (saved and alert.before == alert.state))]
+        if saved:
+            alerts = [*saved.told, *alerts]
         silences = self._muting.told_silences()
         if alerts or silences is not None:
             tick = replace(tick, alerts=alerts, silences=silences)
             state.tell(alerts, silences)
-        told = [alert for alert in alerts if not alert.colour]
         self._held.extend(told)
         if self._store:
-            self._keep(told, silences, tick)
+            owed = self._owed(told, tick.at, anew=saved is not None)
+            self._keep(told, silences, owed, tick.boot)
         return tick
 
-    def _resume(self, saved: Saved, tick: Tick) -> list[Alert]:
-        self._muting.resume((standing.alert for standing in saved.standings), saved.silences)
-        return [*saved.told, *self._stage.restore(saved.standings, self._boot_id, tick)]
+    def _owed(self, told: Sequence[Alert], at: float, *, anew: bool) -> list[Notice]:
+        """Who is owed word of what; `anew` after another run, which may have left something to make good."""
+        if self._outbox is None:
+            return []
+        left = self._outbox.resume(list(self._muting.standing.values()), at) if anew else []
+        return [*left, *self._outbox.take(told, at)]
 
-    def _keep(self, told: Sequence[Alert], silences: Sequence[Silence] | None, tick: Tick) -> None:
+    def _keep(self, told: Sequence[Alert], silences: Sequence[Silence] | None, notices: Sequence[Notice], boot: float) -> None:
         assert self._store
-        notices = self._outbox.take(told, tick.at) if self._outbox else []
         due_s = _PENDING_S if any(alert.state == "pending" for alert in self._muting.standing.values()) else _FIRING_S
-        stand = bool(told) or (bool(self._muting.standing) and not 0 <= tick.boot - self._kept_at < due_s)
+        stand = bool(told) or (bool(self._muting.standing) and not 0 <= boot - self._kept_at < due_s)
         if not (stand or notices or silences is not None):
             return
-        standings = None
         if stand:
-            self._kept_at = tick.boot
-            standings = self._standings()
+            self._kept_at = boot
         outbox = self._outbox
-        self._store.put(Changes(told, standings, silences, notices), (lambda: outbox.send(notices)) if outbox and notices else None)
+        send = (lambda: outbox.send(notices)) if outbox and notices else None
+        self._store.put(Changes(told, self._standings() if stand else None, silences, notices), send)
 
     def _standings(self) -> list[Standing]:
         known = self._muting.standing
@@ -167,7 +172,7 @@ class Alerting:
         match = tuple(sorted((safe(name, 100), safe(glob, 200)) for name, glob in args.match))
         silence = Silence(secrets.token_hex(4), match, now, now + args.for_s, _name(args.by), safe(args.reason.strip(), _WORDS))
         count = self._muting.silence(silence)
-        return Done(f"silence {silence.id}: {count} alert{'' if count == 1 else 's'} that stand now, for {units.duration(args.for_s)}")
+        return Done(f"silence {silence.id}: {count} of the alerts that stand now, for {units.duration(args.for_s)}")
 
     async def _unsilence(self, args: UnsilenceArgs) -> Done:
         silence = self._muting.unsilence(args.id)

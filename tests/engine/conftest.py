@@ -1,6 +1,7 @@
 """A collector that can be told what to measure, and an engine around it."""
 
 import asyncio
+import socket
 import threading
 import time
 
@@ -11,6 +12,9 @@ from perfconsole.core.requests import PROCESS_SIGNAL, Done
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.tick import SeriesDef, Stream
 from perfconsole.engine.engine import Engine
+from perfconsole.engine.local import LocalSource
+from perfconsole.engine.serve import serve
+from perfconsole.sources.remote import RemoteSource
 
 CPU = (SeriesDef("system.cpu.utilization"), SeriesDef("system.memory.utilization"))
 
@@ -73,6 +77,20 @@ def make_engine():
     yield make
     for engine in made:
         engine.stop()
+
+
+@pytest.fixture(params=["local", "remote"])
+def connect(request):
+    """A source of an engine's ticks: in this process, or at the other end of a socket."""
+
+    def make(engine, **options):
+        if request.param == "local":
+            return LocalSource(engine)
+        near, far = socket.socketpair()
+        serve(engine, far, **options)
+        return RemoteSource(near)
+
+    return make
 
 
 class Follower:

@@ -23,18 +23,6 @@ from perfconsole.engine.serve import serve
 from perfconsole.sources.remote import RemoteSource
 
 
-@pytest.fixture(params=["local", "remote"])
-def connect(request):
-    def make(engine, **options):
-        if request.param == "local":
-            return LocalSource(engine)
-        near, far = socket.socketpair()
-        serve(engine, far, **options)
-        return RemoteSource(near)
-
-    return make
-
-
 def test_values_arrive_and_ticks_never_stop(scripted, make_engine, connect, follow):
     reader = follow(connect(make_engine(scripted)))
     reader.until(lambda: reader.state.value("system.cpu.utilization") == 0.1)

@@ -1,0 +1,261 @@
+"""Alerts inside the engine: what can be asked and done, near and far, and what is kept for the next run."""
+
+import asyncio
+from math import nan
+
+import pytest
+
+from perfconsole.core.alert_requests import AckArgs, AlertArgs, SilenceArgs, UnsilenceArgs
+from perfconsole.core.errors import RequestError
+from perfconsole.core.notices import Notice, Saved
+from perfconsole.core.requests import ALERT_ACK, ALERT_HISTORY, ALERT_SILENCE, ALERT_UNSILENCE
+from perfconsole.core.state import State
+from perfconsole.core.tick import Group, Reading, Rule, SeriesDef, Tick
+from perfconsole.engine.alerting import Alerting
+from perfconsole.engine.clock import Moment
+
+WALL = 1.7e9
+BUSY = Rule("busy", "critical", "system.cpu.utilization", 0.9, for_s=60.0, keep_s=5.0, colour=False)
+AT_ONCE = Rule("at-once", "critical", "system.cpu.utilization", 0.9, colour=False)
+
+
+class Clock:
+    """Stands where a test puts it."""
+
+    boot = 0.0
+
+    def now(self):
+        return Moment(WALL + self.boot, self.boot)
+
+
+class Store:
+    """Keeps in memory, at once or when a test says so; `error` as it would be."""
+
+    def __init__(self):
+        self.changes, self.error, self.closed = [], "", False
+
+    def put(self, changes, kept=None):
+        self.changes.append(changes)
+        if kept:
+            kept()
+
+    def close(self):
+        self.closed = True
+
+    @property
+    def saved(self):
+        standings = next((change.standings for change in reversed(self.changes) if change.standings is not None), ())
+        silences = next((change.silences for change in reversed(self.changes) if change.silences is not None), ())
+        return Saved(standings, silences)
+
+    @property
+    def told(self):
+        return [(alert.at - WALL, alert.before, alert.state) for change in self.changes for alert in change.told]
+
+
+class Outbox:
+    """Owes one notice of whatever fires; says what it was asked to send."""
+
+    def __init__(self):
+        self.resumed, self.sent, self.closed = [], [], False
+
+    def resume(self, alerts, at):
+        self.resumed.append([alert.id for alert in alerts])
+        return []
+
+    def take(self, alerts, at):
+        return [Notice(alert.id, "ops", "firing", alert, at) for alert in alerts if alert.state == "firing" != alert.before]
+
+    def send(self, notices):
+        self.sent += [notice.key for notice in notices]
+
+    def close(self):
+        self.closed = True
+
+
+class Run:
+    """One run of an engine's alerting, beat by beat."""
+
+    def __init__(self, *rules, boot=0.0, boot_id="b1", store=None, outbox=None, saved=Saved()):  # noqa: B008  it is frozen
+        self.clock, self.state, self.seq, self.store = Clock(), State(), 0, store
+        self.alerting = Alerting(rules, boot_id, self.clock)
+        if store:
+            self.alerting.keep(store, saved, self.history, outbox)
+        self.tick(boot, key=True, groups=[Group(1, "c", "host", 10.0, (SeriesDef("system.cpu.utilization"),))])
+
+    async def history(self, alert_id, limit):
+        return [alert for change in self.store.changes for alert in change.told if alert.id == alert_id][:limit], []
+
+    def tick(self, boot, value=None, **parts):
+        self.seq, self.clock.boot = self.seq + 1, boot
+        readings = [] if value is None else [Reading(1, WALL + boot, [value])]
+        tick = Tick(self.seq, WALL + boot, boot, readings=readings, **parts)
+        self.state.apply(tick)
+        return self.alerting.step(tick, self.state)
+
+    def ask(self, spec, args):
+        operation = next(operation for operation in self.alerting.operations if operation.spec is spec)
+        return asyncio.run(operation.run(args))
+
+    @property
+    def alert(self):
+        return self.state.alerts["busy{}"]
+
+
+# What can be asked and done -----------------------------------------------------------------------------------------------------------
+
+
+async def test_near_and_far_alike_an_alert_is_acknowledged_silenced_and_told(scripted, make_engine, connect, follow):
+    scripted.value = 0.95
+    written = []
+    source = connect(make_engine(scripted, rules=[AT_ONCE], audit=lambda *entry: written.append(entry)))
+    reader = follow(source)
+    reader.until(lambda: "at-once{}" in reader.state.alerts)
+    alert = reader.state.alerts["at-once{}"]
+    done = await source.request(ALERT_ACK.name, AckArgs(alert.id, alert.since, "anna", "looking"))
+    assert done.text == "acknowledged by anna"
+    reader.until(lambda: reader.state.alerts["at-once{}"].ack is not None)
+    assert reader.state.alerts["at-once{}"].ack.text == "looking"
+    done = await source.request(ALERT_SILENCE.name, SilenceArgs((("rule", "at-*"),), 3600.0, "anna", "known"))
+    assert ": 1 of the alerts that stand now, for 1h" in done.text
+    reader.until(lambda: reader.state.silences)
+    (silence,) = reader.state.silences
+    assert reader.state.alerts["at-once{}"].silence == silence.id
+    history = await source.request(ALERT_HISTORY.name, AlertArgs("at-once{}"))
+    assert [one.state for one in history.told] == ["firing"] * 3
+    assert history.told[-1].before == "inactive"
+    await source.request(ALERT_UNSILENCE.name, UnsilenceArgs(silence.id, "anna"))
+    reader.until(lambda: not reader.state.silences)
+    reader.until(lambda: not reader.state.alerts["at-once{}"].muted)
+    assert {entry[1] for entry in written} == {"alert.ack", "alert.silence", "alert.unsilence"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "args", "why"),
+    [
+        (ALERT_ACK, AckArgs("busy{}", WALL, "anna"), "does not stand any more"),
+        (ALERT_SILENCE, SilenceArgs((), 60.0, "anna", "x"), "a silence of everything"),
+        (ALERT_SILENCE, SilenceArgs((("rule", "x"),), 0.0, "anna", "x"), "has to end"),
+        (ALERT_SILENCE, SilenceArgs((("rule", "x"),), nan, "anna", "x"), "has to end"),
+        (ALERT_SILENCE, SilenceArgs((("rule", "x"),), 31 * 86400.0, "anna", "x"), "has to end"),
+        (ALERT_SILENCE, SilenceArgs((("rule", "x"),), 60.0, "anna", "  "), "needs a reason"),
+        (ALERT_UNSILENCE, UnsilenceArgs("12345678", "anna"), "no silence is called 12345678"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_words(spec, args, why):
+    run = Run(BUSY)
+    with pytest.raises(RequestError, match=why):
+        run.ask(spec, args)
+    assert not run.state.silences
+
+
+def test_what_people_say_is_made_safe():
+    run = Run(AT_ONCE)
+    run.tick(1.0, 1.0)
+    alert = run.state.alerts["at-once{}"]
+    run.ask(ALERT_ACK, AckArgs(alert.id, alert.since, "an\x1b[31mna", "x" * 5000))
+    run.ask(ALERT_SILENCE, SilenceArgs((("rule", "a\nb"),), 60.0, "\x07", "\x1b]0;owned\x07"))
+    run.tick(1.5)
+    ack, (silence,) = run.state.alerts["at-once{}"].ack, run.state.silences
+    assert ack.by.isprintable()
+    assert len(ack.text) <= 300
+    assert all(text.isprintable() for text in (silence.by, silence.reason, *silence.match[0]))
+
+
+# From one run to the next -------------------------------------------------------------------------------------------------------------
+
+
+def test_where_alerts_stand_is_kept_as_they_go_on():
+    store = Store()
+    run = Run(BUSY, store=store)
+    assert store.changes == []
+    run.tick(10.0, 0.5)
+    assert store.changes == []  # nothing is written while all is well
+    run.tick(20.0, 1.0)
+    assert store.told == [(20.0, "inactive", "pending")]
+    run.tick(20.5)
+    assert len(store.changes) == 1
+    run.tick(22.0)
+    assert len(store.changes) == 2  # a later run is to know until when it was looked at
+    run.tick(30.0, 1.0)
+    assert [standing.last for standing in store.saved.standings] == [30.0]
+    run.tick(40.0, 0.5)
+    assert store.told[-1] == (40.0, "pending", "inactive")
+    assert store.saved.standings == []
+
+
+def test_what_fired_is_not_told_as_news_and_its_silence_and_acknowledgement_go_on():
+    store, outbox = Store(), Outbox()
+    run = Run(AT_ONCE, store=store, outbox=outbox)
+    run.tick(10.0, 1.0)
+    assert outbox.sent == ["at-once{}"]
+    run.ask(ALERT_ACK, AckArgs("at-once{}", WALL + 10, "anna"))
+    run.ask(ALERT_SILENCE, SilenceArgs((("rule", "at-once"),), 3600.0, "bert", "known"))
+    run.tick(10.5)
+    run.alerting.close()
+    assert store.closed
+    assert outbox.closed
+    later, outbox = Store(), Outbox()
+    again = Run(AT_ONCE, boot=20.0, store=later, outbox=outbox, saved=store.saved)
+    alert = again.state.alerts["at-once{}"]
+    assert (alert.state, alert.before, alert.ack.by, alert.since) == ("firing", "firing", "anna", WALL + 10)
+    assert alert.muted == "silenced by bert: known"
+    assert [silence.by for silence in again.state.silences] == ["bert"]
+    assert later.told == []
+    assert outbox.resumed == [["at-once{}"]]
+    assert outbox.sent == []
+    again.tick(21.0, 1.0)
+    again.tick(22.0, 0.5)
+    assert later.told == [(22.0, "firing", "resolved")]
+
+
+def test_a_kill_between_counts_for_nothing():
+    """No `close`: what was kept as it went has to do."""
+    store = Store()
+    run = Run(BUSY, store=store)
+    for boot in (10.0, 20.0, 30.0, 40.0):
+        run.tick(boot, 1.0)
+    later = Store()
+    again = Run(BUSY, boot=55.0, store=later, saved=store.saved)
+    again.tick(56.0, 1.0)
+    for boot in range(57, 75):
+        again.tick(float(boot))
+    assert later.told == [(70.0, "pending", "firing")]
+    assert again.alert.since == WALL + 10
+
+
+def test_what_was_over_before_is_shown_and_not_kept_twice():
+    store = Store()
+    run = Run(AT_ONCE, store=store)
+    run.tick(10.0, 1.0)
+    run.tick(11.0, 0.5)
+    over = run.state.alerts["at-once{}"]
+    assert over.state == "resolved"
+    later = Store()
+    again = Run(AT_ONCE, boot=20.0, store=later, saved=Saved(told=[over]))
+    assert again.state.alerts == {"at-once{}": over}
+    assert later.told == []
+
+
+def test_a_store_that_cannot_write_is_said_by_the_engine(scripted, make_engine, connect, follow):
+    engine = make_engine(scripted)
+    reader, store = follow(connect(engine)), Store()
+    engine.keep_alerts(store, Saved(), None, None)
+    store.error = "events.db: no space left on device"
+    reader.until(lambda: ("alerts", "host") in reader.state.health and reader.state.health["alerts", "host"].state == "error")
+    assert reader.state.health["alerts", "host"].error == store.error
+    store.error = ""
+    reader.until(lambda: reader.state.health["alerts", "host"].state == "ok")
+    engine.stop()
+    assert store.closed
+
+
+async def test_without_a_store_what_is_held_in_memory_is_the_history():
+    run = Run(AT_ONCE)
+    for boot in range(300):
+        run.tick(float(boot + 1), 1.0 if boot % 2 else 0.5)
+    operation = next(operation for operation in run.alerting.operations if operation.spec is ALERT_HISTORY)
+    told = (await operation.run(AlertArgs(""))).told
+    assert len(told) == 200
+    assert [one.at for one in told] == sorted((one.at for one in told), reverse=True)
+    assert (await operation.run(AlertArgs("nothing"))).told == ()

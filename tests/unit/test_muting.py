@@ -1,0 +1,179 @@
+"""Why an alert notifies nobody, and who has taken it on: what is said beside its transitions, as long as it is so and no longer."""
+
+from math import nan
+
+import pytest
+
+from perfconsole.core.endpoints import EndpointRow, EndpointTable
+from perfconsole.core.muting import LOOK_S, Muting
+from perfconsole.core.state import State
+from perfconsole.core.tick import Ack, Alert, Group, Reading, Rule, SeriesDef, Silence, Tick
+
+WALL = 1.7e9
+ENDPOINT = (("endpoint", "shop"), ("service", "web"))
+ANNA = Ack("anna", WALL, "on it")
+
+
+def alert(rule="memory", state="firing", before="pending", **keys):
+    given = {"metric": "system.memory.utilization", "labels": (), "severity": "critical", "at": WALL, "since": WALL - 60, "value": 1.0}
+    given |= {"limit": 0.9, "stat": "avg"} | keys
+    labels = ",".join("=".join(label) for label in given["labels"])
+    return Alert(id=f"{rule}{{{labels}}}", rule=rule, state=state, before=before, **given)
+
+
+def of_endpoint(rule, metric="httpcheck.duration", **keys):
+    return alert(rule, metric=metric, labels=ENDPOINT, **keys)
+
+
+def silence(seconds=3600.0, **match):
+    return Silence("0a1b2c3d", tuple(sorted(match.items())), WALL, WALL + seconds, "anna", "known")
+
+
+class Bench:
+    """A muting that follows a state, tick by tick."""
+
+    def __init__(self, *rules):
+        self.muting, self.state, self.seq = Muting(rules), State(), 0
+        self.tick(0.0, key=True)
+
+    def tick(self, boot, *alerts, **parts):
+        self.seq += 1
+        self.state.apply(Tick(self.seq, WALL + boot, boot, **parts))
+        return self.muting.step(self.state, alerts)
+
+    def up(self, boot, value, metric="httpcheck.up", labels=ENDPOINT, number=1):
+        group = Group(number, "c", f"t{number}", 10.0, (SeriesDef(metric, labels),))
+        return self.tick(boot, groups=[group], readings=[Reading(number, WALL + boot, [value])])
+
+
+def said(told):
+    return [(one.rule, one.state, one.before, one.muted) for one in told]
+
+
+# Silences -----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_silence_mutes_what_stands_and_what_comes_until_it_ends():
+    bench = Bench()
+    bench.tick(1.0, alert())
+    assert bench.muting.silence(silence(10.0, rule="mem*")) == 1
+    (told,) = bench.tick(1.5)
+    assert (told.muted, told.silence, told.before) == ("silenced by anna: known", "0a1b2c3d", "firing")
+    assert bench.tick(2.0, alert("cpu"))[0].muted == ""
+    assert [(one.rule, one.silence) for one in bench.tick(3.0, alert("memory-buffer"))] == [("memory-buffer", "0a1b2c3d")]
+    assert said(bench.tick(9.5)) == []
+    ended = bench.tick(10.0)
+    assert {(one.rule, one.muted, one.silence) for one in ended} == {("memory", "", ""), ("memory-buffer", "", "")}
+
+
+def test_all_its_globs_have_to_match_and_a_series_own_labels_count():
+    one = of_endpoint("slow", severity="warning")
+    for match, covers in (
+        ({"endpoint": "sh*"}, True), ({"endpoint": "sh*", "severity": "critical"}, False), ({"server": "*"}, False),
+        ({"metric": "httpcheck.*", "rule": "slow", "service": "web"}, True), ({"endpoint": "SHOP"}, False),
+    ):  # fmt: skip
+        assert silence(**match).covers(one) == covers, match
+
+
+def test_silences_are_told_when_they_change_and_only_then():
+    bench = Bench()
+    assert bench.muting.told_silences() is None
+    bench.muting.silence(silence(10.0, rule="x"))
+    assert bench.muting.told_silences() == (silence(10.0, rule="x"),)
+    assert bench.muting.told_silences() is None
+    bench.tick(11.0)
+    assert bench.muting.told_silences() == ()
+    assert bench.muting.unsilence("0a1b2c3d") is None
+
+
+# Acknowledgements ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_acknowledgement_is_of_one_occurrence_and_ends_with_it():
+    bench = Bench()
+    bench.tick(1.0, alert())
+    assert not bench.muting.acknowledge("memory{}", WALL - 61, ANNA)
+    assert not bench.muting.acknowledge("other{}", WALL - 60, ANNA)
+    assert bench.muting.acknowledge("memory{}", WALL - 60, ANNA)
+    assert [one.ack for one in bench.tick(1.5)] == [ANNA]
+    assert [one.ack for one in bench.tick(2.0, alert(state="firing", before="firing"))] == [ANNA]
+    (over,) = bench.tick(3.0, alert(state="resolved", before="firing"))
+    assert over.ack == ANNA  # who had it when it ended
+    (again,) = bench.tick(4.0, alert(since=WALL + 3))
+    assert again.ack is None
+
+
+def test_one_that_pends_can_be_acknowledged_and_given_back():
+    bench = Bench()
+    bench.tick(1.0, alert(state="pending", before="inactive"))
+    assert bench.muting.acknowledge("memory{}", WALL - 60, ANNA)
+    assert [one.ack for one in bench.tick(2.0, alert())] == [ANNA]
+    assert bench.muting.acknowledge("memory{}", WALL - 60, None)
+    assert [one.ack for one in bench.tick(2.5)] == [None]
+
+
+def test_another_run_goes_on_with_both():
+    bench = Bench()
+    bench.muting.resume([alert(ack=ANNA)], [silence(rule="memory")])
+    (told,) = bench.tick(1.0, alert(before="firing"))
+    assert (told.ack, told.silence) == (ANNA, "0a1b2c3d")
+
+
+# What lies elsewhere ------------------------------------------------------------------------------------------------------------------
+
+
+def test_of_an_endpoint_that_is_down_nobody_is_told_that_it_is_slow():
+    bench = Bench()
+    down = of_endpoint("service-down", "httpcheck.up", stat="last")
+    bench.tick(1.0, of_endpoint("slow"), of_endpoint("failing", "httpcheck.up", stat="ratio"), of_endpoint("ends", "httpcheck.tls.expiry"))
+    told = bench.tick(2.0, down)
+    assert {one.rule: one.muted for one in told} == {
+        "service-down": "", "slow": "inhibited by service-down", "failing": "inhibited by service-down",
+    }  # fmt: skip
+    (up,) = bench.tick(3.0, of_endpoint("service-down", "httpcheck.up", stat="last", state="resolved", before="firing"))[:1]
+    assert up.muted == ""
+    assert {one.rule for one in bench.muting.standing.values() if one.muted} == set()
+
+
+def test_a_milder_one_does_not_mute_a_graver():
+    bench = Bench()
+    told = bench.tick(1.0, of_endpoint("down", "httpcheck.up", stat="last", severity="warning"), of_endpoint("slow"))
+    assert [one.muted for one in told] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("state", "blocked", "muted"), [("maintenance", "", "in maintenance"), ("suppressed", "http:gate", "http:gate is down")]
+)
+def test_maintenance_and_the_fault_of_another_are_told_by_the_endpoints_row(state, blocked, muted):
+    bench = Bench()
+    bench.tick(1.0, of_endpoint("service-down", "httpcheck.up", stat="last"))
+    row = EndpointRow("shop", "http", "web", "http://shop", state, WALL, blocked_by=blocked, at=WALL)
+    assert said(bench.tick(1.0 + LOOK_S, tables=[EndpointTable("checks", WALL + 1, 1, [row])])) == [
+        ("service-down", "firing", "firing", muted)
+    ]
+    row = EndpointRow("shop", "http", "web", "http://shop", "down", WALL, at=WALL)
+    assert said(bench.tick(2.0 + 2 * LOOK_S, tables=[EndpointTable("checks", WALL + 2, 1, [row])])) == [
+        ("service-down", "firing", "firing", "")
+    ]
+
+
+def test_a_rule_is_mute_while_what_it_depends_on_is_down():
+    rule = Rule("memory", "critical", "system.memory.utilization", 0.9, depends_on=("host", "http:shop", "postgres:db"), colour=False)
+    bench = Bench(rule)
+    bench.tick(1.0, alert())
+    bench.up(1.5, 0.0)
+    assert said(bench.tick(1.5 + LOOK_S)) == [("memory", "firing", "firing", "http:shop is down")]
+    bench.up(4.0, nan)  # unknown is not down
+    bench.up(4.0, 0.0, "postgresql.up", (("server", "db"),), number=2)
+    assert said(bench.tick(4.5 + LOOK_S)) == [("memory", "firing", "firing", "postgres:db is down")]
+    bench.up(7.0, 1.0, "postgresql.up", (("server", "db"),), number=2)
+    assert said(bench.tick(7.5 + LOOK_S)) == [("memory", "firing", "firing", "")]
+
+
+def test_what_the_stage_says_goes_first_and_thresholds_are_nobodys_business():
+    bench = Bench()
+    bench.muting.silence(silence(metric="*"))
+    colour = alert("hot", colour=True)
+    told = bench.tick(1.0, alert(muted="inhibited by graver"), colour)
+    assert [(one.muted, one.silence) for one in told] == [("inhibited by graver", "0a1b2c3d"), ("", "")]
+    assert list(bench.muting.standing) == ["memory{}"]

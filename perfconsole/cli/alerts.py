@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from io import BufferedReader
+from typing import Final
 
 from perfconsole.cli.dispatch import notice, put
 from perfconsole.cli.settings import settle
@@ -20,9 +21,15 @@ from perfconsole.core.text import safe
 from perfconsole.core.tick import Rule
 from perfconsole.outputs.paper import Paper
 
+_STANDING: Final = ("list", "silence", "unsilence", "ack")
+
 
 def run(args: Namespace) -> int:
-    """Run one of the two; 0 when it ran, whatever it found: what fired in the past is no severity of now."""
+    """Run one of them; of these two 0 when it ran, whatever it found: what fired in the past is no severity of now."""
+    if args.verb in _STANDING:
+        from perfconsole.cli.standing import run as run_standing
+
+        return run_standing(args)
     loaded = settle(args)
     for line in loaded.notices:
         notice(line)

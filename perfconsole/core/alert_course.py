@@ -95,8 +95,8 @@ class Course:
     """
 
     __slots__ = (
-        "_above", "_clear", "_last", "_limit", "_min_events", "_min_samples", "_missing", "_near", "_needed", "_no_data", "_silent", "_stat",
-        "_turns", "deadline", "events", "flapping", "max_gap_s", "n", "phase", "rule", "since", "value",
+        "_above", "_clear", "_last", "_limit", "_min_events", "_min_samples", "_missing", "_near", "_needed", "_no_data", "_silent",
+        "_stat", "_turns", "deadline", "events", "flapping", "max_gap_s", "n", "phase", "rule", "since", "value",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, max_gap_s: float) -> None:

@@ -49,6 +49,28 @@ def thing(alert: Alert) -> str:
     return labels.get("endpoint") or labels.get("service") or " ".join(labels.values()) or words.thing(alert.metric, ())
 
 
+def measure(alert: Alert) -> str:
+    """What is measured of what: ``checkout``, ``checkout latency``, ``errors of checkout``, ``disk /var``."""
+    labels = dict(alert.labels)
+    name = labels.get("endpoint") or labels.get("service")
+    if not name:
+        return words.thing(alert.metric, alert.labels)
+    if alert.stat == "ratio" or alert.metric == "httpcheck.error.ratio":
+        return f"errors of {name}"
+    kinds = {"httpcheck.duration": f"{name} latency", "httpcheck.tls.expiry": f"certificate of {name}"}
+    return kinds.get(alert.metric, name)
+
+
+def ended(alert: Alert) -> str:
+    """``checkout is up again``, ``memory 72%, was > 90%``: what there is to say of an alert that is over."""
+    what = measure(alert)
+    if alert.text:  # no value says so
+        return f"{what}: {alert.text}"
+    if alert.metric.endswith(".up") and alert.stat == "last":
+        return f"{what} is {'down' if alert.above else 'up'} again"
+    return f"{what} {decided(alert)}, was {threshold(alert)}"
+
+
 def threshold(alert: Alert) -> str:
     """``> 90%``."""
     limit = units.percent(alert.limit, 1) if alert.stat == "ratio" else words.measured(alert.metric, alert.limit)

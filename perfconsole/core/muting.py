@@ -50,7 +50,10 @@ class Muting:
     def resume(self, alerts: Iterable[Alert], silences: Iterable[Silence]) -> None:
         """Go on with what an earlier run knew: its silences, and who had taken on what."""
         self.silences |= {silence.id: silence for silence in silences}
-        self._acks |= {alert.id: (alert.since, alert.ack) for alert in alerts if alert.ack}
+        for alert in alerts:
+            self._hold(alert)
+            if alert.ack:
+                self._acks[alert.id] = (alert.since, alert.ack)
         self._changed = True
 
     def acknowledge(self, alert_id: str, since: float, ack: Ack | None) -> bool:
@@ -63,6 +66,10 @@ class Muting:
             self._acks[alert_id] = (alert.since, ack)
         self._changed = True
         return True
+
+    def ack_of(self, alert_id: str) -> Ack | None:
+        """Who has taken on an alert that stands."""
+        return self._acks.get(alert_id, (0.0, None))[1]
 
     def silence(self, silence: Silence) -> int:
         """Begin a silence; how many of the alerts that stand it is about."""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from math import inf
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from perfconsole.core import units
@@ -18,7 +19,7 @@ from perfconsole.core.errors import RequestError
 from perfconsole.core.muting import Muting
 from perfconsole.core.notices import Changes, EventStore, Notice, Outbox, Saved, Standing
 from perfconsole.core.ports import Operation
-from perfconsole.core.requests import ALERT_ACK, ALERT_HISTORY, ALERT_SILENCE, ALERT_UNSILENCE, Done
+from perfconsole.core.requests import ALERT_ACK, ALERT_HISTORY, ALERT_SILENCE, ALERT_UNSILENCE, Done, Spec
 from perfconsole.core.state import State
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Ack, Alert, Rule, Silence, Tick
@@ -79,6 +80,23 @@ class Alerting:
             outbox: Where there are channels.
         """
         self._store, self._outbox, self._saved, self._kept_history = store, outbox, saved, history
+
+    async def change(self, saved: Saved, spec: Spec, args: Struct) -> tuple[Struct, Changes]:
+        """Do what an operation does to what another run left, while none goes on.
+
+        Returns:
+            The operation's result, and what is to be kept of it.
+
+        Raises:
+            RequestError: As the operation.
+        """
+        self._muting.resume((standing.alert for standing in saved.standings), saved.silences)
+        operation = next(operation for operation in self.operations if operation.spec is spec)
+        done = await operation.run(args)
+        acked = [
+            replace(standing, alert=replace(standing.alert, ack=self._muting.ack_of(standing.alert.id))) for standing in saved.standings
+        ]
+        return done, Changes(standings=acked, silences=tuple(self._muting.silences.values()))
 
     def close(self) -> None:
         """Keep where everything stands, and let go of store and outbox; bounded in time."""

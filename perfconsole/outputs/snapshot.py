@@ -138,16 +138,33 @@ def _endpoint(row: EndpointRow) -> dict[str, Any]:
 
 
 def _alert(alert: Alert, state: State) -> dict[str, Any]:
+    return alert_in_json(alert, state.value(alert.metric, **dict(alert.labels)))
+
+
+def alert_in_json(alert: Alert, value: float) -> dict[str, Any]:
+    """An alert; ``value`` is that of its series now, ``decided`` that of the statistic when it was told last, of ``n`` samples."""
     return {
+        "id": alert.id,
         "name": alert.rule,
         "severity": alert.severity,
         "state": alert.state,
         "metric": alert.metric,
         "labels": dict(alert.labels),
         "since": rfc3339(alert.since),
-        "value": _known(state.value(alert.metric, **dict(alert.labels))),
+        "fired_at": rfc3339(alert.fired_at),
+        "fires_at": rfc3339(alert.due),
+        "resolved_at": rfc3339(alert.at) if alert.state == "resolved" else None,
+        "value": _known(value),
         "limit": alert.limit,
         "above": alert.above,
+        "stat": alert.stat,
+        "over_s": alert.over_s,
+        "decided": _known(alert.value),
+        "n": alert.n,
+        "muted": alert.muted or None,
+        "silence": alert.silence or None,
+        "flapping": alert.flapping,
+        "ack": {"by": alert.ack.by, "at": rfc3339(alert.ack.at), "text": alert.ack.text} if alert.ack else None,
     }
 
 

@@ -1,0 +1,88 @@
+"""Alerts and silences as text, and as the JSON object ``perfconsole.alerts/1``. Pure: what is known in, plain values or lines out."""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, nan
+from typing import Any, Final, NamedTuple
+
+from perfconsole.core import alert_words, units, words
+from perfconsole.core.tick import Alert, Rule, Silence
+from perfconsole.outputs.paper import Paper
+from perfconsole.outputs.snapshot import alert_in_json, heading, rfc3339
+
+SCHEMA: Final = "perfconsole.alerts/1"
+
+NOBODY: Final = "no console runs: as the last one left it"
+
+
+class Known(NamedTuple):
+    """What is known of alerts.
+
+    Attributes:
+        at: As of when, epoch seconds.
+        live: Whether somebody evaluates them now; else it is what was kept.
+        alerts: Those that pend, fire, or did lately; thresholds are none.
+        rules: Those in force, by name.
+        began: When the engine started that evaluates them, epoch seconds; NaN where none does.
+    """
+
+    at: float
+    host: str
+    live: bool
+    alerts: Sequence[Alert]
+    silences: Sequence[Silence]
+    rules: Mapping[str, Rule]
+    began: float = nan
+
+
+def in_json(known: Known) -> dict[str, Any]:
+    """Base units; None for what is unknown. ``live`` is false where nobody evaluates alerts now, and this is what was kept."""
+    return {
+        **heading(SCHEMA, known.at, known.host),
+        "live": known.live,
+        "alerts": [alert_in_json(alert, alert.value) for alert in sorted(known.alerts, key=lambda alert: alert.id)],
+        "silences": [
+            {
+                "id": silence.id, "match": dict(silence.match), "at": rfc3339(silence.at), "until": rfc3339(silence.until),
+                "by": silence.by, "reason": silence.reason,
+            }
+            for silence in known.silences
+        ],
+    }  # fmt: skip
+
+
+def text(known: Known, paper: Paper) -> str:
+    """A line an alert, the worst first; then silences, with what they cover."""
+    standing = {state: [alert for alert in known.alerts if alert.state == state] for state in ("firing", "pending", "resolved")}
+    lines = [] if known.live else [NOBODY]
+    lines += [_firing(alert, known) for alert in alert_words.in_order(standing["firing"])]
+    for alert in sorted(standing["pending"], key=lambda alert: (alert.due, alert.id)):
+        left_s = alert.due - known.at
+        fires = f"fires in {units.duration(left_s)}" if isfinite(left_s) and left_s > 0 else "fires with the next breach"
+        lines.append(_line(alert, "pending", fires))
+    for alert in sorted(standing["resolved"], key=lambda alert: -alert.at):
+        lasted = f"over for {units.duration(known.at - alert.at)}, lasted {units.duration(alert.at - alert.since)}"
+        lines.append(_line(alert, "resolved", lasted))
+    if not known.alerts:
+        lines.append("no alert pends or fires")
+    for silence in known.silences:
+        left = units.duration(silence.until - known.at)
+        covered = len(alert_words.covered(silence, {alert.id: alert for alert in known.alerts}))
+        match = alert_words.matcher(silence.match)
+        lines.append(f"silence {silence.id}  {match}  ends in {left}  covers {covered}  by {silence.by}: {silence.reason}")
+    return "".join(f"{paper.printable(line)}\n" for line in lines)
+
+
+def _firing(alert: Alert, known: Known) -> str:
+    rule = known.rules.get(alert.rule)
+    told = [
+        words.lasting(alert, known.at, known.began),
+        alert_words.quiet(alert),
+        alert_words.acked(alert) + (f": {alert.ack.text}" if alert.ack and alert.ack.text else ""),
+        alert_words.overdue(alert, rule.respond_s if rule else nan, known.at),
+        rule.runbook if rule else "",
+    ]
+    return _line(alert, "firing", "  ".join(filter(None, told)))
+
+
+def _line(alert: Alert, state: str, told: str) -> str:
+    return f"{alert_words.LEVELS[alert.severity]}  {state:<8}  {words.breach(alert, nan)}  {told}  [{alert.id}]"

@@ -49,14 +49,14 @@ class Turn(NamedTuple):
 
     Attributes:
         value: NaN where silence did.
-        ended: Why a firing alert is over where no value says so: its series has ended.
+        ended: Why it is over where no value says so; else empty.
     """
 
     at: float
     before: Phase
     after: Phase
     value: float
-    ended: bool = False
+    ended: str = ""
 
 
 class Stand(NamedTuple):
@@ -171,11 +171,11 @@ class Course:
         says = self._no_data == "alert" or (self._no_data == "ok" and self.phase)
         return observed_until if says else inf
 
-    def end(self, at: float) -> Turn | None:
-        """Its series has ended."""
+    def end(self, at: float, why: str) -> Turn | None:
+        """There is nothing any more that it could go on with."""
         before = self.phase
         self._forget()
-        return Turn(at, before, Phase.INACTIVE, nan, ended=True) if before else None
+        return Turn(at, before, Phase.INACTIVE, nan, why) if before else None
 
     # From one run to the next -----------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ class Watched:
     """One rule at one series.
 
     Attributes:
+        rule: The rule, as it is for this series; `base` as it is written.
         order: Its place among those that are due at the same moment.
         peers: All alerts about the series, this one included if it is one.
         column: Where its value stands in a reading.
@@ -24,11 +25,13 @@ class Watched:
     """
 
     __slots__ = (
-        "_began", "_last_at", "_last_value", "column", "counter", "course", "definition", "due", "fired_at", "high", "id", "low", "muted",
-        "order", "peers", "rule", "since", "told",
+        "_began", "_last_at", "_last_value", "base", "column", "counter", "course", "definition", "due", "fired_at", "high", "id", "low",
+        "muted", "order", "peers", "rule", "since", "told",
     )  # fmt: skip
 
-    def __init__(self, rule: Rule, definition: SeriesDef, order: int, peers: "list[Watched]") -> None:
+    def __init__(self, base: Rule, interval_s: float, definition: SeriesDef, order: int, peers: "list[Watched]") -> None:
+        rule = base.fitted(interval_s)
+        self.base = base
         self.rule, self.definition, self.order, self.peers = rule, definition, order, peers
         self.course = Course(rule, rule.max_gap_s)
         self.counter = metrics.is_counter(definition.name)
@@ -78,7 +81,7 @@ class Watched:
             state="resolved" if ended else _STATES[turn.after], before=_STATES[turn.before], at=turn.at + offset_s, since=self.since,
             value=turn.value, limit=rule.limit, above=rule.above, colour=rule.colour, n=max(course.n, 1),
             due=course.deadline + offset_s if turn.after is Phase.PENDING else nan, fired_at=self.fired_at,
-            muted=self.muted, flapping=course.flapping, text="it is not measured any more" if turn.ended else "",
+            muted=self.muted, flapping=course.flapping, text=turn.ended,
             stat=rule.stat, over_s=rule.over_s,
         )  # fmt: skip
         return self.told

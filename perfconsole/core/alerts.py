@@ -28,6 +28,8 @@ from perfconsole.core.tick import SEVERITIES, Alert, Group, Rule, SeriesDef, Tic
 __all__ = ["SHIPPED", "AlertStage", "rank", "worst_first"]
 
 _ORDER = attrgetter("at", "group")
+_CHANGED: Final = "its rule has changed"
+_UNMEASURED: Final = "it is not measured any more"
 
 UNCLAIMED_S: Final = 900.0
 """How long an alert of an earlier run stands when nobody measures what it was about: everything is measured in less, or not any more."""
@@ -40,9 +42,8 @@ class AlertStage:
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules: dict[str, list[Rule]] = {}
-        for rule in rules:
-            self._rules.setdefault(rule.metric, []).append(rule)
+        self._rules = _by_metric(rules)
+        self._groups: dict[int, Group] = {}
         self._bound: dict[int, list[Watched]] = {}
         self._ids: dict[tuple[str, str], int] = {}
         self._dues: list[tuple[float, int, int, Watched]] = []
@@ -140,6 +141,21 @@ class AlertStage:
         found = (one.standing(boot_id, self._offset_s) for one in self._active.values())
         return [*filter(None, found), *self._left.values()]
 
+    def use(self, rules: Sequence[Rule], tick: Tick) -> list[Alert]:
+        """Go on with other rules: what a rule that is as it was has come to goes on; of others it is over, or begins.
+
+        Args:
+            rules: All that are in force from now on.
+            tick: The last one that was stepped: its clocks.
+
+        Returns:
+            What comes of it.
+        """
+        self._out, self._offset_s, self._rules = [], tick.at - tick.boot, _by_metric(rules)
+        for group in list(self._groups.values()):
+            self._define(replace(group, at=0.0), tick.boot)
+        return self._out
+
     def restore(self, standings: Iterable[Standing], boot_id: str, tick: Tick) -> list[Alert]:
         """Go on from where an earlier run stood: after this, what was pending pends on, and what fired fires.
 
@@ -166,13 +182,13 @@ class AlertStage:
                 self._left[key] = standing
                 self._out.append(replace(alert, before=alert.state))
             elif alert.state == "firing":
-                self._out.append(_over(alert, tick.at, "its rule has changed"))
+                self._out.append(_over(alert, tick.at, _CHANGED))
         return self._out
 
     def _resume(self, one: Watched, standing: Standing) -> None:
         if shape(one.rule) != standing.shape:
             if standing.alert.state == "firing":
-                self._out.append(_over(standing.alert, standing.alert.at, "its rule has changed"))
+                self._out.append(_over(standing.alert, standing.alert.at, _CHANGED))
             return
         moved_s = 0.0 if standing.boot_id == self._boot_id else standing.offset_s - self._offset_s
         told = one.resume(standing, self._offset_s, moved_s)
@@ -184,7 +200,7 @@ class AlertStage:
     def _give_up(self) -> None:
         """End what an earlier run left and nobody measures."""
         at = self._left_until + self._offset_s
-        self._out += [_over(left.alert, at, "it is not measured any more") for left in self._left.values() if left.alert.state == "firing"]
+        self._out += [_over(left.alert, at, _UNMEASURED) for left in self._left.values() if left.alert.state == "firing"]
         self._out += [
             replace(left.alert, before="pending", state="inactive", at=at) for left in self._left.values() if left.alert.state == "pending"
         ]
@@ -203,32 +219,39 @@ class AlertStage:
             at = min(at, group.at - self._offset_s)
         self._expire(at, before=True)
         place = (group.collector, group.target)
-        old = {(one.rule.name, one.definition): one for one in self._bound.pop(self._ids.pop(place, -1), ())}
+        before = self._ids.pop(place, -1)
+        self._groups.pop(before, None)
+        old = {(one.rule.name, one.definition): one for one in self._bound.pop(before, ())}
         bound: list[Watched] = []
         for column, definition in enumerate(group.series):
             for rule in self._rules.get(definition.name, ()):
                 if rule.covers(definition):
-                    one = old.pop((rule.name, definition), None) or self._begun(rule.fitted(group.interval_s), definition)
+                    one = old.pop((rule.name, definition), None)
+                    if one and not _goes_on(one, rule):
+                        self._gone(one, at, _CHANGED)
+                        one = None
+                    one = one or self._begun(rule, group.interval_s, definition)
                     one.column, one.course.max_gap_s = column, rule.gap_s(group.interval_s)
                     if self._left and (rule.name, definition) in self._left:
                         self._resume(one, self._left.pop((rule.name, definition)))
                     self._note_due(one)  # another interval is another gap
                     bound.append(one)
         if group.series:
-            self._bound[group.id], self._ids[place] = bound, group.id
+            self._bound[group.id], self._ids[place], self._groups[group.id] = bound, group.id, group
+        measured = set(group.series)
         for gone in old.values():
-            self._gone(gone, at)
+            self._gone(gone, at, _CHANGED if gone.definition in measured else _UNMEASURED)
 
-    def _begun(self, rule: Rule, definition: SeriesDef) -> Watched:
+    def _begun(self, rule: Rule, interval_s: float, definition: SeriesDef) -> Watched:
         peers = [] if rule.colour else self._peers.setdefault(definition, [])
-        one = Watched(rule, definition, next(self._serial), peers)
+        one = Watched(rule, interval_s, definition, next(self._serial), peers)
         if not rule.colour:
             peers.append(one)
         return one
 
-    def _gone(self, one: Watched, at: float) -> None:
+    def _gone(self, one: Watched, at: float, why: str) -> None:
         one.due = inf
-        turn = one.course.end(at)
+        turn = one.course.end(at, why)
         if turn:
             self._turned(one, turn)
         if not one.rule.colour:
@@ -243,6 +266,20 @@ def _inhibited(one: Watched) -> str:
         return ""
     graver = (peer.rule.name for peer in one.peers if peer.rule.severity == "critical" and peer.course.phase is Phase.FIRING)
     return next((f"inhibited by {name}" for name in graver), "")
+
+
+def _by_metric(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
+    out: dict[str, list[Rule]] = {}
+    for rule in rules:
+        out.setdefault(rule.metric, []).append(rule)
+    return out
+
+
+def _goes_on(one: Watched, rule: Rule) -> bool:
+    """Whether a rule decides as the one did that is carried along; how it is told may have changed."""
+    if one.base is not rule and shape(one.base) == shape(rule):
+        one.base = rule
+    return one.base is rule
 
 
 def _over(alert: Alert, at: float, why: str) -> Alert:

@@ -31,7 +31,8 @@ class Muting:
     """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self._depends = {rule.name: rule.depends_on for rule in rules if rule.depends_on}
+        self._depends: dict[str, tuple[str, ...]] = {}
+        self.use(rules)
         self.silences: dict[str, Silence] = {}
         self._told_silences: tuple[Silence, ...] = ()
         self._standing: dict[str, Alert] = {}
@@ -44,6 +45,11 @@ class Muting:
     def standing(self) -> Mapping[str, Alert]:
         """The alerts that pend or fire, by id, as they were told last."""
         return self._standing
+
+    def use(self, rules: Sequence[Rule]) -> None:
+        """Go on with other rules."""
+        self._depends = {rule.name: rule.depends_on for rule in rules if rule.depends_on}
+        self._changed = True
 
     # What is done to it -----------------------------------------------------------------------------------------------------------
 

@@ -58,13 +58,13 @@ def breach(alert: Alert, value: float) -> str:
 
 
 def _of_statistic(alert: Alert) -> str:
-    """``memory avg 92% > 90% over 1m (n 30)``, ``errors of checkout 12.5% > 1.0% over 1m (n 8)``: what it was when it was told."""
+    """``memory avg 92% > 90% over 1m (n 30)``, ``probe errors of checkout 12.5% > 1.0% over 1m (n 8)``: what it was when it was told."""
     sign, over = ">" if alert.above else "<", f"over {units.duration(alert.over_s).removesuffix('00s')} (n {alert.n})"
     labels = dict(alert.labels)
     name = labels.get("endpoint") or labels.get("service")
     if alert.stat == "ratio":
-        return f"errors of {name or 'all endpoints'} {units.percent(alert.value, 1)} {sign} {units.percent(alert.limit, 1)} {over}"
-    what = f"{name} latency" if name and alert.metric == "httpcheck.duration" else thing(alert.metric, alert.labels)
+        return f"probe errors of {name or 'all endpoints'} {units.percent(alert.value, 1)} {sign} {units.percent(alert.limit, 1)} {over}"
+    what = f"{name} probe" if name and alert.metric == "httpcheck.duration" else thing(alert.metric, alert.labels)
     return f"{what} {alert.stat} {measured(alert.metric, alert.value)} {sign} {measured(alert.metric, alert.limit)} {over}"
 
 

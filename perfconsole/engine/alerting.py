@@ -50,11 +50,14 @@ class Alerting:
 
     Attributes:
         operations: What can be asked and done.
+        rules: Those in force, by name; changed in place.
     """
 
     def __init__(self, rules: Sequence[Rule], boot_id: str, clock: Clock) -> None:
         self._stage = AlertStage(rules)
         self._muting = Muting(rules)
+        self.rules = {rule.name: rule for rule in rules}
+        self._other: Sequence[Rule] | None = None
         self._boot_id = boot_id
         self._clock = clock
         self._held: deque[Alert] = deque(maxlen=HELD)
@@ -69,6 +72,12 @@ class Alerting:
             Operation(ALERT_UNSILENCE, self._unsilence),
             Operation(ALERT_HISTORY, self._history),
         ]
+
+    def use(self, rules: Sequence[Rule]) -> None:
+        """From the next tick on go on with other rules; what one that is as it was has come to goes on."""
+        self._other = rules
+        self.rules.clear()
+        self.rules.update((rule.name, rule) for rule in rules)
 
     def keep(self, store: EventStore, saved: Saved, history: History, outbox: Outbox | None) -> None:
         """From the next tick on go on from what was saved, keep what comes, and tell who is owed word of it.
@@ -129,6 +138,10 @@ class Alerting:
             state: With that tick applied; takes the alerts.
         """
         alerts = self._stage.step(tick)
+        if self._other is not None:
+            rules, self._other = self._other, None
+            self._muting.use(rules)
+            alerts = [*alerts, *self._stage.use(rules, tick)]
         saved, self._saved = self._saved, None
         if saved:
             self._muting.resume((standing.alert for standing in saved.standings), saved.silences)

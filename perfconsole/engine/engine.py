@@ -275,6 +275,11 @@ class Engine:
         if not self._post(lambda: self.alerting.keep(store, saved, history, outbox)):
             store.close()
 
+    def use_rules(self, rules: Sequence[Rule]) -> None:
+        """Go on with other rules; see `Alerting.use`. On the engine's thread."""
+        self.alerting.use(rules)
+        self.stream = self._intake.stream = msgspec.structs.replace(self.stream, rules=tuple(rules))
+
     def adopt(self, collector: Collector) -> None:
         """Have one more collector run from now on, and what it can do offered. On the engine's thread."""
         if self._schedule is None:

@@ -3,6 +3,7 @@
 from math import isnan, nan
 
 import pytest
+from msgspec.structs import replace
 
 from perfconsole.core.alert_stats import STATS
 from perfconsole.core.alerts import AlertStage
@@ -662,3 +663,32 @@ def test_what_ships_is_valid():
         assert not (shipped.colour and shipped.for_s), shipped.name
         assert shipped.keep_s <= 300, shipped.name
         assert isnan(shipped.clear) or (shipped.clear < shipped.limit) == shipped.above, shipped.name
+
+
+# Other rules -----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_other_rules_leave_alone_what_goes_on_and_end_what_does_not():
+    kept, stricter, gone = rule("kept"), rule("stricter", severity="warning"), rule("gone", severity="warning", for_s=0.0)
+    bench = Bench(kept, stricter, gone)
+    bench.every_10_s(0, 30, BAD)
+    assert {(alert.rule, alert.state) for alert in bench.told} == {("kept", "pending"), ("stricter", "pending"), ("gone", "firing")}
+    bench.told.clear()
+    worded = replace(kept, runbook="https://wiki.example", notify=("ops",))
+    bench.told += bench.stage.use([worded, replace(stricter, for_s=5.0), rule("new", for_s=20.0)], Tick(1, 35.0 + WALL, 35.0))
+    assert {(alert.rule, alert.before, alert.state, alert.text) for alert in bench.told} == {
+        ("stricter", "pending", "inactive", "its rule has changed"), ("gone", "firing", "resolved", "its rule has changed"),
+    }  # fmt: skip
+    bench.told.clear()
+    bench.every_10_s(40, 70, BAD)
+    assert [(alert.rule, alert.at - WALL) for alert in bench.told if alert.state == "firing" != alert.before] == [
+        ("stricter", 45.0), ("kept", 60.0), ("new", 60.0),
+    ]  # fmt: skip
+
+
+def test_other_rules_find_the_series_that_are_measured_already():
+    bench = Bench()
+    bench.every_10_s(0, 20, BAD)
+    assert bench.stage.use([rule(for_s=10.0)], Tick(1, 20.0 + WALL, 20.0)) == []
+    bench.every_10_s(30, 40, BAD)
+    assert bench.course == [(30.0, *PENDS), (40.0, *FIRES)]

@@ -80,7 +80,7 @@ def test_a_statistic_is_told_with_its_window_and_of_how_many_samples_it_is():
     assert breach(structs.replace(alert(), **of), 0.2) == "memory avg 82% > 80% over 1m (n 30)"
     labels = (("endpoint", "shop"), ("service", "web"))
     slow = alert(metric="httpcheck.duration", labels=labels, value=1.25, limit=1.0)
-    assert breach(structs.replace(slow, stat="p95", over_s=300.0, n=31), nan) == "shop latency p95 1.2s > 1.0s over 5m (n 31)"
+    assert breach(structs.replace(slow, stat="p95", over_s=300.0, n=31), nan) == "shop probe p95 1.2s > 1.0s over 5m (n 31)"
     errors = structs.replace(alert(metric="httpcheck.up", labels=labels, value=0.125, limit=0.01), stat="ratio", over_s=60.0, n=8)
-    assert breach(errors, 0.0) == "errors of shop 12.5% > 1.0% over 1m (n 8)"
+    assert breach(errors, 0.0) == "probe errors of shop 12.5% > 1.0% over 1m (n 8)"
     assert worst_first([errors, slow]) == [errors, slow]  # an endpoint with errors is not down: that it is slow is told, too

@@ -14,6 +14,9 @@ from perfconsole.outputs.snapshot import heading
 
 SCHEMA: Final = "perfconsole.rules/1"
 SHIPPED: Final = "shipped"
+_NAMED: Final = 3
+_EITHER: Final = (".up", ".read_only", ".failed", ".plugged")
+"""What metrics end with that are 1 or 0."""
 
 _COLUMNS: Final = ("NAME", "SEVERITY", "KIND", "SERIES", "BREACHED", "FOR", "KEPT", "WRITTEN")
 
@@ -43,6 +46,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "unit": ("1" if rule.stat == "ratio" else metric.unit) if metric else "",
         "per_second": is_counter(rule.metric),
         "match": dict(rule.match),
+        "only": sorted(rule.only),
         "stat": rule.stat,
         "over_s": rule.over_s,
         "limit": rule.limit,
@@ -87,14 +91,18 @@ def kind(rule: Rule) -> str:
 
 def series(rule: Rule) -> str:
     """What it is about: ``httpcheck.up{endpoint=*,service=shop}``."""
-    match = ",".join(f"{name}={glob}" for name, glob in rule.match)
+    names = sorted(rule.only)
+    few = "|".join(names[:_NAMED]) + (f"|... {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    match = ",".join(f"{name}={few if name == 'endpoint' and names else glob}" for name, glob in rule.match)
     return f"{rule.metric}{{{match}}}" if match else rule.metric
 
 
 def breached(rule: Rule) -> str:
     """When it is breached: ``p95 over 1m > 500ms``, ``< 0.5``."""
     least = f", of {rule.min_samples} samples or more" if rule.min_samples > 1 else ""
-    events = f", {rule.min_events} or more of them" if rule.min_events > 1 else ""
+    events = (
+        (f", {rule.min_events} in a row" if rule.stat == "last" else f", {rule.min_events} or more of them") if rule.min_events > 1 else ""
+    )
     cleared = "" if isnan(rule.clear) else f", until {'<=' if rule.above else '>='} {exactly(rule, rule.clear)}"
     return f"{statistic(rule)}{' ' if rule.over_s else ''}{'>' if rule.above else '<'} {exactly(rule, rule.limit)}{least}{events}{cleared}"
 
@@ -109,7 +117,7 @@ def exactly(rule: Rule, value: float) -> str:
     metric = METRICS.get(rule.metric)
     unit = "1" if rule.stat == "ratio" or metric is None else metric.unit
     per_second = is_counter(rule.metric) and rule.stat != "ratio"
-    if metric is None or value < 0 or (rule.metric.endswith(".up") and rule.stat != "ratio"):  # half up is no share of anything
+    if metric is None or value < 0 or (rule.metric.endswith(_EITHER) and rule.stat != "ratio"):  # half up is no share of anything
         return f"{value:g}"
     if unit == "1" or (unit == "s" and per_second):  # seconds a second are a share
         return f"{value * 100:g}%"

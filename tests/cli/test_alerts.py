@@ -243,8 +243,8 @@ def test_the_rules_for_programs(perfconsole, config_file):
     assert document["rules"][1] == {
         "name": "slow", "severity": "warning", "kind": "alert", "metric": "httpcheck.duration", "unit": "s", "per_second": False,
         "match": {"endpoint": "*", "service": "*"}, "stat": "p50", "over_s": 60.0, "limit": 0.5, "above": True, "for_s": 120.0,
-        "clear": 0.25, "only": [], "keep_firing_for_s": 0.0, "max_gap_s": None, "min_samples": 1, "min_events": 0, "no_data": "keep", "depends_on": [],
-        "respond_within_s": 3600.0, "runbook": None, "notify": [], "source": f"{path}:13",
+        "only": [], "clear": 0.25, "keep_firing_for_s": 0.0, "max_gap_s": None, "min_samples": 1, "min_events": 0, "no_data": "keep",
+        "depends_on": [], "respond_within_s": 3600.0, "runbook": None, "notify": [], "source": f"{path}:13",
     }  # fmt: skip
 
 

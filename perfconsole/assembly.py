@@ -2,7 +2,8 @@
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from math import nan
 from pathlib import Path
@@ -19,8 +20,9 @@ from perfconsole.config import places
 from perfconsole.config.rules import rules
 from perfconsole.config.schema import Config
 from perfconsole.core.checks import Check, same
-from perfconsole.core.errors import RecordingError
+from perfconsole.core.errors import PerfconsoleError, RecordingError
 from perfconsole.core.globs import Globs
+from perfconsole.core.notices import Changes, EventStore, Outbox, Saved
 from perfconsole.core.ports import Collector, Operation
 from perfconsole.core.requests import CONFIG_RELOAD, Done, Nothing
 from perfconsole.core.segment import VIEWS
@@ -34,12 +36,18 @@ if TYPE_CHECKING:
 
 
 def build_engine(
-    config: Config, *, terminal_bytes: Callable[[], float] = lambda: nan, offer: bool = False, reload: Callable[[], Config] | None = None
+    config: Config,
+    *,
+    rule_places: Sequence[str] = (),
+    terminal_bytes: Callable[[], float] = lambda: nan,
+    offer: bool = False,
+    reload: Callable[[], Config] | None = None,
 ) -> Engine:
     """An engine for this machine, not yet started; it records nothing until it is told to (see `record`).
 
     Args:
         config: A checked configuration.
+        rule_places: Where each of its rules is written, as ``file:line``.
         terminal_bytes: Bytes written to the terminal so far.
         offer: Where no PostgreSQL server is configured, have those of this machine stand by to be connected to.
         reload: Reads the configuration again; None where that is not offered.
@@ -56,7 +64,7 @@ def build_engine(
         OwnCollector(interval_s, lambda: engine.lateness_s, terminal_bytes),
     ]
     operations = [Operation(CONFIG_RELOAD, endpoints.reloader(reload, lambda: engine))] if reload else []
-    engine = Engine(collectors, _stream(config), rules=rules(config), operations=operations, audit=_audit(config))
+    engine = Engine(collectors, _stream(config), rules=rules(config, rule_places), operations=operations, audit=_audit(config))
     return engine
 
 
@@ -186,6 +194,44 @@ def _audit(config: Config) -> Audit:
         AuditFile(places.state_dir(os.environ, config.history.dir) / "audit.log")(peer, op, args, outcome)
 
     return write
+
+
+def keep_alerts(engine: Engine, config: Config) -> str:
+    """Have an engine go on from where the last one's alerts stood, keep where its own stand, and tell the channels.
+
+    For who holds the lease of the state directory. Waits for the disk, bounded.
+
+    Args:
+        engine: A running engine.
+        config: Says where the state directory is, and who is told.
+
+    Returns:
+        What is wrong with it, in words; empty when all is well.
+    """
+    from perfconsole.history.events import EventFile
+
+    store = EventFile(places.state_dir(os.environ, config.history.dir))
+    saved = store.load()
+    wrong, outbox = "", None
+    try:
+        outbox = _outbox(engine, config, store, saved)
+    except PerfconsoleError as error:
+        wrong = f"nobody is told of alerts: {error}"
+    engine.keep_alerts(store, saved, lambda alert, limit: ask(partial(store.history, alert, limit), "alert-history"), outbox)
+    return "; ".join(filter(None, (wrong, store.error, *store.said)))
+
+
+def _outbox(engine: Engine, config: Config, store: EventStore, saved: Saved) -> Outbox | None:
+    """What tells the channels, if there are any: the rest would not wait for what it imports."""
+    if not config.notify:
+        return None
+    from perfconsole.notify import outbox
+    from perfconsole.notify.making import channels
+
+    return outbox.Outbox(
+        channels(config), engine.alerting.rules, lambda notices, kept=None: store.put(Changes(notices=notices), kept), saved.notices,
+        config.alerts.notify, host=engine.stream.host,
+    )  # fmt: skip
 
 
 def record(engine: Engine, config: Config, path: str | None = None) -> str:

@@ -59,7 +59,7 @@ def build() -> Parser:
     _opening(parser)
     parser.set_defaults(command="console")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_snapshot, _probe, _queries, _alerts, _record, _replay, _init, _config, _doctor, _themes, _keys):
+    for add in (_snapshot, _probe, _queries, _alerts, _notify, _record, _replay, _init, _config, _doctor, _themes, _keys):
         add(commands)
     return parser
 
@@ -180,13 +180,38 @@ def _explain(verbs: Commands) -> None:
 
 
 def _alerts(commands: Commands) -> None:
-    text = "List the alert rules in force, or try them on samples that were kept"
-    parser = _command(commands, "alerts", text, ["alerts rules", "alerts backtest --samples week.csv"])
-    verbs = parser.add_subparsers(metavar="rules|backtest", dest="verb", required=True)
+    text = "List the alerts that stand, silence or acknowledge them; list the rules in force, or try them on samples that were kept"
+    parser = _command(commands, "alerts", text, ["alerts list", "alerts silence endpoint=shop --for 1h --reason deploy", "alerts rules"])
+    verbs = parser.add_subparsers(metavar="list|silence|unsilence|ack|rules|backtest", dest="verb", required=True)
+    _standing(verbs)
     listed = _verb(verbs, "rules", "List the rules in force, alerts and thresholds, with where each is written",
                    ["alerts rules", "alerts rules --json | jq -r '.rules[] | select(.kind == \"alert\") | .name'"])  # fmt: skip
     listed.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.rules/1")
     _backtest(verbs)
+
+
+def _standing(verbs: Commands) -> None:
+    """What is asked of the engine that evaluates alerts here (a console that runs), or of what the last one left."""
+    listed = _verb(verbs, "list", "List the alerts that pend or fire, and silences",
+                   ["alerts list", "alerts list --json | jq '.alerts[] | select(.state == \"firing\")'"],
+                   "exit codes: 0 nothing fires that is not muted, 1 a warning, 2 a critical one; 3 nobody could be asked")  # fmt: skip
+    listed.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.alerts/1")
+    silenced = _verb(verbs, "silence", "Have what matches notify nobody for a while",
+                     ["alerts silence rule=response-time-* --for 4h --reason 'load test'",
+                      "alerts silence endpoint=shop severity=warning --for 30m --reason deploy"],
+                     "all pairs have to match, as globs of a shell; labels: rule, severity, metric and those of the series")  # fmt: skip
+    silenced.add_argument("match", metavar="LABEL=GLOB", nargs="+", help="what is meant")
+    silenced.add_argument("--for", metavar="TIME", dest="duration", required=True, help="until when: 30m 4h 2d from now on")
+    silenced.add_argument("--reason", metavar="TEXT", required=True, help="why, for whoever comes next")
+    ended = _verb(verbs, "unsilence", "End a silence", ["alerts unsilence 3f9a0c1b"])
+    ended.add_argument("id", metavar="ID", help="its id, as `alerts list` has it")
+    acked = _verb(verbs, "ack", "Take an alert on, so that others know and it is not told again as overdue",
+                  ["alerts ack service-down-critical", "alerts ack '*{endpoint=shop,*' --text looking"])  # fmt: skip
+    acked.add_argument("alert", metavar="ALERT", help="its id, a glob of ids, or a rule: all of its alerts")
+    acked.add_argument("--text", metavar="TEXT", default="", help="what is to be said of it")
+    acked.add_argument("--give-back", action="store_true", help="nobody has it on any more")
+    for verb in (silenced, ended, acked):
+        verb.add_argument("--by", metavar="NAME", help="who you are, where an account is shared [the user]")
 
 
 def _backtest(verbs: Commands) -> None:
@@ -209,6 +234,21 @@ def _verb(verbs: Commands, name: str, text: str, examples: Sequence[str], more: 
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=text[0].lower() + text[1:], description=text + ".", epilog=shown)
     _settings(parser, argparse.SUPPRESS)
     return parser
+
+
+def _notify(commands: Commands) -> None:
+    text = "List who is told of alerts, or try one of them"
+    parser = _command(commands, "notify", text, ["notify list", "notify test slack", "notify test slack --dry-run"])
+    verbs = parser.add_subparsers(metavar="list|test", dest="verb", required=True)
+    listed = _verb(verbs, "list", "List the channels, and the alerts that each is told of",
+                   ["notify list", "notify list --json | jq -r '.channels[] | select(.rules == []) | .name'"])  # fmt: skip
+    tried = _verb(verbs, "test", "Send a message that says it is a test, and print the request and its answer",
+                  ["notify test slack", "notify test slack --dry-run"],
+                  "exit codes: 0 taken (or shown, with --dry-run); 3 not taken; 64 no such channel, usage or configuration")  # fmt: skip
+    tried.add_argument("name", metavar="NAME", help="the channel, as [[notify]] calls it")
+    tried.add_argument("--dry-run", action="store_true", help="print the request, send nothing")
+    for added in (listed, tried):
+        added.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.notify/1")
 
 
 def _record(commands: Commands) -> None:

@@ -10,7 +10,7 @@ from perfconsole.config.kinds import Key, Kind, Wrong, keys_of
 from perfconsole.config.lines import Path
 from perfconsole.config.schema import AlertRule, Config, Postgres
 from perfconsole.config.schema_checks import CHECKS, Checked
-from perfconsole.config.tables import ARRAYS, TABLES
+from perfconsole.config.tables import ARRAYS, NOTIFY, TABLES
 from perfconsole.config.toml import Document
 from perfconsole.config.wording import shown, suggestion
 from perfconsole.core.errors import ConfigError
@@ -54,13 +54,14 @@ class Checker:
                 if self._is_table((name,), value, f"[{name}]"):
                     made[name] = TABLES[name](**self._values((name,), value, keys_of(TABLES[name])))
             else:
-                self._unknown((name,), name, [*TABLES, "keys"], "tables")
+                self._unknown((name,), name, [*TABLES, NOTIFY, "keys"], "tables")
         self._theme()
         check_alerts.names(
             self._note, made.get("alerts", Config().alerts), self._document.values.get("alert", []) if "alert" in made else []
         )
         if not self._document.values.keys().isdisjoint([*CHECKS, "service"]):
             check_endpoints.together(self._note, self._document.values, self._document.lines.of)
+        self._names_of_channels(made)
         config = Config(**made)
         if not self._noted:
             check_alerts.together(self._note, config)
@@ -156,6 +157,8 @@ class Checker:
             return self._alert(at, item)
         if table == "postgres":
             return self._postgres(at, item)
+        if table == NOTIFY:
+            return self._channel(at, item)
         made = self._made(at, TABLES[table], item)
         if isinstance(made, Checked):
             check_endpoints.alone(self._note, at, made, check_endpoints.Circumstances(self._shared, self._found_here))
@@ -174,6 +177,25 @@ class Checker:
         if dsn and self._found_here and servers.sends_for_files(dsn):
             self._note((*at, "dsn"), "file: in a configuration that was found in the working directory", "name it with --config")
         return Postgres(**values) if len(self._noted) == before else None
+
+    # Channels ---------------------------------------------------------------------------------------------------------------------
+
+    def _channel(self, at: Path, item: dict[str, Any]) -> Struct | None:
+        from perfconsole.config import check_notify  # noqa: PLC0415  only a file with channels pays for what they are
+        from perfconsole.config.schema_notify import Notify  # noqa: PLC0415  likewise
+
+        table = check_notify.type_of(self._note, at, item)
+        made = self._made(at, table, item) if table else None
+        if isinstance(made, Notify):
+            check_notify.alone(self._note, at, made, check_endpoints.Circumstances(self._shared, self._found_here))
+        return made
+
+    def _names_of_channels(self, made: dict[str, Any]) -> None:
+        """Names of channels are those of some."""
+        if any(one.notify for one in (made.get("alerts"), *made.get("alert", ())) if one):
+            from perfconsole.config import check_notify  # noqa: PLC0415  likewise
+
+            check_notify.names(self._note, self._document.values)
 
     # Alerts -----------------------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """What a configuration may say, with its defaults: the one description that is read, checked, documented and written from.
 
-Endpoints are in `perfconsole.config.schema_checks`, all tables by name in `perfconsole.config.tables`.
+Endpoints are in `perfconsole.config.schema_checks`, channels in `perfconsole.config.schema_notify`, all tables by name in
+`perfconsole.config.tables`.
 """
 
 from typing import TYPE_CHECKING, Annotated, Final
@@ -12,6 +13,7 @@ from perfconsole.config.kinds import key as _key
 
 if TYPE_CHECKING:  # 15 ms of the time to the first numbers, which only a file with endpoints should cost
     from perfconsole.config.schema_checks import Dns, Http, Service, Tcp, TlsCheck
+    from perfconsole.config.schema_notify import Notify
 
 INTERVAL: Final = kinds.duration(0.5, 3600.0)
 """Not under the engine's beat; over an hour nothing would be live any more."""
@@ -34,7 +36,7 @@ TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verif
 SERVER_VARIABLES: Final = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
 """Those of libpq's variables that name a PostgreSQL server; PGUSER, PGDATABASE and the like name none."""
 
-SCREENS: Final = ("operations", "endpoints", "processes")
+SCREENS: Final = ("operations", "endpoints", "processes", "alerts")
 
 
 class Console(
@@ -52,7 +54,16 @@ class Console(
         "auto"
     )
     mouse: Annotated[bool, _key(kinds.SWITCH, "Use the mouse; false leaves selecting text to the terminal.")] = True
-    screen: Annotated[str, _key(kinds.choice(*SCREENS), "The screen to begin with: operations, endpoints or processes.")] = "operations"
+    screen: Annotated[str, _key(kinds.choice(*SCREENS), "The screen to begin with: operations, endpoints, processes or alerts.")] = (
+        "operations"
+    )
+    bell: Annotated[
+        str,
+        _key(
+            kinds.choice("off", "bell", "osc9", "osc777"),
+            "What this terminal does when an alert fires: off, bell, or a notification of the desktop (osc9, osc777).",
+        ),
+    ] = "off"
     recording_s: Annotated[
         float,
         _key(kinds.duration_or_off(60.0, 30 * 86400.0), 'How far back the recording in the state directory reaches; "off" keeps none.'),
@@ -114,6 +125,7 @@ class Alerts(Struct, frozen=True, kw_only=True):
 
     defaults: Annotated[bool, _key(kinds.SWITCH, "The shipped rules are in force; `perfconsole alerts rules` lists them.")] = True
     disable: Annotated[tuple[str, ...], _key(kinds.TEXTS, 'Shipped rules to leave out, e.g. ["cpu-warning"].')] = ()
+    notify: Annotated[tuple[str, ...], _key(kinds.TEXTS, 'Who is told of alerts, of [[notify]] tables: e.g. ["slack"]; [] is nobody.')] = ()
 
 
 class AlertRule(
@@ -124,7 +136,7 @@ class AlertRule(
         "over_s": "over", "for_s": "for", "keep_s": "keep_firing_for", "max_gap_s": "max_gap", "respond_s": "respond_within",
     },
 ):  # fmt: skip
-    """A rule of your own; as many of these tables as you like. Exactly one of above and below. Without for it is a threshold."""
+    """A rule of your own; as many of these tables as you like. Exactly one of above and below. Without for and notify it is a threshold."""
 
     name: Annotated[str, _key(kinds.TEXT, "A name of its own.", "var-nearly-full")]
     severity: Annotated[str, _key(kinds.choice("critical", "warning", "info"), "critical, warning or info.", "warning")]
@@ -152,7 +164,7 @@ class AlertRule(
         float | None, _key(_LASTING, "The longest time without a sample that counts; without: two intervals and 5s.", "30s")
     ] = None
     min_samples: Annotated[int, _key(kinds.whole(1, 1_000_000), "Of fewer samples nothing is known.")] = 1
-    min_events: Annotated[int, _key(kinds.whole(0, 1_000_000), "Of a ratio: so many must count against it.")] = 0
+    min_events: Annotated[int, _key(kinds.whole(0, 1_000_000), "Of a ratio: so many must count against it. Of last: so many in a row.")] = 0
     no_data: Annotated[
         str, _key(kinds.choice("keep", "alert", "ok"), "What silence is: keep leaves it as it is, alert is a breach, ok a recovery.")
     ] = "keep"
@@ -164,6 +176,9 @@ class AlertRule(
     ] = None
     runbook: Annotated[str, _key(kinds.TEXT, "Where it is written what to do.", "https://wiki.example/runbooks/disk")] = ""
     enabled: Annotated[bool, _key(kinds.SWITCH, "Whether it counts.")] = True
+    notify: Annotated[
+        tuple[str, ...] | None, _key(kinds.TEXTS, "Who is told of it; without: whom [alerts] notify names; [] is nobody.", ["ops"])
+    ] = None
 
 
 class History(Struct, frozen=True, kw_only=True):
@@ -193,5 +208,6 @@ class Config(Struct, frozen=True, kw_only=True):
     postgres: tuple[Postgres, ...] = ()
     alerts: Alerts = field(default_factory=Alerts)
     alert: tuple[AlertRule, ...] = ()
+    notify: "tuple[Notify, ...]" = ()
     history: History = field(default_factory=History)
     keys: dict[str, tuple[str, ...]] = {}

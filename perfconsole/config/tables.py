@@ -11,7 +11,10 @@ TABLES: Final[dict[str, type[Struct]]] = {
     "console": Console, "system": System, "processes": Processes, **CHECKS, "service": Service, "postgres": Postgres,
     "alerts": Alerts, "alert": AlertRule, "history": History,
 }  # fmt: skip
-"""In the order in which they are written; ``keys`` is a table of its own kind."""
+"""In the order in which they are written; ``keys`` is a table of its own kind, as are those of `NOTIFY`."""
 
-ARRAYS: Final = frozenset({*CHECKS, "service", "postgres", "alert"})
+NOTIFY: Final = "notify"
+"""Those of channels: each has the keys of its `type`, see `schema_notify.CHANNELS`, which only a file with one imports."""
+
+ARRAYS: Final = frozenset({*CHECKS, "service", "postgres", "alert", NOTIFY})
 """Those of which there may be any number, each with a name of its own."""

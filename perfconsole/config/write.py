@@ -9,7 +9,7 @@ from msgspec import NODEFAULT, Struct
 
 from perfconsole.config.kinds import Key, keys_of
 from perfconsole.config.schema import Config
-from perfconsole.config.tables import ARRAYS, TABLES
+from perfconsole.config.tables import ARRAYS, NOTIFY, TABLES
 from perfconsole.core.errors import ConfigError
 
 _HEAD: Final = """\
@@ -32,26 +32,36 @@ def example() -> str:
     """A configuration in which everything is commented out and explained."""
     seen: dict[str, str] = {}
     tables = [_example_table(name, table, seen) for name, table in TABLES.items()]
-    return "\n".join([_HEAD, *tables, _KEYS_TEXT + '#[keys]\n#help = ["?", "f1"]\n'])
+    return "\n".join([_HEAD, *tables, *_example_channels(), _KEYS_TEXT + '#[keys]\n#help = ["?", "f1"]\n'])
 
 
-def _example_table(name: str, table: type[Struct], seen: dict[str, str]) -> str:
+def _example_channels() -> Iterator[str]:
+    from perfconsole.config.schema_notify import CHANNELS  # noqa: PLC0415  only when it is written about
+
+    seen: dict[str, str] = {}
+    for kind, table in CHANNELS.items():
+        yield _example_table(NOTIFY, table, seen, f"the {kind}")
+
+
+def _example_table(name: str, table: type[Struct], seen: dict[str, str], place: str = "") -> str:
     """A table with its keys, what is a table in it at its end; what is the same in an earlier one is only named.
 
     Args:
         name: The table's name.
         table: What it holds.
         seen: Of keys that several tables have in common, the table in which they are explained; added to.
+        place: What it is called when a later one refers to it; by its name unless given.
     """
+    place = place or f"[[{name}]]"
     header = f"#[[{name}]]" if name in ARRAYS else f"[{name}]"
     lines = [f"# {(table.__doc__ or '').strip()}", header]
     common = [key for key in keys_of(table).values() if key.attribute not in table.__annotations__]
-    again = [key for key in common if seen.setdefault(key.name, name) != name]
+    again = [key for key in common if seen.setdefault(key.name, place) != place]
     shown = [key for key in keys_of(table).values() if key not in again]
     for key in [key for key in shown if not _spread(key)]:
         lines += [f"# {key.text}", f"#{_example_line(key)}"]
     if again:
-        lines.append(f"# And as in [[{seen[again[0].name]}]]: {' '.join(key.name for key in again)}.")
+        lines.append(f"# And as in {seen[again[0].name]}: {' '.join(key.name for key in again)}.")
     for key in filter(_spread, shown):
         lines += _example_nested(name, key)
     return "\n".join(lines) + "\n"
@@ -102,6 +112,7 @@ def render(config: Config) -> str:
     for name in TABLES:
         value = getattr(config, name)
         document[name] = [_values(item) for item in value] if name in ARRAYS else _values(value)
+    document[NOTIFY] = [_values(channel) for channel in config.notify]
     document["keys"] = {action: list(keys) for action, keys in config.keys.items()}
     return tomli_w.dumps({name: value for name, value in document.items() if value})
 
@@ -129,8 +140,11 @@ def json_schema() -> dict[str, Any]:
     """The JSON Schema of a configuration file, for editors: the texts that people write, not the numbers they become."""
     import msgspec  # noqa: PLC0415  its schema part only here
 
-    _, definitions = msgspec.json.schema_components(TABLES.values(), ref_template="#/$defs/{name}")
-    described = {table.__name__: table for table in _with_nested(TABLES.values())}
+    from perfconsole.config.schema_notify import CHANNELS  # noqa: PLC0415  only when it is written about
+
+    tables = [*TABLES.values(), *CHANNELS.values()]
+    _, definitions = msgspec.json.schema_components(tables, ref_template="#/$defs/{name}")
+    described = {table.__name__: table for table in _with_nested(tables)}
     for name, table in described.items():
         definition = definitions[name]
         definition["properties"] = {key.name: _property(key) for key in keys_of(table).values()}
@@ -138,7 +152,8 @@ def json_schema() -> dict[str, Any]:
         definition.pop("default", None)
     one_key = {"type": "string", "minLength": 1}
     top: dict[str, Any] = {name: {"$ref": f"#/$defs/{table.__name__}"} for name, table in TABLES.items()}
-    top.update({name: {"type": "array", "items": top[name]} for name in ARRAYS})
+    top.update({name: {"type": "array", "items": top[name]} for name in ARRAYS if name in TABLES})
+    top[NOTIFY] = {"type": "array", "items": {"oneOf": [{"$ref": f"#/$defs/{table.__name__}"} for table in CHANNELS.values()]}}
     top["keys"] = {"type": "object", "additionalProperties": {"anyOf": [one_key, {"type": "array", "items": one_key}]}}
     definitions["AlertRule"]["oneOf"] = [{"required": ["above"]}, {"required": ["below"]}]
     return {

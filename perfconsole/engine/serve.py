@@ -37,11 +37,17 @@ def serve(engine: Engine, sock: socket.socket, *, read_only: bool = False, peer:
         read_only: Refuse operations that change something to this peer.
         peer: Who it is, for the audit file.
     """
-    asyncio.run_coroutine_threadsafe(_Peer(engine, read_only=read_only, name=peer).run(sock), engine.loop)
+    asyncio.run_coroutine_threadsafe(Peer(engine, read_only=read_only, name=peer).run(sock), engine.loop)
 
 
-class _Peer:
-    """One connection."""
+class Peer:
+    """One connection.
+
+    Args:
+        engine: A running engine.
+        read_only: Refuse operations that change something.
+        name: Who it is, for the audit file.
+    """
 
     def __init__(self, engine: Engine, *, read_only: bool, name: str) -> None:
         self._engine = engine
@@ -51,6 +57,7 @@ class _Peer:
         self._answers: set[asyncio.Task[None]] = set()
 
     async def run(self, sock: socket.socket) -> None:
+        """Serve a connected socket, which is taken over, until either end closes it; on the engine's loop."""
         sock.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=sock)
         box = self._engine.attach(self._ready.set, points=POINTS)

@@ -74,7 +74,7 @@ def text(told: Sequence[Rule]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     thresholds = sum(rule.colour for rule in told)
-    lines += ["", f"{_count(len(told) - thresholds, 'alert')}, {_count(thresholds, 'threshold')} (a rule without for: it colours a value)",
+    lines += ["", f"{_count(len(told) - thresholds, 'alert')}, {_count(thresholds, 'threshold')} (without for: it colours)",
               f"max_gap, where a rule says none: two intervals of its series, and {TIMEOUT_S:g}s"]  # fmt: skip
     return "\n".join(lines) + "\n"
 

@@ -146,7 +146,7 @@ def test_a_file_that_may_not_be_read_is_an_error_and_not_passed_over(env, tmp_pa
         ("[console]\nread_only = 'yes'\n", 'f.toml:2: console.read_only: found "yes": accepted: true or false'),
         ("[console]\nmouse = 1\n", "f.toml:2: console.mouse: found 1 (a number): accepted: true or false"),
         ("[console]\nascii = 1\n", 'f.toml:2: console.ascii: found 1 (a number): accepted: "auto", true or false'),
-        ("[console]\nscreen = 'proceses'\n", 'accepted: one of operations endpoints processes; did you mean "processes"?'),
+        ("[console]\nscreen = 'proceses'\n", 'accepted: one of operations endpoints processes alerts; did you mean "processes"?'),
         ("[console]\ntheme = 'midnigt'\n", 'f.toml:2: console.theme: found "midnigt", which is no theme: did you mean "midnight"?'),
         ("console = 3\n", "f.toml:1: console: found 3: accepted: a table, written [console]"),
         ("[[console]]\n", "f.toml:1: console: found an array of tables: accepted: a table, written [console]"),

@@ -1,0 +1,146 @@
+"""Changing a rule in a configuration that somebody wrote: comments, order and everything else in the file stay as they are.
+
+Nothing is written that could not be read again: the new text is checked as the old one was, and a fault of it is told and changes nothing.
+"""
+
+import os
+import stat
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from perfconsole.config.load import parse_text
+from perfconsole.config.places import config_dir
+from perfconsole.core.errors import ConfigError
+from perfconsole.core.text import safe
+from perfconsole.core.tick import Rule
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+
+KEYS: Final = ("severity", "above", "below", "for", "over", "clear", "keep_firing_for", "respond_within", "runbook", "enabled")
+"""What is changed of a rule; what it is about is no change of it, but another rule."""
+
+
+def edit_rule(path: str | None, rule: Rule, changes: Mapping[str, str], env: Mapping[str, str]) -> Path:
+    """Change keys of a rule where it is written; one that ships becomes one of the file's own, and is left out there.
+
+    Args:
+        path: The file in force; None where there is none: the user's is begun then.
+        rule: The rule as it is in force.
+        changes: Key to what a person would write for it (``10m``, ``90%``, ``0.9``, ``true``); an empty text takes the key away.
+        env: The environment.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: When it may not be written, was changed meanwhile, or would not be a configuration any more; then it is as it was.
+    """
+    unknown = [key for key in changes if key not in KEYS]
+    if unknown:
+        raise ConfigError(f"{safe(unknown[0])} of a rule is not changed here", f"these are: {' '.join(KEYS)}")
+    place = Path(path).resolve() if path else config_dir(env) / "config.toml"
+    before = _read(place)
+    text = _edited(before.decode(), rule, changes, place)
+    parse_text(text, env=env, path=str(place))
+    _replace(place, before, text)
+    return place
+
+
+def _edited(text: str, rule: Rule, changes: Mapping[str, str], place: Path) -> str:
+    import tomlkit  # noqa: PLC0415  only to edit: 20 ms
+    from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415  likewise
+
+    try:
+        document = tomlkit.parse(text)
+        table = _table(document, rule)
+        if table is None:
+            if rule.source:
+                raise ConfigError(f"{place}: no [[alert]] is called {safe(rule.name)} any more", "ctrl+r reads it again")
+            table = _adopted(document, rule)
+        for key, value in changes.items():
+            if value == "":
+                table.pop(key, None)
+            else:
+                table[key] = _value(value)
+        if "above" in changes and changes["above"] != "":
+            table.pop("below", None)
+        elif "below" in changes and changes["below"] != "":
+            table.pop("above", None)
+        return tomlkit.dumps(document)
+    except TOMLKitError as error:
+        raise ConfigError(f"{place}: {error}") from error
+
+
+def _table(document: "TOMLDocument", rule: Rule) -> Any:
+    """The rule's own table in a file; None where there is none."""
+    return next((table for table in document.get("alert", ()) if table.get("name") == rule.name), None)
+
+
+def _adopted(document: "TOMLDocument", rule: Rule) -> Any:
+    """A table for a rule that ships, at the end of the file, and the rule's name among those that are left out."""
+    import tomlkit  # noqa: PLC0415  only to edit
+
+    from perfconsole.config.rule_text import rule_lines  # noqa: PLC0415  likewise
+
+    if rule.only:
+        raise ConfigError(f"{rule.name} is about marked endpoints: no [[alert]] can say that", "write one that names them in match")
+    if not rule.for_s:
+        raise ConfigError(f"{rule.name} fires at once: an [[alert]] without for is a threshold", "write one with for, or with notify")
+    alerts = document.setdefault("alerts", tomlkit.table())
+    names = alerts.setdefault("disable", tomlkit.array())
+    if rule.name not in names:
+        names.append(rule.name)
+    made = tomlkit.parse("\n".join(rule_lines(rule)[1:]) + "\n")["alert"][0]  # type: ignore[index]
+    if "alert" not in document:
+        document.append("alert", tomlkit.aot())
+    document["alert"].append(made)  # type: ignore[union-attr]
+    return document["alert"][-1]  # type: ignore[index]
+
+
+def _value(written: str) -> Any:
+    """What somebody wrote, as TOML has it: a number and true are themselves, everything else is a text."""
+    if written in {"true", "false"}:
+        return written == "true"
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(written)
+    return written
+
+
+def _read(place: Path) -> bytes:
+    try:
+        return place.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise ConfigError(f"{place}: cannot be read: {error.strerror}") from error
+
+
+def _replace(place: Path, before: bytes, text: str) -> None:
+    """Put a new text in place of the one that was read, whole or not at all; with the mode and the owner that the file had."""
+    beside = place.with_name(f".{place.name}.{os.getpid()}")
+    try:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = place.stat() if place.exists() else None
+        if found and not os.access(place, os.W_OK):
+            raise PermissionError(13, os.strerror(13))
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                if found:
+                    os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
+                    if (found.st_uid, found.st_gid) != (os.getuid(), os.getgid()):
+                        os.fchown(descriptor, found.st_uid, found.st_gid)
+                file.write(text)
+                file.flush()
+                os.fsync(descriptor)
+            if _read(place) != before:
+                raise ConfigError(f"{place}: was changed meanwhile, and is left as it is", "ctrl+r reads it again")
+            beside.replace(place)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{place}: cannot be written: {error.strerror}", "change it where it is kept, then ctrl+r") from error

@@ -1,0 +1,67 @@
+"""From a configuration to channels: what a type is made by is imported once there is a channel of that type."""
+
+import os
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from perfconsole.config.rules import rules
+from perfconsole.config.schema import Config
+from perfconsole.core.tick import Alert
+from perfconsole.notify.channel import Channel
+
+if TYPE_CHECKING:
+    from asyncio import Semaphore
+
+    from perfconsole.config.schema_notify import Notify
+
+_MADE_BY: Final = {
+    "webhook": ("webhook", "WebhookChannel"), "alertmanager": ("alerts_api", "AlertsApiChannel"), "hook": ("hook", "HookChannel"),
+    "slack": ("slack", "SlackChannel"), "pagerduty": ("pagerduty", "PagerDutyChannel"), "email": ("mail", "MailChannel"),
+    "apprise": ("apprise", "AppriseChannel"),
+}  # fmt: skip
+
+
+AT_ONCE: Final = 4
+"""Hooks of all channels together that run at the same time."""
+
+
+def channels(config: Config, env: Mapping[str, str] = os.environ) -> tuple[Channel, ...]:
+    """The channels of a checked configuration. Nothing is sent, looked up or connected to.
+
+    Args:
+        config: The configuration.
+        env: The environment that references are looked up in.
+
+    Raises:
+        ConfigError: When what a channel needs is not installed.
+    """
+    if not config.notify:
+        return ()
+    from asyncio import Semaphore  # noqa: PLC0415  a configuration without channels needs none of it
+
+    from perfconsole.notify.channels.base import Given  # noqa: PLC0415  likewise
+
+    given, turns = Given(runbooks(config), env), Semaphore(AT_ONCE)
+    return tuple(_made(notify, given, turns) for notify in config.notify)
+
+
+def _made(notify: "Notify", given: Any, turns: "Semaphore") -> Channel:
+    module, name = _MADE_BY[notify.type]
+    maker: Callable[..., Channel] = getattr(import_module(f"perfconsole.notify.channels.{module}"), name)
+    return maker(notify, given, turns) if notify.type == "hook" else maker(notify, given)
+
+
+def runbooks(config: Config) -> Callable[[Alert], str]:
+    """Where it is written what to do about an alert: that of its endpoint, else that of its rule, else nowhere."""
+    of_rules = {rule.name: rule.runbook for rule in rules(config) if rule.runbook}
+    of_endpoints: dict[str, str] = {}
+    if any(one.runbook for one in (*config.http, *config.tcp, *config.tls, *config.dns)):
+        from perfconsole.config.endpoints import checks  # noqa: PLC0415  what endpoints are imported by then
+
+        of_endpoints = {check.name: check.runbook for check in checks(config) if check.runbook}
+
+    def runbook_of(alert: Alert) -> str:
+        return of_endpoints.get(dict(alert.labels).get("endpoint", "")) or of_rules.get(alert.rule, "")
+
+    return runbook_of

@@ -1,0 +1,328 @@
+"""The lane of one channel: what waits, what goes together, when, and when again. Pure: `now` is seconds of a clock that is never set.
+
+Notices gather for a moment and go as one message, a *batch*: from then on the same one with the same notices at every attempt. What comes
+soon after a message waits longer, what a limit holds back goes with what comes meanwhile: nothing is ever let go for being too much.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
+from typing import Final
+
+from perfconsole.core.notices import Notice
+from perfconsole.core.text import safe
+from perfconsole.notify.channel import Channel, SendError
+from perfconsole.notify.outbox_batch import Batch, Bucket, asked_s
+from perfconsole.notify.outbox_owed import (
+    DROPPED,
+    FAILED,
+    FIRING,
+    RESOLVED,
+    SENT,
+    Owed,
+    Place,
+    batch_name,
+    by_gravity,
+    end_name,
+    notice_key,
+    thread_of,
+)  # fmt: skip
+
+GATHER_S: Final = 5.0
+"""A message goes so long after the last notice for it came: checks behind one gateway fail within their interval, 5 s while failing. It is
+also how long somebody has to wait for the word of a single alert."""
+
+GATHER_MOST_S: Final = 30.0
+"""And at the latest so long after the first: what never ends to come must not keep the rest."""
+
+HOLD_S: Final = 60.0
+"""What fires so soon after a message waits with others: who was just told is looking already. Not the first critical one."""
+
+RATE_S: Final = 6.0
+"""One message in so many seconds, in the long run: the strictest receivers (Slack) take one a second, people take far less."""
+
+BURST: Final = 5
+"""Messages that may go faster than that."""
+
+EACH_BURST: Final = 10
+"""Alerts that go one by one to a channel that wants each of its own; more at once are one message. It may be given as many at once."""
+
+EACH_RATE_S: Final = 2.0
+"""The rate of such a channel: PagerDuty takes 120 events a minute."""
+
+OPEN: Final = 4
+"""Messages that may be under way or tried again at the same time: one that the receiver chokes on must not be in the way of the others."""
+
+EACH_OPEN: Final = 2 * EACH_BURST
+
+KEEP_S: Final = 2.0
+"""How long a new message waits until it is kept which notices are in it: a disk that hangs is no reason to tell nobody."""
+
+ERROR_CHARS: Final = 300
+
+
+class Lane:
+    """What is on its way to one channel.
+
+    Args:
+        channel: The channel.
+        chance: A random number from 0 to 1.
+
+    Attributes:
+        standing: Firing notices of alerts that still fire, by alert, for a channel that wants to hear of them again and again.
+        error: Why the last attempt failed; empty when it did not.
+        failing: When the first of those that failed in a row did.
+    """
+
+    def __init__(self, channel: Channel, chance: Callable[[], float]) -> None:
+        self.channel = channel
+        self._chance = chance
+        self._each = channel.each
+        self._bucket = Bucket(EACH_BURST, EACH_RATE_S) if self._each else Bucket(BURST, RATE_S)
+        self._grouped = not self._each and not channel.refresh_s  # those that group for themselves are told of each as it comes
+        self._pool: dict[str, Owed] = {}
+        self._first = self._newest = -inf
+        self._others: set[str] = set()  # in the pool: of what does not only say that something fires
+        self._criticals = 0  # likewise, alerts
+        self._behind: dict[str, Owed] = {}
+        self._members: dict[str, set[str]] = {}  # of threads: who is not over
+        self._ends: dict[str, list[Owed]] = {}  # likewise, word of who is
+        self._open: dict[str, Batch] = {}
+        self._last = self._last_critical = -inf
+        self._not_before = -inf
+        self.standing: dict[str, Owed] = {}
+        self._refresh_at = -inf
+        self._refreshing = False
+        self.error, self.failing = "", -inf
+
+    # What comes -------------------------------------------------------------------------------------------------------------------
+
+    def add(self, owed: Owed, since: float) -> None:
+        """Take a notice that is kept, and has waited since a moment; word that an alert is over is then for `promote`."""
+        if owed.notice.status == RESOLVED:
+            owed.place = Place.BEHIND
+            self._behind[owed.notice.key] = owed
+        else:
+            self._gather(owed, since)
+
+    def go_on(self, name: str, owed: Iterable[Owed], due: float) -> None:
+        """Take up a message of an earlier run."""
+        batch = Batch(name, by_gravity(owed), due)
+        for one in batch.owed:
+            one.place = Place.BATCH
+        self._open[name] = batch
+        self.join(batch.owed)
+
+    def join(self, owed: Iterable[Owed]) -> None:
+        """Note who is told of as one."""
+        for one in owed:
+            thread = thread_of(one.notice.batch)
+            if thread and one.notice.status != RESOLVED and self.channel.send_resolved:
+                self._members.setdefault(thread, set()).add(_member(one))
+
+    def leave(self, chain: Iterable[Owed], now: float) -> None:
+        """Note that an alert is over of which nobody was told, and so nobody hears that."""
+        for one in chain:
+            self._leave(one, thread_of(one.notice.batch), now)
+
+    def withdraw(self, owed: Owed, now: float) -> bool:
+        """Take a notice back that nobody needs any more; whether it was early enough: what only a limit or a fault held back goes."""
+        if owed.place is Place.POOL and now < max(min(self._newest + GATHER_S, owed.since + GATHER_MOST_S), self._held()):
+            self._remove(owed)
+            return True
+        return owed.place is Place.MADE
+
+    def promote(self, now: float) -> list[Notice]:
+        """Let those go that were behind what is settled now: word that an alert is over, if anybody was told of it.
+
+        Returns:
+            Notices that changed by that.
+        """
+        dropped: list[Notice] = []
+        for one in [one for one in self._behind.values() if all(first.settled for first in one.after)]:
+            del self._behind[one.notice.key]
+            thread = thread_of(one.notice.batch) or next(filter(None, (thread_of(first.notice.batch) for first in one.after)), "")
+            if not (one.heard or any(first.told for first in one.after)):
+                dropped.append(one.become(state=DROPPED))
+            elif thread:
+                one.become(batch=end_name(thread))  # where that was not clear before what came first was sent
+                self._ends.setdefault(thread, []).append(one)
+            else:
+                self._gather(one, now)
+            one.after = ()
+            self._leave(one, thread, now)
+        return dropped
+
+    def _leave(self, one: Owed, thread: str, now: float) -> None:
+        """One of those that were told of as one is over: when all of them are, that is told."""
+        if not thread:
+            return
+        members = self._members.get(thread, set())
+        members.discard(_member(one))
+        if not members:
+            self._members.pop(thread, None)
+            for end in self._ends.pop(thread, ()):
+                self._gather(end, now)
+
+    def _gather(self, owed: Owed, now: float) -> None:
+        other = owed.notice.status != FIRING
+        if not self._pool:
+            self._first = self._newest = now
+        elif other and not self._others:  # what is held does not hurry word of ends
+            self._first = now
+        owed.place, owed.since, self._newest = Place.POOL, now, max(self._newest, now)
+        self._pool[owed.notice.key] = owed
+        self._criticals += owed.notice.alert.severity == "critical"
+        if other:
+            self._others.add(owed.notice.key)
+
+    def _remove(self, owed: Owed) -> None:
+        del self._pool[owed.notice.key]
+        self._criticals -= owed.notice.alert.severity == "critical"
+        self._others.discard(owed.notice.key)
+
+    # When it goes -----------------------------------------------------------------------------------------------------------------
+
+    def _ripe(self) -> float:
+        """When what gathered would go, as far as it is for that to say."""
+        ripe = min(self._newest + GATHER_S, self._first + GATHER_MOST_S)
+        return ripe if self._others else max(ripe, self._held())
+
+    def _held(self) -> float:
+        """Until when what fires waits, so soon after a message."""
+        return (self._last_critical if self._criticals else self._last) + HOLD_S if self._grouped else -inf
+
+    def _ready(self) -> float:
+        """When the next message can be made, all told."""
+        if not self._pool or len(self._open) >= self._most_open:
+            return inf
+        return max(self._ripe(), self._bucket.ready(), self._not_before)
+
+    @property
+    def _most_open(self) -> int:
+        return EACH_OPEN if self._each else OPEN
+
+    def due(self) -> float:
+        """When there is something to do next, unless something comes before."""
+        dues = [max(batch.due, self._not_before) for batch in self._open.values() if not batch.running]
+        return min(self._ready(), self._refresh_due(), *dues) if dues else min(self._ready(), self._refresh_due())
+
+    def form(self, now: float) -> list[Batch]:
+        """Make messages of what is ready: to be kept, then `release`d."""
+        formed: list[Batch] = []
+        if now < self._ready():
+            return formed
+        for name, owed in self._parts():
+            if len(self._open) >= self._most_open or not self._bucket.take(now):
+                break
+            formed.append(self._formed(name, owed, now))
+        return formed
+
+    def _parts(self) -> list[tuple[str, list[Owed]]]:
+        """What goes together, by name."""
+        pool = by_gravity(self._pool.values())
+        if not self._each:
+            return [(batch_name(pool), pool)]
+        parts: list[tuple[str, list[Owed]]] = []
+        fires = [one for one in pool if one.notice.status == FIRING]
+        if len(fires) > EACH_BURST:
+            parts.append((batch_name(fires, group=True), fires))
+        else:
+            parts += [(batch_name([one]), [one]) for one in fires]
+        threads: dict[str, list[Owed]] = {}
+        for one in pool:
+            if one.notice.status != FIRING:
+                threads.setdefault(one.notice.batch or one.notice.key, []).append(one)
+        for name, owed in threads.items():
+            over = owed[0].notice.status == RESOLVED
+            parts.append((name if over or not thread_of(name) else batch_name(owed, thread=thread_of(name)), owed))
+        return parts
+
+    def _formed(self, name: str, owed: Sequence[Owed], now: float) -> Batch:
+        batch = self._open[name] = Batch(name, owed, now + KEEP_S)
+        for one in owed:
+            self._remove(one)
+            one.become(batch=name)
+            one.place = Place.BATCH
+        self.join(owed)
+        self._last = now
+        if any(one.notice.alert.severity == "critical" and one.notice.status != RESOLVED for one in owed):
+            self._last_critical = now
+        return batch
+
+    def release(self, batches: Iterable[Batch], now: float) -> None:
+        """Let new messages go: it is kept what is in them."""
+        for batch in batches:
+            if not batch.running and not batch.tries:
+                batch.due = min(batch.due, now)
+
+    def attempts(self, now: float) -> list[Batch]:
+        """Messages that are to be tried now."""
+        if now < self._not_before:
+            return []
+        found = [batch for batch in self._open.values() if not batch.running and batch.due <= now]
+        if now >= self._refresh_due():
+            owed = by_gravity(one for one in self.standing.values() if one.notice.state == SENT)
+            self._refreshing, self._refresh_at = True, now + self.channel.refresh_s
+            found.append(Batch(f"{batch_name(owed)}-{self._refresh_at:.3f}", owed, now, refresh=True))
+        for batch in found:
+            batch.begin(now)
+        return found
+
+    def _refresh_due(self) -> float:
+        if not self.channel.refresh_s or self._refreshing or not any(one.notice.state == SENT for one in self.standing.values()):
+            return inf
+        return max(self._refresh_at, self._not_before)
+
+    # What becomes of it -----------------------------------------------------------------------------------------------------------
+
+    def sent(self, batch: Batch, now: float, at: float) -> list[Notice]:
+        """A message was taken.
+
+        Args:
+            batch: Which one.
+            now: The moment, of the clock that is never set.
+            at: The same moment, epoch seconds.
+
+        Returns:
+            The notices that changed, to be kept.
+        """
+        self.error = ""
+        if batch.refresh:
+            self._refreshing = False
+            return []
+        del self._open[batch.name]
+        if self._refresh_at <= now:
+            self._refresh_at = now + self.channel.refresh_s
+        changed = [one.become(state=SENT, sent_at=at, due_at=at, tries=batch.tries, error="") for one in batch.owed]
+        return changed + self.promote(now)
+
+    def failed(self, batch: Batch, error: SendError, now: float, at: float) -> list[Notice]:
+        """A message was not taken; see `sent`."""
+        if not self.error:
+            self.failing = now
+        self.error = safe(str(error), ERROR_CHARS) or "failed"
+        self._not_before = max(self._not_before, now + asked_s(error))
+        if batch.refresh:
+            self._refreshing = False
+            return []
+        if batch.put_off(error, now, self._chance()):
+            return [one.become(tries=batch.tries, error=self.error, due_at=at + batch.due - now) for one in batch.owed]
+        del self._open[batch.name]
+        changed = [one.become(state=FAILED, tries=batch.tries, error=self.error) for one in batch.owed]
+        return changed + self.promote(now)
+
+    def forget(self, batch: Batch) -> None:
+        """An attempt was broken off by the end of the program: nothing is known of it."""
+        batch.running = False
+
+    @property
+    def waiting(self) -> int:
+        """Notices that are not settled."""
+        held = len(self._pool) + len(self._behind) + sum(map(len, self._ends.values()))
+        return held + sum(len(batch.owed) for batch in self._open.values())
+
+
+def _member(owed: Owed) -> str:
+    """Of an alert that is told of with others: its occurrence, as the key of the word that it fires."""
+    notice = owed.notice
+    return notice.key if notice.status == FIRING else notice_key(notice.channel, notice.alert, FIRING)

@@ -1,0 +1,466 @@
+"""When notices go, and which together: bursts, storms, limits, retries, channels that want each alert alone, channels told again."""
+
+from math import inf
+
+import pytest
+from msgspec.structs import replace
+from outbox_desk import T0, Desk, FakeChannel, alert, rule
+
+from perfconsole.notify.channel import SendError
+from perfconsole.notify.outbox_batch import TRIES, Bucket
+
+
+def over(one, at):
+    return replace(one, state="resolved", before="firing", at=at)
+
+
+def fails(error):
+    def answer(message):
+        raise error
+
+    return answer
+
+
+def times(channel):
+    return [round(message.at - T0, 3) for message in channel.got]
+
+
+def sizes(channel):
+    return [len(message.notices) for message in channel.got]
+
+
+# Together -------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_goes_when_nothing_came_for_a_moment():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    for name in "abc":
+        desk.tell(alert(name))
+        desk.run(3)
+    desk.run(1.999)
+    assert ops.got == []
+    desk.run(0.001)
+    assert (times(ops), ops.told()) == ([11.0], [("firing", name) for name in "abc"])
+
+
+def test_a_storm_is_one_message():
+    ops, hook = FakeChannel("ops"), FakeChannel("hook")
+    desk = Desk(ops, hook)
+    for beat in range(25):
+        desk.tell(*(alert(f"e{beat * 20 + number}", at=desk.at, fired_at=desk.at) for number in range(20)))
+        desk.run(0.5)
+    desk.run(600)
+    assert (sizes(ops), sizes(hook), times(ops)) == ([500], [500], [17.0])
+
+
+def test_what_never_ends_to_come_does_not_keep_the_rest():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    for number in range(100):
+        desk.tell(alert(f"e{number}", at=desk.at, fired_at=desk.at))
+        desk.run(1)
+    assert (times(ops), sizes(ops)) == ([30.0, 90.0], [30, 60])
+
+
+def test_worst_first_then_oldest():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    desk.tell(
+        alert("mild", severity="info"), alert("young", at=T0 + 1, fired_at=T0 + 1), alert("old"),
+        alert("bad", at=T0 + 2, fired_at=T0 + 2, severity="critical"),
+    )  # fmt: skip
+    desk.run(10)
+    assert [name for _, name in ops.told()] == ["bad", "old", "young", "mild"]
+
+
+def test_what_fires_soon_after_a_message_waits_with_others():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    desk.tell(alert("a"))
+    desk.run(20)
+    desk.tell(alert("b"))
+    desk.run(30)
+    desk.tell(alert("c"))
+    desk.run(14)
+    assert len(ops.got) == 1
+    desk.run(1)
+    assert (times(ops), sizes(ops)) == ([5.0, 65.0], [1, 2])
+
+
+@pytest.mark.parametrize(("first", "when"), [("warning", 25.0), ("critical", 65.0)])
+def test_the_first_critical_one_does_not_wait(first, when):
+    ops = FakeChannel()
+    desk = Desk(ops)
+    desk.tell(alert("a", severity=first))
+    desk.run(20)
+    desk.tell(alert("b", severity="critical"))
+    desk.run(600)
+    assert times(ops) == [5.0, when]
+
+
+def test_the_end_does_not_wait_for_a_minute():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    desk.tell(alert("a"))
+    desk.run(10)
+    desk.tell(over(alert("a"), desk.at))
+    desk.run(10)
+    assert times(ops) == [5.0, 15.0]
+
+
+def test_an_end_gathers_with_others_though_something_waits_longer():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    desk.tell(*(alert(name) for name in "abc"))
+    desk.run(6)
+    desk.tell(alert("late"))
+    desk.run(40)
+    for name in "abc":
+        desk.tell(over(alert(name), desk.at))
+        desk.run(2)
+    desk.run(60)
+    assert sizes(ops) == [3, 4]
+
+
+def test_held_longer_than_the_wait_it_is_still_a_blip():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    desk.tell(alert("a"))
+    desk.run(10)
+    desk.tell(alert("b"))
+    desk.run(50)
+    desk.tell(over(alert("b"), desk.at))
+    desk.run(600)
+    assert ops.told() == [("firing", "a")]
+
+
+# Limits ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_bucket():
+    bucket = Bucket(3, 6.0)
+    now = 1_700_000_000.1
+    assert [bucket.take(now) for _ in range(4)] == [True, True, True, False]
+    assert bucket.ready() == pytest.approx(now + 6)
+    assert not bucket.take(now + 5.9)
+    assert bucket.take(bucket.ready())
+    assert [bucket.take(now + 1000) for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_channel_is_told_so_often_and_what_is_held_back_goes_together():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    started = desk.at
+    for number in range(100):
+        desk.tell(alert(f"e{number}"))
+        desk.run(70)
+        desk.tell(over(alert(f"e{number}"), desk.at))
+        desk.run(6)
+    assert len(ops.got) == 200, "slower than the limit"
+    ops.got.clear()
+    desk.tell(*(alert(f"e{number}", at=desk.at, fired_at=desk.at) for number in range(200)))
+    desk.run(100)
+    started = desk.at
+    ops.got.clear()
+    for number in range(200):  # one ends every 5.5 s: as soon as the wait allows, faster than one in 6 s
+        desk.tell(over(alert(f"e{number}", fired_at=T0), desk.at))
+        desk.run(5.5)
+    desk.run(60)
+    assert sum(sizes(ops)) == 200
+    assert len(ops.got) <= 6 + (desk.at - started) / 6
+    assert len(ops.got) < 200
+
+
+def test_no_limit_drops_what_ended_meanwhile():
+    """What was held back by the limit alone is told, with its end: only the wait is there to let blips pass."""
+    ops = FakeChannel(refresh_s=3600)  # groups for itself: nothing is held for a minute
+    desk = Desk(ops)
+    for number in range(12):
+        desk.tell(alert(f"e{number}"))
+        desk.run(5)
+    desk.run(600)
+    ops.got.clear()
+    for number in range(40):
+        one = alert(f"f{number}", at=desk.at, fired_at=desk.at)
+        desk.tell(one)
+        desk.run(5)
+    desk.run(60)
+    names = [name for status, name in ops.told() if status == "firing" and name[0] == "f"]
+    assert sorted(set(names)) == sorted(f"f{number}" for number in range(40))
+
+
+# Again ----------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_message_again_and_again_ever_more_slowly():
+    ops = FakeChannel()
+    ops.answer = fails(SendError("answered 500"))
+    desk = Desk(ops)
+    desk.tell(alert("a"), alert("b"))
+    desk.run(3000)
+    waits = [b - a for a, b in zip(times(ops), times(ops)[1:], strict=False)]
+    assert [round(wait) for wait in waits[:11]] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+    assert len({message.key for message in ops.got}) == 1
+    assert {tuple(notice.key for notice in message.notices) for message in ops.got} == {
+        tuple(notice.key for notice in ops.got[0].notices)
+    }
+    (notice,) = (notice for notice in desk.store.values() if notice.alert.id == "a")
+    assert (notice.state, notice.tries, notice.error) == ("waiting", len(ops.got), "answered 500")
+    assert notice.due_at == pytest.approx(ops.got[-1].at + 300)
+
+
+@pytest.mark.parametrize("chance", [0.0, 1.0])
+def test_no_two_are_tried_again_at_the_same_moment(chance):
+    ops = FakeChannel()
+    ops.answer = fails(SendError("answered 500"))
+    desk = Desk(ops, chance=lambda: chance)
+    desk.tell(alert())
+    desk.run(10)
+    assert times(ops)[:3] == [5.0, pytest.approx(5 + 0.75 + 0.5 * chance), pytest.approx(5 + 3 * (0.75 + 0.5 * chance))]
+
+
+def test_given_up_after_a_day():
+    ops = FakeChannel()
+    ops.answer = fails(SendError("answered 500"))
+    desk = Desk(ops)
+    desk.tell(alert())
+    desk.run(2 * 86400)
+    assert 86400 <= times(ops)[-1] - times(ops)[0] < 86400 + 600
+    assert abs(len(ops.got) - TRIES) < 5
+    assert desk.states() == {("ops", "a", "firing"): "failed"}
+    assert desk.outbox.health() == [("ops", "error", "failing for 1d23h: answered 500")]
+
+
+def test_what_is_refused_for_good_is_not_tried_again():
+    ops = FakeChannel()
+    ops.answer = fails(SendError("answered 404", final=True))
+    desk = Desk(ops)
+    desk.tell(alert())
+    desk.run(600)
+    assert len(ops.got) == 1
+    assert desk.states() == {("ops", "a", "firing"): "failed"}
+
+
+@pytest.mark.parametrize(("after_s", "waits_s"), [(0.0, 1), (120.0, 120), (1e9, 3600)])
+def test_the_receiver_says_when_to_come_again(after_s, waits_s):
+    ops = FakeChannel()
+    ops.answer = fails(SendError("answered 429", after_s=after_s))
+    desk = Desk(ops)
+    desk.tell(alert())
+    desk.run(6)
+    desk.tell(alert("b", severity="critical"))
+    desk.run(4000)
+    assert times(ops)[1] == pytest.approx(5 + waits_s)
+
+
+def test_a_message_that_is_choked_on_is_not_in_the_way_of_others():
+    ops = FakeChannel()
+
+    def answer(message):
+        if any(notice.alert.id == "poison" for notice in message.notices):
+            raise SendError("answered 500")
+        return "ok"
+
+    ops.answer = answer
+    desk = Desk(ops)
+    desk.tell(alert("poison"))
+    desk.run(100)
+    desk.tell(alert("b"))
+    desk.run(10)
+    assert desk.states()["ops", "b", "firing"] == "sent"
+    assert desk.outbox.health() == [("ops", "ok", "1 notice waits")]
+
+
+def test_while_nothing_is_taken_few_messages_are_tried_and_none_is_lost():
+    ops = FakeChannel()
+    ops.answer = fails(SendError("answered 500"))
+    desk = Desk(ops)
+    for number in range(30):
+        desk.tell(alert(f"e{number}", at=desk.at, fired_at=desk.at))
+        desk.run(70)
+        if number > 10:
+            desk.tell(over(alert(f"e{number}", fired_at=desk.at - 70), desk.at))
+    assert len({message.key for message in ops.got}) == 4
+    ops.answer = lambda message: "ok"
+    ops.got.clear()
+    desk.run(1000)
+    told = ops.told()
+    assert sorted(name for status, name in told if status == "firing") == sorted(f"e{number}" for number in range(30))
+    for number in range(11, 30):
+        assert told.index(("firing", f"e{number}")) < told.index(("resolved", f"e{number}"))
+
+
+def test_one_channel_that_fails_is_nothing_to_another():
+    ops, dev = FakeChannel("ops"), FakeChannel("dev")
+    ops.answer = fails(SendError("answered 500"))
+    desk = Desk(ops, dev)
+    desk.tell(alert())
+    desk.run(10)
+    assert desk.states() == {("ops", "a", "firing"): "waiting", ("dev", "a", "firing"): "sent"}
+    assert [state for _, state, _ in desk.outbox.health()] == ["error", "ok"]
+
+
+def test_a_store_that_says_nothing_holds_up_no_message_for_long():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    desk.outbox._keep = lambda notices, kept=None: None
+    desk.tell(alert())
+    desk.run(6.9)
+    assert ops.got == []
+    desk.run(0.2)
+    assert len(ops.got) == 1
+
+
+def test_a_store_at_fault_holds_up_no_message_either():
+    def keep(notices, kept=None):
+        raise OSError("disk on fire")
+
+    ops = FakeChannel()
+    desk = Desk(ops)
+    desk.outbox._keep = keep
+    desk.tell(alert())
+    desk.run(10)
+    assert len(ops.got) == 1
+
+
+# Each alone -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_each_alert_goes_alone():
+    pager = FakeChannel(each=True)
+    desk = Desk(pager)
+    desk.tell(*(alert(f"e{number}") for number in range(10)))
+    desk.run(20)
+    assert sizes(pager) == [1] * 10
+    desk.tell(*(over(alert(f"e{number}"), desk.at) for number in range(10)))
+    desk.run(100)
+    assert sizes(pager) == [1] * 20
+    assert {message.thread for message in pager.got} == {""}
+    assert len({message.key for message in pager.got}) == 20
+
+
+def test_very_many_are_one_message_and_over_when_all_are():
+    pager = FakeChannel(each=True)
+    desk = Desk(pager)
+    storm = [alert(f"e{number}") for number in range(11)]
+    desk.tell(*storm)
+    desk.run(20)
+    assert sizes(pager) == [11]
+    thread = pager.got[0].thread
+    assert thread
+    desk.tell(*(over(one, desk.at) for one in storm[:10]), alert("single"))
+    desk.run(600)
+    assert (sizes(pager), pager.got[1].thread) == ([11, 1], ""), "nobody is told that a part is over"
+    desk.tell(over(storm[10], desk.at))
+    desk.run(100)
+    assert sizes(pager) == [11, 1, 11]
+    assert (pager.got[2].thread, {notice.status for notice in pager.got[2].notices}) == (thread, {"resolved"})
+    assert pager.got[2].key != pager.got[0].key
+    desk.tell(over(alert("single"), desk.at))
+    desk.run(100)
+    assert (pager.told()[-1], pager.got[-1].thread) == (("resolved", "single"), "")
+
+
+def test_many_that_nobody_takes_on_stay_one_thread():
+    pager = FakeChannel(each=True)
+    desk = Desk(pager, rules=[rule(respond_s=300)])
+    storm = [alert(f"e{number}") for number in range(20)]
+    desk.tell(*storm)
+    desk.run(20)
+    desk.tell(*(over(one, desk.at) for one in storm[:19]))
+    desk.run(900, ticks=1)
+    assert sizes(pager) == [20, 1, 1]
+    assert len({message.thread for message in pager.got}) == 1
+    assert len({message.key for message in pager.got}) == 3
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_many_are_over_together_after_a_start_too(answered):
+    pager = FakeChannel(each=True)
+    desk = Desk(pager)
+    storm = [alert(f"e{number}") for number in range(20)]
+    pager.answer = (lambda message: "ok") if answered else fails(SendError("answered 500"))
+    desk.tell(*storm)
+    desk.run(20)
+    pager.answer = lambda message: "ok"
+    desk.tell(*(over(one, desk.at) for one in storm[:15]))
+    thread = pager.got[0].thread
+    pager.got.clear()
+    standing = {one.id for one in storm[15:]}
+    saved = [one for one in desk.store.values() if one.state == "waiting" or one.alert.id in standing]
+    again = Desk(pager, saved=saved, at=desk.at)
+    again.resume(*storm[15:])
+    again.run(600)
+    assert sizes(pager) == ([] if answered else [20])
+    again.tell(*(over(one, again.at) for one in storm[15:]))
+    again.run(100)
+    assert {message.thread for message in pager.got} == {thread}
+    assert (len(pager.got[-1].notices), {notice.status for notice in pager.got[-1].notices}) == (20, {"resolved"})
+
+
+# Told again -----------------------------------------------------------------------------------------------------------------------
+
+
+def test_what_fires_is_told_again_and_again_to_who_wants_that():
+    manager = FakeChannel(refresh_s=60)
+    desk = Desk(manager)
+    desk.tell(alert("a"), alert("b"))
+    desk.run(70)
+    desk.tell(over(alert("a"), desk.at))
+    desk.tell(alert("b", before="firing", value=9.0))
+    desk.run(120)
+    assert times(manager) == [5.0, 65.0, 75.0, 125.0, 185.0]
+    assert sizes(manager) == [2, 2, 1, 1, 1]
+    assert manager.got[3].notices[0].alert.value == 9.0, "as it is now"
+    assert len({message.key for message in manager.got}) == 5
+    assert [notice.tries for notice in desk.store.values() if notice.status == "firing"] == [1, 1]
+    desk.tell(alert("b", before="firing", muted="silenced"))
+    desk.run(600)
+    assert len(manager.got) == 5
+    desk.tell(alert("b", before="firing"))
+    desk.run(1)
+    assert times(manager)[5:] == [790.0]
+
+
+def test_telling_again_goes_on_after_a_start_and_after_a_fault():
+    manager = FakeChannel(refresh_s=60)
+    desk = Desk(manager)
+    desk.tell(alert())
+    desk.run(20)
+    again = Desk(manager, saved=desk.store.values(), at=desk.at)
+    again.resume(alert())
+    assert again.outbox._sender.woken
+    again.run(1)
+    manager.answer = fails(SendError("answered 500"))
+    again.run(180)
+    assert times(manager) == [5.0, 20.0, 80.0, 140.0, 200.0]
+    assert again.outbox.health()[0][1] == "error"
+    assert again.states() == {("ops", "a", "firing"): "sent"}
+    manager.answer = lambda message: "ok"
+    again.run(60)
+    assert again.outbox.health() == [("ops", "ok", "")]
+
+
+# For the screens ------------------------------------------------------------------------------------------------------------------
+
+
+def test_how_a_channel_does():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    assert desk.outbox.health() == [("ops", "ok", "")]
+    desk.tell(alert("a"), alert("b"))
+    assert desk.outbox.health() == [("ops", "ok", "2 notices wait")]
+    ops.answer = fails(SendError("answered 500 \x1b[31m\nred"))
+    desk.run(65)
+    assert desk.outbox.health() == [("ops", "error", "failing for 1m00s: answered 500 ␛[31m red; 2 notices wait")]
+    ops.answer = lambda message: "ok"
+    desk.run(600)
+    assert desk.outbox.health() == [("ops", "ok", "")]
+
+
+def test_nobody_to_tell_costs_nothing():
+    desk = Desk(default=["ops"])
+    assert desk.tell(alert()) == []
+    assert desk.outbox._due() == ([], inf)
+    assert desk.outbox._sender.woken == 0

@@ -1,0 +1,181 @@
+"""A rule is changed in the file that somebody wrote, and nothing else in it."""
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from perfconsole.config import edit
+from perfconsole.config.edit import edit_rule
+from perfconsole.config.load import load
+from perfconsole.config.rules import rules
+from perfconsole.core.errors import ConfigError
+from perfconsole.core.shipped import MARKED, SHIPPED
+
+WRITTEN = """# ours
+[console]
+interval = "5s"   # slowly
+
+# the disk
+[[alert]]
+name = "nearly-full"        # by hand
+severity = "warning"
+metric = "system.filesystem.utilization"
+match = { mountpoint = "/var*" }
+above = "80%"   # agreed with ops
+for = "10m"
+
+[[alert]]
+name = "other"
+severity = "info"
+metric = "system.load.1m"
+above = 4
+for = "1m"
+"""
+
+
+@pytest.fixture
+def env(tmp_path):
+    return {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+
+
+@pytest.fixture
+def written(tmp_path):
+    path = tmp_path / "perfconsole.toml"
+    path.write_text(WRITTEN)
+    path.chmod(0o640)
+    return path
+
+
+def rule_of(path, env, name):
+    loaded = load(str(path) if path else None, env=env)
+    return next(rule for rule in rules(loaded.config, loaded.rule_places) if rule.name == name)
+
+
+def changed(path, env, name, **changes):
+    return edit_rule(str(path), rule_of(path, env, name), {key.rstrip("_"): value for key, value in changes.items()}, env)
+
+
+def test_a_value_changes_and_every_comment_stays(written, env):
+    assert changed(written, env, "nearly-full", above="75%", for_="5m", severity="critical") == written
+    expected = WRITTEN.replace('"80%"', '"75%"').replace('for = "10m"', 'for = "5m"').replace('"warning"', '"critical"')
+    assert written.read_text() == expected
+    assert stat.S_IMODE(written.stat().st_mode) == 0o640
+    assert rule_of(written, env, "nearly-full").limit == 0.75
+    assert [path.name for path in written.parent.iterdir()] == ["perfconsole.toml"]
+
+
+def test_a_key_is_added_turned_round_and_taken_away(written, env):
+    changed(written, env, "nearly-full", below="10%", keep_firing_for="1m", enabled="true")
+    rule = rule_of(written, env, "nearly-full")
+    assert (rule.above, rule.limit, rule.keep_s) == (False, 0.1, 60.0)
+    assert "above" not in written.read_text().split("[[alert]]")[1]
+    changed(written, env, "nearly-full", keep_firing_for="")
+    assert rule_of(written, env, "nearly-full").keep_s == 200.0
+    changed(written, env, "nearly-full", above="0.5")
+    assert (rule_of(written, env, "nearly-full").above, rule_of(written, env, "nearly-full").limit) == (True, 0.5)
+
+
+def test_one_that_ships_becomes_one_of_the_files_own(written, env):
+    changed(written, env, "memory-usage-critical", above="95%", for_="3m")
+    assert written.read_text().startswith(WRITTEN.partition("\n")[0])
+    assert "disable" in written.read_text()
+    rule = rule_of(written, env, "memory-usage-critical")
+    assert (rule.limit, rule.for_s, rule.stat, rule.over_s, rule.severity) == (0.95, 180.0, "avg", 60.0, "critical")
+    assert rule.source.startswith(str(written))
+    changed(written, env, "memory-usage-critical", above="97%")
+    assert rule_of(written, env, "memory-usage-critical").limit == 0.97
+    assert written.read_text().count("memory-usage-critical") == 2
+
+
+@pytest.mark.parametrize("name", [rule.name for rule in SHIPPED if rule.for_s and rule.name not in MARKED])
+def test_each_that_ships_is_the_same_rule_when_it_is_written(written, env, name):
+    before = rule_of(written, env, name)
+    changed(written, env, name, runbook="https://wiki.example")
+    after = rule_of(written, env, name)
+    same = ("severity", "metric", "limit", "above", "match", "stat", "for_s", "min_samples", "min_events", "respond_s", "colour")
+    assert {key: getattr(after, key) for key in same} == {key: getattr(before, key) for key in same}
+    assert after.keep_s == pytest.approx(before.keep_s)
+    assert after.over_s == before.over_s
+
+
+def test_what_no_alert_can_say_is_refused(written, env):
+    for name, why in (("slow-query-warning", "fires at once"), ("api-latency-warning", "about marked endpoints")):
+        rule = replace(next(rule for rule in SHIPPED if rule.name == name), only=frozenset({"shop"} if name in MARKED else ()))
+        with pytest.raises(ConfigError, match=why):
+            edit_rule(str(written), rule, {"above": "2s"}, env)
+    assert written.read_text() == WRITTEN
+
+
+def test_where_there_is_no_file_one_is_begun(tmp_path, env):
+    rule = rule_of(None, env, "cpu-usage-critical")
+    path = edit_rule(None, rule, {"for": "5m"}, env)
+    assert path == tmp_path / "config" / "perfconsole" / "config.toml"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert rule_of(path, env, "cpu-usage-critical").for_s == 300.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"above": "lots"}, 'alert[1].above: found "lots"'),
+        ({"for": "soon"}, "alert[1].for"),
+        ({"severity": "bad"}, "alert[1].severity"),
+        ({"above": ""}, "neither above nor below"),
+        ({"metric": "x"}, "metric of a rule is not changed here"),
+    ],
+)
+def test_what_would_be_no_configuration_is_refused_and_the_file_left_alone(written, env, changes, why):
+    with pytest.raises(ConfigError) as refused:
+        edit_rule(str(written), rule_of(written, env, "nearly-full"), changes, env)
+    assert why in str(refused.value)
+    assert written.read_text() == WRITTEN
+
+
+def test_a_rule_that_is_gone_and_a_file_that_was_changed_meanwhile_are_left_alone(written, env, monkeypatch):
+    rule = rule_of(written, env, "other")
+    written.write_text(WRITTEN.replace('"other"', '"another"'))
+    with pytest.raises(ConfigError, match="is called other any more"):
+        edit_rule(str(written), rule, {"for": "2m"}, env)
+    checking = edit.parse_text
+
+    def meanwhile(*args, **kwargs):
+        written.write_text("# somebody was quicker\n")
+        return checking(*args, **kwargs)
+
+    monkeypatch.setattr(edit, "parse_text", meanwhile)
+    written.write_text(WRITTEN)
+    with pytest.raises(ConfigError, match="was changed meanwhile"):
+        edit_rule(str(written), rule, {"for": "2m"}, env)
+    assert written.read_text() == "# somebody was quicker\n"
+    assert [path.name for path in written.parent.iterdir()] == ["perfconsole.toml"]
+
+
+def test_a_link_stays_one(written, env, tmp_path):
+    link = tmp_path / "link.toml"
+    link.symlink_to(written)
+    changed(link, env, "other", for_="2m")
+    assert link.is_symlink()
+    assert 'for = "2m"' in written.read_text()
+
+
+def test_what_may_not_be_written_says_so(env):
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "perfconsole.toml"
+        path.write_text(WRITTEN)
+        path.chmod(0o444)
+        Path(directory).chmod(0o555)
+        rule = rule_of(path, env, "other")
+        uid = os.geteuid()
+        if uid == 0:
+            os.seteuid(65534)  # root may write everything
+        try:
+            with pytest.raises(ConfigError, match="cannot be written: Permission denied"):
+                edit_rule(str(path), rule, {"for": "2m"}, env)
+        finally:
+            os.seteuid(uid)
+        Path(directory).chmod(0o755)
+        assert path.read_text() == WRITTEN

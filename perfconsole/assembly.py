@@ -2,12 +2,12 @@
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from math import nan
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
@@ -17,22 +17,27 @@ from perfconsole.collectors.own import OwnCollector
 from perfconsole.collectors.processes import ProcessCollector
 from perfconsole.collectors.system import system_collectors
 from perfconsole.config import places
+from perfconsole.config.load import Loaded
 from perfconsole.config.rules import rules
 from perfconsole.config.schema import Config
+from perfconsole.core.alert_requests import RuleArgs
+from perfconsole.core.alert_watched import shape
 from perfconsole.core.checks import Check, same
-from perfconsole.core.errors import PerfconsoleError, RecordingError
+from perfconsole.core.errors import PerfconsoleError, RecordingError, RequestError
 from perfconsole.core.globs import Globs
 from perfconsole.core.notices import Changes, EventStore, Outbox, Saved
 from perfconsole.core.ports import Collector, Operation
-from perfconsole.core.requests import CONFIG_RELOAD, Done, Nothing
+from perfconsole.core.requests import CONFIG_RELOAD, RULE_EDIT, Done, Nothing
 from perfconsole.core.segment import VIEWS
 from perfconsole.core.text import safe
-from perfconsole.core.tick import Stream
+from perfconsole.core.tick import Rule, Stream
 from perfconsole.engine.dispatch import Audit
 from perfconsole.engine.engine import Engine
 
 if TYPE_CHECKING:
     from perfconsole.collectors.http import HttpCollector
+
+T = TypeVar("T")
 
 
 def build_engine(
@@ -41,7 +46,7 @@ def build_engine(
     rule_places: Sequence[str] = (),
     terminal_bytes: Callable[[], float] = lambda: nan,
     offer: bool = False,
-    reload: Callable[[], Config] | None = None,
+    reload: Callable[[], Loaded] | None = None,
 ) -> Engine:
     """An engine for this machine, not yet started; it records nothing until it is told to (see `record`).
 
@@ -63,7 +68,7 @@ def build_engine(
         *endpoints.collectors(lambda: engine),
         OwnCollector(interval_s, lambda: engine.lateness_s, terminal_bytes),
     ]
-    operations = [Operation(CONFIG_RELOAD, endpoints.reloader(reload, lambda: engine))] if reload else []
+    operations = _reloading(endpoints, reload, lambda: engine) if reload else []
     engine = Engine(collectors, _stream(config), rules=rules(config, rule_places), operations=operations, audit=_audit(config))
     return engine
 
@@ -88,46 +93,72 @@ class _Endpoints:
         self._collector = HttpCollector(self._checks, up=lambda name: _up(engine(), name))
         return [self._collector]
 
-    def reloader(self, read: Callable[[], Config], engine: Callable[[], Engine]) -> Callable[[Nothing], Awaitable[Done]]:
-        """What reads the configuration again: endpoints that are as they were go on as if nothing had happened."""
+    async def use(self, config: Config, engine: Callable[[], Engine]) -> str:
+        """Go on with another configuration: endpoints that are as they were go on as if nothing had happened. What changed, in words."""
+        self._config = config
+        before = {check.name: check for check in self._checks}
+        if self._collector is None:
+            for collector in self.collectors(engine):
+                engine().adopt(collector)
+        else:
+            from perfconsole.config.endpoints import checks
 
-        async def reload(_: Nothing) -> Done:
-            self._config = await ask(lambda: _loaded(read()), "config")
-            before = {check.name: check for check in self._checks}
-            if self._collector is None:
-                for collector in self.collectors(engine):
-                    engine().adopt(collector)
-            else:
-                from perfconsole.config.endpoints import checks
+            self._checks = checks(self._config)
+            await self._collector.configure(self._checks)
+        return _difference("endpoints", before, {check.name: check for check in self._checks}, same)
 
-                self._checks = checks(self._config)
-                await self._collector.configure(self._checks)
-            return Done(_difference(before, {check.name: check for check in self._checks}))
 
-        return reload
+def _reloading(endpoints: _Endpoints, read: Callable[[], Loaded], engine: Callable[[], Engine]) -> list[Operation]:
+    """What reads the configuration again, and what changes a rule in it: endpoints and rules come into force while the engine runs."""
+
+    async def use() -> str:
+        loaded = await ask(lambda: _ready(read()), "config")
+        told = await endpoints.use(loaded.config, engine)
+        before, found = dict(engine().alerting.rules), rules(loaded.config, loaded.rule_places)
+        engine().use_rules(found)
+        return f"{told}; {_difference('rules', before, {rule.name: rule for rule in found}, as_written)}"
+
+    async def reload(_: Nothing) -> Done:
+        return Done(await use())
+
+    async def edit(args: RuleArgs) -> Done:
+        from perfconsole.config.edit import edit_rule
+
+        rule = engine().alerting.rules.get(args.rule)
+        if rule is None:
+            raise RequestError(f"no rule in force is called {safe(args.rule, 200)}")
+        place = await ask(lambda: edit_rule(read().path, rule, dict(args.changes), os.environ), "config")
+        return Done(f"{place}: {await use()}")
+
+    return [Operation(CONFIG_RELOAD, reload), Operation(RULE_EDIT, edit)]
+
+
+def as_written(rule: Rule, other: Rule) -> bool:
+    """Whether two rules say the same, wherever it is written."""
+    return shape(rule) == shape(other) and (rule.match, rule.runbook, rule.notify) == (other.match, other.runbook, other.notify)
 
 
 def _has_endpoints(config: Config) -> bool:
     return bool(config.http or config.tcp or config.tls or config.dns)
 
 
-def _loaded(config: Config) -> Config:
+def _ready(loaded: Loaded) -> Loaded:
     """A configuration, once what its endpoints need is imported: in the thread that read it, for a loop would stand still meanwhile."""
-    if _has_endpoints(config):
+    if _has_endpoints(loaded.config):
         import_module("perfconsole.collectors.http")
         import_module("perfconsole.config.endpoints")
-    return config
+    return loaded
 
 
-def _difference(before: Mapping[str, Check], after: Mapping[str, Check]) -> str:
+def _difference(what: str, before: Mapping[str, T], after: Mapping[str, T], alike: Callable[[T, T], bool]) -> str:
     """``endpoints: 2 added, 1 changed``."""
     counts = {
         "added": len(after.keys() - before.keys()),
-        "changed": sum(not same(after[name], check) for name, check in before.items() if name in after),
+        "changed": sum(not alike(after[name], one) for name, one in before.items() if name in after),
         "removed": len(before.keys() - after.keys()),
     }
     told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    return f"endpoints: {told or 'as they were'}"
+    return f"{what}: {told or 'as they were'}"
 
 
 def _up(engine: Engine, name: str) -> float:
@@ -228,10 +259,8 @@ def _outbox(engine: Engine, config: Config, store: EventStore, saved: Saved) -> 
     from perfconsole.notify import outbox
     from perfconsole.notify.making import channels
 
-    return outbox.Outbox(
-        channels(config), engine.alerting.rules, lambda notices, kept=None: store.put(Changes(notices=notices), kept), saved.notices,
-        config.alerts.notify, host=engine.stream.host,
-    )  # fmt: skip
+    keep = lambda notices, kept=None: store.put(Changes(notices=notices), kept)  # noqa: E731  a name for what is handed on
+    return outbox.Outbox(channels(config), engine.alerting.rules, keep, saved.notices, host=engine.stream.host)
 
 
 def record(engine: Engine, config: Config, path: str | None = None) -> str:

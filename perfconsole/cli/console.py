@@ -3,8 +3,9 @@
 import gc
 import os
 import sys
-import threading
 from collections.abc import Callable
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from perfconsole.cli.dispatch import UNMEASURED, USAGE, notice
@@ -14,13 +15,14 @@ from perfconsole.config import actions, themes
 from perfconsole.config.abilities import abilities
 from perfconsole.config.load import Loaded
 from perfconsole.config.themes import LoadedTheme, ThemeSpec
-from perfconsole.core.errors import ConfigError, PerfconsoleError
+from perfconsole.core.errors import ConfigError
 from perfconsole.core.ports import Source
 from perfconsole.core.text import safe
 
 if TYPE_CHECKING:
     from argparse import Namespace  # not needed, and not imported, by a console without options
 
+    from perfconsole.engine.engine import Engine
     from perfconsole.ui.app import ConsoleApp
     from perfconsole.ui.settings import Settings
 
@@ -38,29 +40,31 @@ def run(args: "Namespace") -> int:
         notice(_NO_TERMINAL)
         return USAGE
     from perfconsole import assembly
-    from perfconsole.engine.local import LocalSource
+    from perfconsole.cli.attach import Seat
 
-    engine = assembly.build_engine(loaded.config, terminal_bytes=lambda: app.terminal_bytes, offer=True, reload=lambda: settle(args).config)
+    def tell(text: str, role: str) -> None:
+        with suppress(RuntimeError, CancelledError):  # it ends this very moment
+            app.call_from_thread(app.tell, text, role)
 
-    def record() -> None:
-        # On a thread of its own: a slow disk must not hold up a key.
-        try:
-            why_not = assembly.record(engine, loaded.config, args.record)
-        except PerfconsoleError as error:
-            why_not = str(error)
-        if why_not and app.is_running:
-            app.call_from_thread(app.tell, why_not, "warning")
+    def build(loaded: Loaded, reload: Callable[[], Loaded]) -> "Engine":
+        return assembly.build_engine(
+            loaded.config, rule_places=loaded.rule_places, terminal_bytes=lambda: app.terminal_bytes, offer=True, reload=reload
+        )
+
+    seat = Seat(loaded, args.record, read=lambda: settle(args), build=build, keep=assembly.keep_alerts, tell=tell)
+    seat.begin()
 
     def started() -> None:
         _tidy()
-        threading.Thread(target=record, daemon=True).start()
+        seat.shown()
 
-    app = _app(LocalSource(engine), _settings(loaded, theme), args, started)
-    engine.start()
+    settings = _settings(loaded, theme)  # with the screens imported, the lease is found meanwhile
+    app = _app(seat.source(), settings, args, started)
     try:
+        seat.start()
         return _run(app, mouse=loaded.config.console.mouse)
     finally:
-        engine.stop()
+        seat.close()
 
 
 def replay(args: "Namespace") -> int:

@@ -50,3 +50,10 @@ class AlertHistory(Struct, frozen=True, array_like=True):
 
     told: tuple[Alert, ...] = ()
     notices: tuple[Notice, ...] = ()
+
+
+class RuleArgs(Struct, frozen=True, array_like=True):
+    """Change a rule where it is written: key, and what a person would write for it; an empty text takes the key away."""
+
+    rule: str
+    changes: tuple[tuple[str, str], ...]

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from perfconsole.core.alert_requests import AckArgs, AlertArgs, AlertHistory, SilenceArgs, UnsilenceArgs
+from perfconsole.core.alert_requests import AckArgs, AlertArgs, AlertHistory, RuleArgs, SilenceArgs, UnsilenceArgs
 from perfconsole.core.checks import Outcome
 
 MEASURED_S: Final = 20
@@ -288,6 +288,7 @@ ALERT_ACK: Final = Spec("alert.ack", AckArgs, Done, changes=True)
 ALERT_SILENCE: Final = Spec("alert.silence", SilenceArgs, Done, changes=True)
 ALERT_UNSILENCE: Final = Spec("alert.unsilence", UnsilenceArgs, Done, changes=True)
 ALERT_HISTORY: Final = Spec("alert.history", AlertArgs, AlertHistory, changes=False)
+RULE_EDIT: Final = Spec("rule.edit", RuleArgs, Done, changes=True, timeout_s=10.0)
 PROCESS_DETAIL: Final = Spec("process.detail", ProcessId, ProcessDetail, changes=False)
 PROCESS_SIGNAL: Final = Spec("process.signal", SignalArgs, Done, changes=True)
 PROCESS_RENICE: Final = Spec("process.renice", ReniceArgs, Done, changes=True)
@@ -305,7 +306,7 @@ CONFIG_RELOAD: Final = Spec("config.reload", Nothing, Done, changes=False)
 SPECS: Final = {
     spec.name: spec
     for spec in (
-        ALERT_ACK, ALERT_SILENCE, ALERT_UNSILENCE, ALERT_HISTORY,
+        ALERT_ACK, ALERT_SILENCE, ALERT_UNSILENCE, ALERT_HISTORY, RULE_EDIT,
         PROCESS_DETAIL, PROCESS_SIGNAL, PROCESS_RENICE, POSTGRES_CANCEL, POSTGRES_TERMINATE, POSTGRES_STATEMENT, POSTGRES_EXPLAIN,
         POSTGRES_DETAIL, POSTGRES_MARK, POSTGRES_CONNECT, HTTP_DETAIL, HTTP_CHECK, CONFIG_RELOAD,
     )

@@ -23,7 +23,8 @@ so that the mechanism is the same one and memory stays bounded at both ends."""
 
 _CHUNK: Final = 65536
 _ANSWER_S: Final = 30.0
-_ENDED: Final = "the connection has ended"
+ENDED: Final = "the connection has ended"
+"""What requests fail with whose answer cannot come any more."""
 
 
 class RemoteSource:
@@ -31,10 +32,16 @@ class RemoteSource:
 
     Args:
         sock: A connected stream socket; taken over.
+        silence_s: After so many seconds without a byte the connection counts as ended: an engine tells something every half second.
+
+    Attributes:
+        ended: Called once, on the connection's thread, when the connection ends before `close`; to be set before `subscribe`.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, silence_s: float | None = None) -> None:
+        self.ended: Callable[[], None] = lambda: None
         self._sock = sock
+        self._silence_s = silence_s
         self._wake: Callable[[], None] = lambda: None
         self._ticks: list[Tick] = []
         self._lock = threading.RLock()  # a wake may drain at once
@@ -91,13 +98,13 @@ class RemoteSource:
         if spec is None:
             raise RequestError(f"{op} is not known")
         if not self._thread.is_alive():
-            raise RequestError(_ENDED)
+            raise RequestError(ENDED)
         asking = self._ask(wire.Request(next(self._ids), op, wire.pack(args)))
         try:
             running = asyncio.run_coroutine_threadsafe(asking, self._loop)
         except RuntimeError as error:
             asking.close()
-            raise RequestError(_ENDED) from error
+            raise RequestError(ENDED) from error
         response = await asyncio.wrap_future(running)
         if response.error:
             raise RequestError(response.error, response.fix)
@@ -112,7 +119,7 @@ class RemoteSource:
         self._waiting[request.id] = answer
         try:
             if not self._write(request):
-                return wire.Response(request.id, error=_ENDED)
+                return wire.Response(request.id, error=ENDED)
             async with asyncio.timeout(_ANSWER_S):
                 return await answer
         except TimeoutError:
@@ -130,6 +137,8 @@ class RemoteSource:
         finally:
             self._loop.close()
             self._connected.set()  # whoever waits for it is not left waiting
+            if self._open:
+                self.ended()
 
     def _post(self, call: Callable[..., object], *args: object) -> None:
         """Have something done on the connection's thread; nothing once that has ended."""
@@ -148,7 +157,7 @@ class RemoteSource:
         self._connected.set()
         splitter = wire.Splitter()
         try:
-            while data := await reader.read(_CHUNK):
+            while data := await self._hear(reader):
                 for message in splitter.feed(data):
                     await self._take(message)
         except (OSError, wire.WireError):
@@ -156,9 +165,13 @@ class RemoteSource:
         finally:
             for answer in self._waiting.values():
                 if not answer.done():
-                    answer.set_result(wire.Response(0, error=_ENDED))
+                    answer.set_result(wire.Response(0, error=ENDED))
             self._writer.close()
             await asyncio.sleep(0)
+
+    async def _hear(self, reader: asyncio.StreamReader) -> bytes:
+        async with asyncio.timeout(self._silence_s):  # of which the TimeoutError is an OSError
+            return await reader.read(_CHUNK)
 
     async def _take(self, message: wire.Message) -> None:
         if isinstance(message, wire.Response):

@@ -13,7 +13,9 @@ from world import Console, settings
 from perfconsole import assembly
 from perfconsole.config.load import load
 from perfconsole.core.endpoints import TARGET, EndpointTable
-from perfconsole.core.errors import ConfigError
+from perfconsole.core.alert_requests import RuleArgs
+from perfconsole.core.errors import ConfigError, RequestError
+from perfconsole.core.requests import RULE_EDIT
 from perfconsole.engine.local import LocalSource
 from perfconsole.ui.app import ConsoleApp
 from perfconsole.ui.screens.endpoints import EndpointsScreen
@@ -43,14 +45,14 @@ async def console_over(file, *endpoints, size=(120, 36)):
         file.chmod(0o600)
 
     def read():
-        return load(str(file), env={}).config
+        return load(str(file), env={})
 
     def read_settings():
         read()
         return settings(screen="operations")._replace(reload=read_settings)
 
     write(*endpoints)
-    engine = assembly.build_engine(read(), reload=read)
+    engine = assembly.build_engine(read().config, reload=read)
     engine.start()
     app = ConsoleApp(LocalSource(engine), read_settings())
     try:
@@ -161,3 +163,31 @@ async def test_what_only_the_engine_finds_wrong_is_told_and_ends_nothing(lab, tm
             assert app.is_running
     finally:
         engine.stop()
+
+
+ALWAYS = '[[alert]]\nname = "always"   # as it is\nseverity = "warning"\nmetric = "system.uptime"\nabove = 0\nfor = "1h"\n'
+
+
+async def test_rules_change_while_it_runs_also_by_hand_and_where_they_are_written(lab, tmp_path):
+    file = tmp_path / "config.toml"
+    async with console_over(file, ALWAYS) as (console, write):
+        await console.until(lambda: "always{}" in console.app.pump.live.alerts)
+        since = console.app.pump.live.alerts["always{}"].since
+        write(ALWAYS, ALWAYS.replace("always", "too").replace("1h", "2s"))
+        await console.pilot.press("ctrl+r")
+        await until(console, "rules: 1 added")
+        await console.until(lambda: "too{}" in console.app.pump.live.alerts)
+        assert console.app.pump.live.alerts["always{}"].since == since  # whose rule is as it was goes on
+        done = await console.app.source.request(RULE_EDIT.name, RuleArgs("too", (("severity", "critical"), ("for", "3s"))))
+        assert done.text.endswith("rules: 1 changed")
+        await console.until(lambda: getattr(console.app.pump.live.alerts.get("too{}"), "severity", "") == "critical")
+        assert file.read_text().startswith(ALWAYS)
+        with pytest.raises(RequestError, match="no rule in force is called other"):
+            await console.app.source.request(RULE_EDIT.name, RuleArgs("other", (("for", "3s"),)))
+        with pytest.raises(ConfigError, match=r"alert\[2\].for"):
+            await console.app.source.request(RULE_EDIT.name, RuleArgs("too", (("for", "moons"),)))
+        write(ALWAYS)
+        await console.pilot.press("ctrl+r")
+        await until(console, "rules: 1 removed")
+        await console.until(lambda: "too{}" not in console.app.pump.live.alerts or console.app.pump.live.alerts["too{}"].text)
+        assert [rule.name for rule in console.app.pump.live.stream.rules][-1] == "always"

@@ -1,0 +1,217 @@
+"""Several consoles of one user: one engine among those that are alike, whichever of them ends, and however."""
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from perfconsole.history.lease import holder
+
+pytestmark = pytest.mark.slow
+
+LIVE = r"memory\D*\d+%"
+BIG = (160, 48)
+TAKEN_S = 2.0
+"""From the end of an engine to the numbers of the next one."""
+
+HANGING = """
+import sys, time
+from perfconsole.history import lease
+lease.Lease.take = lambda *_: time.sleep(3600)
+from perfconsole.__main__ import main
+sys.exit(main())
+"""
+"""A state directory on a server that died."""
+
+
+@pytest.fixture
+def state_dir(tmp_path):
+    return tmp_path / "state" / "perfconsole"
+
+
+@pytest.fixture
+def console(spawn):
+    """A console that is live."""
+
+    def console(*arguments, **options):
+        pty = spawn(*arguments, size=BIG, **options)
+        pty.wait_stream(LIVE)
+        return pty
+
+    return console
+
+
+def holds(directory, pty, within_s=5.0):
+    pty.until(lambda: getattr(holder(directory), "pid", 0) == pty.pid, within_s)
+    assert holder(directory).pid == pty.pid
+
+
+def newly_live(pty, began, within_s):
+    """Numbers that another engine measured: its uptime counts on."""
+    before = len(pty.raw)
+    pty.wait_stream(r"\d+%", within_s, start=before)
+    return pty.now_s - began
+
+
+def test_a_second_one_attaches_and_goes_on_when_the_first_is_killed(console, state_dir):
+    first = console()
+    second = console()
+    second.wait_text(f"attached to PID {first.pid}")
+    holds(state_dir, first)
+    began = second.now_s
+    first.kill(signal.SIGKILL)
+    second.wait_text(f"PID {first.pid} has ended: this console collects now")
+    assert newly_live(second, began, TAKEN_S) < TAKEN_S
+    holds(state_dir, second)
+    third = console()
+    third.wait_text(f"attached to PID {second.pid}")
+    assert (second.leave()[0], second.unrestored()) == (0, [])
+    third.wait_text(f"PID {second.pid} has ended")
+    holds(state_dir, third)
+    assert third.leave()[0] == 0
+    assert (holder(state_dir), (state_dir / "engine.sock").exists()) == (None, False)
+
+
+def test_an_attached_one_collects_nothing_itself(console):
+    """What it shows stands still with the engine it is attached to."""
+    first = console()
+    second = console()
+    second.wait_text("attached to PID")
+    first.kill(signal.SIGSTOP)
+    second.wait_text("no data since", 10.0)
+    first.kill(signal.SIGCONT)
+    second.wait_text(r"SYS . (OK|WARN|CRIT)", 10.0)
+
+
+def test_an_engine_that_stays_stopped_is_left(console):
+    """ctrl+z in the first console, and forgotten: the second collects for itself, and the alerts stay where the lease is."""
+    first = console()
+    second = console()
+    second.wait_text("attached to PID")
+    first.kill(signal.SIGSTOP)
+    second.wait_text(f"alerts are kept by PID {first.pid}, which lets nobody attach", 20.0)
+    assert "no data since" not in second.screen()
+    first.kill(signal.SIGCONT)
+    assert first.leave()[0] == 0
+    second.wait_text("alerts are kept here now")
+
+
+def test_of_three_one_succeeds_and_the_other_attaches_to_it(console, state_dir):
+    first = console()
+    others = [console(), console()]
+    for other in others:
+        other.wait_text("attached to PID")
+    assert first.leave()[0] == 0
+    next_ones = {other.pid: other for other in others}
+    others[0].until(lambda: getattr(holder(state_dir), "pid", 0) in next_ones, 5.0)
+    heir = next_ones.pop(holder(state_dir).pid)
+    (last,) = next_ones.values()
+    heir.wait_text("this console collects now")
+    last.wait_text(f"attached to PID {heir.pid}")
+    began = last.now_s
+    assert newly_live(last, began, TAKEN_S) < TAKEN_S
+
+
+def test_two_that_are_opened_at_once(spawn, state_dir):
+    """As a terminal multiplexer does it: the second finds a lease whose holder does not listen yet."""
+    consoles = [spawn(size=BIG), spawn(size=BIG)]
+    for pty in consoles:
+        pty.wait_stream(LIVE)
+    at = holder(state_dir).pid
+    (attached,) = (pty for pty in consoles if pty.pid != at)
+    attached.wait_text(f"attached to PID {at}")
+
+
+def test_another_configuration_collects_for_itself_until_the_lease_is_free(console, state_dir):
+    first = console()
+    second = console("--interval", "5s")
+    second.wait_text(rf"alerts are kept by PID {first.pid} \(another configuration\)")
+    first.kill(signal.SIGSTOP)
+    second.read(5.0)
+    assert "no data since" not in second.screen()
+    first.kill(signal.SIGCONT)
+    assert first.leave()[0] == 0
+    second.wait_text("alerts are kept here now")
+    holds(state_dir, second)
+
+
+def test_what_only_a_screen_is_about_is_no_other_configuration(console):
+    console()
+    second = console("--theme", "mono", "--read-only")
+    second.wait_text("attached to PID")
+
+
+def test_who_may_act_does_not_attach_to_an_engine_that_may_not(console):
+    first = console("--read-only")
+    second = console()
+    second.wait_text(rf"alerts are kept by PID {first.pid} \(another configuration\)")
+
+
+def test_who_may_act_succeeds_before_who_may_not(console, state_dir):
+    first = console()
+    watching = console("--read-only")
+    watching.wait_text("attached to PID")
+    acting = console()
+    acting.wait_text("attached to PID")
+    first.kill(signal.SIGKILL)
+    holds(state_dir, acting)
+    watching.wait_text(f"attached to PID {acting.pid}")
+
+
+def test_a_holder_that_is_stopped_holds_nobody_up(console, spawn):
+    first = console()
+    first.kill(signal.SIGSTOP)
+    second = spawn(size=BIG)
+    assert second.wait_stream(LIVE) < 4.0
+    second.wait_text(f"alerts are kept by PID {first.pid}, which lets nobody attach")
+    first.kill(signal.SIGCONT)
+
+
+def test_a_state_directory_that_hangs_holds_nobody_up(spawn):
+    pty = spawn(size=BIG, program=(sys.executable, "-c", HANGING))
+    assert pty.wait_stream(LIVE) < 3.0
+    pty.wait_text("alerts are not kept: .* does not answer")
+    code, took_s = pty.leave()
+    assert (code, pty.unrestored()) == (0, [])
+    assert took_s < 1.0
+
+
+def test_a_state_directory_that_cannot_be_one(console, state_dir):
+    state_dir.parent.mkdir()
+    state_dir.write_text("a file")
+    pty = console()
+    pty.wait_text("alerts are not kept: cannot use")
+    assert pty.leave()[0] == 0
+
+
+def test_a_state_directory_with_a_long_name(console, tmp_path):
+    place = tmp_path / ("x" * 120)
+    first = console(XDG_STATE_HOME=str(place))
+    second = console(XDG_STATE_HOME=str(place))
+    second.wait_text(f"attached to PID {first.pid}")
+
+
+@pytest.mark.parametrize("delay_s", [0.05, 0.15, 0.3, 0.6])
+def test_a_holder_that_ends_while_another_starts(spawn, state_dir, delay_s):
+    first = spawn(size=BIG)
+    first.wait_stream(LIVE)
+    second = spawn(size=BIG)
+    time.sleep(delay_s)
+    os.kill(first.pid, signal.SIGTERM)
+    second.wait_stream(LIVE)
+    holds(state_dir, second)
+    assert first.wait_exit() == 143
+    assert second.leave()[0] == 0
+
+
+def test_leaving_while_there_is_no_engine(console):
+    """Between two engines the keys still work."""
+    first = console()
+    second = console()
+    second.wait_text("attached to PID")
+    first.kill(signal.SIGKILL)
+    code, took_s = second.leave()
+    assert (code, second.unrestored()) == (0, [])
+    assert took_s < 0.7

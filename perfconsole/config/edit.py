@@ -93,11 +93,11 @@ def _adopted(document: "TOMLDocument", rule: Rule) -> Any:
     names = alerts.setdefault("disable", tomlkit.array())
     if rule.name not in names:
         names.append(rule.name)
-    made = tomlkit.parse("\n".join(rule_lines(rule)[1:]) + "\n")["alert"][0]  # type: ignore[index]
+    made = tomlkit.parse("\n".join(rule_lines(rule)[1:]) + "\n")["alert"][0]
     if "alert" not in document:
         document.append("alert", tomlkit.aot())
-    document["alert"].append(made)  # type: ignore[union-attr]
-    return document["alert"][-1]  # type: ignore[index]
+    document["alert"].append(made)
+    return document["alert"][-1]
 
 
 def _value(written: str) -> Any:

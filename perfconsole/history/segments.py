@@ -3,7 +3,6 @@
 What is in a segment, `core.segment` knows.
 """
 
-import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Final, NamedTuple
 from perfconsole.core.errors import RecordingError
 from perfconsole.core.segment import HEADER_BYTES, SUFFIX, Header, Writer
 from perfconsole.core.tick import Tick
+from perfconsole.history.lease import give_lock, make_private, take_lock
 
 SPAN_S: Final = 600.0
 """Seconds told by one segment: the least that a seek has to read, and the most that a damaged one loses."""
@@ -100,27 +100,20 @@ class Ring:
         self._keep_s = keep_s
         self._size_bytes = size_bytes
         try:
-            _make(directory)
-            self._lock_fd = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            make_private(directory)
+            held = take_lock(directory / _LOCK)
         except OSError as error:
+            if error.filename is None:
+                raise RecordingError(f"cannot lock {directory}: {error.strerror}", "use a directory on a local disk") from error
             raise RecordingError(
                 f"cannot record in {directory}: {error.strerror}", 'set another [history] dir, or recording = "off" under [console]'
             ) from error
-        self._lock()
-
-    def _lock(self) -> None:
-        # flock, not a pid file: the kernel gives it back however the holder ends.
-        try:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            pid = os.pread(self._lock_fd, 20, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._lock_fd)
-            if isinstance(error, BlockingIOError):
-                raise RecordingError(f"recorded by pid {pid} already ({self.place})") from error
-            raise RecordingError(f"cannot lock {self.place}: {error.strerror}", "use a directory on a local disk") from error
+        if held is None:
+            raise RecordingError(f"recorded by pid {_pid(directory / _LOCK)} already ({directory})")
+        self._lock_fd = held
         with suppress(OSError):  # a full disk: what is lost is a number in a message
-            os.ftruncate(self._lock_fd, 0)
-            os.pwrite(self._lock_fd, f"{os.getpid()}\n".encode(), 0)
+            os.ftruncate(held, 0)
+            os.pwrite(held, f"{os.getpid()}\n".encode(), 0)
 
     def begin(self, start: float) -> Segment:
         """A new segment in a file of its own, after making room for it.
@@ -128,7 +121,7 @@ class Ring:
         Raises:
             OSError: When that is not possible.
         """
-        _make(self.place)  # whoever cleared the state directory did not mean to end the recording
+        make_private(self.place)  # whoever cleared the state directory did not mean to end the recording
         self._make_room(start)
         stamp = int(start * 1000)
         while True:
@@ -153,7 +146,7 @@ class Ring:
 
     def close(self) -> None:
         """Let others record."""
-        os.close(self._lock_fd)
+        give_lock(self._lock_fd)
 
     def _make_room(self, now: float) -> None:
         kept = self._kept()
@@ -223,12 +216,10 @@ def _end_of(path: Path, start: float) -> float:
         return start
 
 
-def _make(directory: Path) -> None:
-    """Make a directory and what leads to it, for the caller alone whatever the umask."""
-    if directory.is_dir():
-        if directory.stat().st_uid == os.getuid():
-            directory.chmod(0o700)
-        return
-    for missing in [*reversed(directory.parents), directory]:
-        if not missing.exists():
-            missing.mkdir(0o700)
+def _pid(lock: Path) -> str:
+    """Who holds a lock, as it wrote there itself."""
+    try:
+        with lock.open("rb", buffering=0) as file:
+            return file.read(20).decode("ascii", "replace").strip() or "unknown"
+    except OSError:
+        return "unknown"

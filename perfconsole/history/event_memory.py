@@ -1,0 +1,130 @@
+"""What the event store holds in memory: what it owes the disk, and what a new file would have to begin with. Bounded; no I/O.
+
+Of where alerts stand and of silences only the last word is owed, of notices that of each key, of transitions every one.
+"""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final, NamedTuple
+
+from perfconsole.core.notices import Changes, Notice, Saved, Standing
+from perfconsole.core.tick import Alert, Silence
+
+BOUND: Final = 5000
+"""Transitions owed, and notices: 4 MiB of each. Past that the oldest are let go, of notices those first that nobody waits for."""
+
+
+class Batch(NamedTuple):
+    """What goes to the disk in one piece; None leaves what is there."""
+
+    told: list[Alert]
+    standings: Sequence[Standing] | None
+    silences: Sequence[Silence] | None
+    notices: list[Notice]
+
+
+class Memory:
+    """What was put, until it is written; and of it what matters on, afterwards too. Used under the store's lock.
+
+    Args:
+        bound: Transitions and notices held.
+
+    Attributes:
+        let_go: Transitions that were given up for the bound.
+    """
+
+    def __init__(self, bound: int = BOUND) -> None:
+        self.let_go = 0
+        self._bound = bound
+        self._told: list[Alert] = []
+        self._standings: Sequence[Standing] | None = None  # None: nobody said, here or in the file
+        self._silences: Sequence[Silence] | None = None
+        self._notices: dict[str, Notice] = {}
+        self._owe_standings = self._owe_silences = False
+        self._owed: dict[str, Notice] = {}
+        self._flight: Batch | None = None
+
+    @property
+    def owing(self) -> bool:
+        """Whether anything has to go to the disk."""
+        return bool(self._told or self._owe_standings or self._owe_silences or self._owed)
+
+    def restore(self, saved: Saved) -> None:
+        """Know what the file knows."""
+        self._standings, self._silences = saved.standings, saved.silences
+        self._notices = {notice.key: notice for notice in saved.notices}
+
+    def take(self, changes: Changes) -> None:
+        """Owe what was put."""
+        self._told += changes.told
+        if changes.standings is not None:
+            self._standings, self._owe_standings = tuple(changes.standings), True
+        if changes.silences is not None:
+            self._silences, self._owe_silences = tuple(changes.silences), True
+        for notice in changes.notices:
+            for held in (self._owed, self._notices):
+                held.pop(notice.key, None)  # put last, it stands last
+                held[notice.key] = notice
+        self._forget()
+
+    def begin(self) -> Batch | None:
+        """Everything that is owed, on its way to the disk from now on; None when nothing is."""
+        if not self.owing:
+            return None
+        batch = Batch(
+            self._told,
+            self._standings if self._owe_standings else None,
+            self._silences if self._owe_silences else None,
+            list(self._owed.values()),
+        )
+        self._told, self._owed = [], {}
+        self._owe_standings = self._owe_silences = False
+        self._flight = batch
+        return batch
+
+    def done(self, stand: AbstractSet[str]) -> None:
+        """It is on the disk.
+
+        Args:
+            stand: The alerts of its standings, if it has any: of those that are over, only who is still to be told matters on.
+        """
+        batch, self._flight = self._flight, None
+        if batch and batch.standings is not None and batch.standings is self._standings:
+            self._notices = {key: notice for key, notice in self._notices.items() if notice.state == "waiting" or notice.alert.id in stand}
+
+    def failed(self) -> None:
+        """It is not: owe it still, before what came since."""
+        batch, self._flight = self._flight, None
+        if batch is None:
+            return
+        self._told = batch.told + self._told
+        self._owe_standings |= batch.standings is not None
+        self._owe_silences |= batch.silences is not None
+        self._owed = {notice.key: notice for notice in batch.notices} | self._owed
+        self._forget()
+
+    def owe_all(self) -> None:
+        """Owe a new file everything that matters on."""
+        self._owe_standings = self._standings is not None
+        self._owe_silences = self._silences is not None
+        self._owed = self._notices | self._owed
+
+    def told(self, alert_id: str) -> list[Alert]:
+        """What was told of an alert (of all, where the id is empty) and is not known to be on the disk, newest first."""
+        held = (self._flight.told if self._flight else []) + self._told
+        return [alert for alert in reversed(held) if not alert_id or alert.id == alert_id]
+
+    def notices(self, alert_id: str) -> list[Notice]:
+        """The notices held of an alert (of all, where the id is empty), newest first."""
+        flown = {notice.key: notice for notice in self._flight.notices} if self._flight else {}
+        held = self._notices | flown | self._owed
+        return [notice for notice in reversed(held.values()) if not alert_id or notice.alert.id == alert_id]
+
+    def _forget(self) -> None:
+        if len(self._told) > self._bound:
+            over = len(self._told) - self._bound
+            del self._told[:over]
+            self.let_go += over
+        for held in (self._owed, self._notices):
+            while len(held) > self._bound:
+                del held[next((key for key, notice in held.items() if notice.state != "waiting"), next(iter(held)))]

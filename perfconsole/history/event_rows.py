@@ -1,0 +1,176 @@
+"""What is asked of the events database: what earlier runs left, and the history of an alert. Rows in, structs out.
+
+A body that another version wrote so that this one cannot read it is left out and counted.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from perfconsole.core.notices import Notice, Saved, Standing
+from perfconsole.core.text import safe
+from perfconsole.core.tick import Alert, Silence
+from perfconsole.history.event_faults import DamagedError, EventsError
+
+RESOLVED_S: Final = 86400.0
+RESOLVED: Final = 200
+"""Alerts that resolved within a day, and so many at most, are told of at the start."""
+
+_LOOKED_AT: Final = 20_000
+"""Rows of those looked through for them: a storm must not hold up a start."""
+
+_WORDS: Final = {
+    sqlite3.SQLITE_PERM: "it may not be written to",
+    sqlite3.SQLITE_BUSY: "another program keeps it locked",
+    sqlite3.SQLITE_LOCKED: "another program keeps it locked",
+    sqlite3.SQLITE_READONLY: "it cannot be written to",
+    sqlite3.SQLITE_IOERR: "the disk fails",
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened",
+    sqlite3.SQLITE_IOERR_SHMSIZE: "the disk is full",
+}
+_DAMAGE: Final = frozenset(
+    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_ERROR}
+)  # the last: our own statements do not fit what is there
+
+_HELD: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+_alerts = msgspec.msgpack.Decoder(Alert)
+_standings = msgspec.msgpack.Decoder(Standing)
+_silences = msgspec.msgpack.Decoder(Silence)
+_notices = msgspec.msgpack.Decoder(Notice)
+
+_STANDS: Final = "state IN ('pending', 'firing')"
+_NOTICES: Final = f"""
+    SELECT body FROM notices WHERE state = 'waiting' OR seq IN (
+        SELECT n.seq FROM standings AS s JOIN notices AS n ON n.alert = s.alert
+        WHERE s.{_STANDS} AND n.state IN ('sent', 'failed') AND (s.since IS NULL OR n.since = s.since OR n.made_at >= s.since)
+    ) ORDER BY seq
+"""  # noqa: S608  a constant
+
+T = TypeVar("T")
+
+
+class Found(NamedTuple):
+    """What was found: `skipped` bodies could not be read, and `damage` says what else could not, in words."""
+
+    saved: Saved
+    skipped: int
+    damage: str
+
+
+@contextmanager
+def faults_in_words() -> Iterator[None]:
+    """Turn what SQLite raises into an `EventsError`, or a `DamagedError`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        said = safe(str(error), 200)
+        if code & 0xFF in _DAMAGE:
+            raise DamagedError(said) from error
+        words = _WORDS.get(code) or _WORDS.get(code & 0xFF)
+        # On a full disk a connection is worth more than a new one, which needs room to be opened.
+        raise EventsError(words or said, reopen=code & 0xFF not in _HELD) from error
+
+
+def load(connection: sqlite3.Connection, now: float) -> Found:
+    """What earlier runs left, as much of it as can be read.
+
+    Args:
+        connection: To the database.
+        now: Epoch seconds: silences that ended before are left out.
+
+    Raises:
+        EventsError: When it cannot be read at all for now.
+    """
+    skipped, damage = [0], []
+
+    def part(ask: Callable[[], list[T]]) -> list[T]:
+        try:
+            with faults_in_words():
+                return ask()
+        except DamagedError as error:
+            damage.append(str(error))
+            return []
+
+    def rows(decoder: "msgspec.msgpack.Decoder[T]", sql: str, *values: float) -> Callable[[], list[T]]:
+        return lambda: list(_decoded(decoder, connection.execute(sql, values), skipped))
+
+    for table in ("standings", "silences"):  # all of it would take seconds
+        part(lambda table=table: [_check(connection, table)])  # type: ignore[misc]  # of a default in a lambda
+    standings = part(rows(_standings, "SELECT body FROM standings ORDER BY rowid"))
+    silences = part(rows(_silences, "SELECT body FROM silences WHERE until > ? ORDER BY rowid", now))
+    notices = part(rows(_notices, _NOTICES))
+    told = part(lambda: list(_resolved(connection, now, skipped)))
+    return Found(Saved(standings, silences, notices, told), skipped[0], damage[0] if damage else "")
+
+
+def hold_still(connection: sqlite3.Connection) -> None:
+    """See what is there now, whatever is written from here on."""
+    with faults_in_words():
+        connection.execute("BEGIN")
+        connection.execute("SELECT 1 FROM told LIMIT 1").fetchall()
+
+
+def history(connection: sqlite3.Connection, alert_id: str, limit: int) -> tuple[list[Alert], list[Notice]]:
+    """See `core.notices.EventStore.history`.
+
+    Raises:
+        EventsError: When it cannot be read for now.
+        DamagedError: When the file is damaged.
+    """
+    of, values = ("WHERE alert = ?", (alert_id, limit)) if alert_id else ("", (limit,))
+    skipped = [0]
+    with faults_in_words():
+        told = connection.execute(f"SELECT body FROM told {of} ORDER BY seq DESC LIMIT ?", values)  # noqa: S608  one of two constants
+        alerts = list(_decoded(_alerts, told, skipped))
+        sent = connection.execute(f"SELECT body FROM notices {of} ORDER BY seq DESC LIMIT ?", values)  # noqa: S608  likewise
+        return alerts, list(_decoded(_notices, sent, skipped))
+
+
+def check(connection: sqlite3.Connection) -> str:
+    """What is damaged in the whole of it, in words; empty when nothing is. Reads every page."""
+    try:
+        with faults_in_words():
+            return _check(connection)
+    except DamagedError as error:
+        return str(error)
+
+
+def _check(connection: sqlite3.Connection, table: str = "") -> str:
+    of = f"('{table}')" if table else ""
+    (found,) = connection.execute(f"PRAGMA quick_check{of}").fetchone()
+    if found != "ok":
+        raise DamagedError(safe(str(found).partition("\n")[2] or str(found), 200))
+    return ""
+
+
+def _resolved(connection: sqlite3.Connection, now: float, skipped: list[int]) -> Iterable[Alert]:
+    """Of alerts that resolved lately and do not stand again the newest, oldest first."""
+    stand = {name for (name,) in connection.execute(f"SELECT CAST(alert AS BLOB) FROM standings WHERE {_STANDS}")}  # noqa: S608  a constant
+    newest: dict[bytes, int] = {}
+    rows = connection.execute(
+        "SELECT CAST(alert AS BLOB), seq FROM told WHERE state = 'resolved' AND at > ? ORDER BY at DESC, seq DESC LIMIT ?",
+        (now - RESOLVED_S, _LOOKED_AT),
+    )
+    for name, seq in rows:
+        if name not in stand:
+            newest.setdefault(name, seq)
+        if len(newest) >= RESOLVED:
+            break
+    for seq in reversed(newest.values()):
+        yield from _decoded(_alerts, connection.execute("SELECT body FROM told WHERE seq = ?", (seq,)), skipped)
+
+
+def _decoded(decoder: "msgspec.msgpack.Decoder[T]", rows: Iterable[tuple[Any, ...]], skipped: list[int]) -> Iterator[T]:
+    for (body,) in rows:
+        try:
+            found = decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, TypeError):
+            skipped[0] += 1
+        else:
+            yield found

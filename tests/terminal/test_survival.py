@@ -1,0 +1,139 @@
+"""An outage, and a console that is killed twice in it: the alert fires when it is due, once, and everybody hears of it once."""
+
+import contextlib
+import json
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from harness import environment
+
+pytestmark = pytest.mark.slow
+
+FOR_S = 8.0
+
+CONFIG = """
+[alerts]
+defaults = false
+notify = ["file"]
+
+[[notify]]
+name = "file"
+type = "hook"
+command = ["{python}", "-c", "import sys; open({told!r}, 'a').write(sys.stdin.read().replace(chr(10), ' ') + chr(10))"]
+
+[[http]]
+name = "shop"
+url = "http://127.0.0.1:{port}/"
+interval = "1s"
+failing_interval = "1s"
+
+[[alert]]
+name = "down"
+severity = "critical"
+metric = "httpcheck.up"
+match = {{ endpoint = "*", service = "*" }}
+below = 0.5
+for = "8s"
+min_events = 2
+max_gap = "10s"
+keep_firing_for = "1s"
+"""
+
+
+class Well(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A port at which nobody listens, and a configuration that has it checked; where it is told what was told."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    told = tmp_path / "told.jsonl"
+    path = tmp_path / "config" / "perfconsole" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(CONFIG.format(python=sys.executable, told=str(told), port=port))
+    path.chmod(0o600)
+    return port, told
+
+
+def listed(home):
+    """What `alerts list` says."""
+    argv = [sys.executable, "-m", "perfconsole", "alerts", "list", "--json"]
+    done = subprocess.run(argv, env=environment(home), capture_output=True, check=False, timeout=30)
+    return json.loads(done.stdout) if done.stdout else {"alerts": [], "live": None, "error": done.stderr}
+
+
+def until(true, within_s=20.0):
+    end = time.monotonic() + within_s
+    while not (found := true()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return found
+
+
+def alert(home, state):
+    return next((alert for alert in listed(home)["alerts"] if alert["state"] == state), None)
+
+
+def kept(home):
+    """Whether it is written down that something stands."""
+    with contextlib.suppress(sqlite3.Error), contextlib.closing(_database(home)) as database:
+        return bool(database.execute("SELECT count(*) FROM standings").fetchone()[0])
+    return False
+
+
+def _database(home):
+    return sqlite3.connect(f"file:{home}/state/perfconsole/events.db?mode=ro", uri=True)
+
+
+def test_a_console_that_is_killed_twice_in_an_outage_fires_once_and_tells_once(spawn, tmp_path, place):
+    port, told = place
+    first = spawn()
+    pending = until(lambda: alert(tmp_path, "pending"))
+    until(lambda: kept(tmp_path))
+    first.kill(signal.SIGKILL)
+    left = listed(tmp_path)
+    assert left["live"] is False
+    assert left["alerts"][0]["since"] == pending["since"]
+    second = spawn()
+    firing = until(lambda: alert(tmp_path, "firing"))
+    assert firing["since"] == pending["since"]
+    assert _seconds(firing["fired_at"]) - _seconds(firing["since"]) == pytest.approx(FOR_S, abs=0.002)
+    until(lambda: told.exists() and told.read_text().count("\n"))
+    second.kill(signal.SIGKILL)
+    third = spawn()
+    third.wait_text("shop")
+    until(lambda: listed(tmp_path)["live"])
+    assert until(lambda: alert(tmp_path, "firing"))["fired_at"] == firing["fired_at"]
+    with HTTPServer(("127.0.0.1", port), Well) as server:
+        serving = threading.Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        over = until(lambda: alert(tmp_path, "resolved"))
+        server.shutdown()
+        serving.join()
+    assert over["fired_at"] == firing["fired_at"]
+    messages = [json.loads(line) for line in told.read_text().splitlines()]
+    fired = [one for message in messages for one in message["alerts"] if one["status"] == "firing"]
+    assert len(fired) == 1, messages
+    assert third.leave()[0] == 0
+
+
+def _seconds(text):
+    from datetime import datetime
+
+    return datetime.fromisoformat(text).timestamp()

@@ -1,12 +1,16 @@
 """Where things are kept: XDG directories, and root's system-wide ones."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 NAME: Final = "perfconsole"
 SYSTEM_STATE: Final = "/var/lib/perfconsole"
+
+ADDRESS_BYTES: Final = 107
+"""What the address of a unix socket (`sun_path`) takes beside its final zero."""
 
 
 def home(env: Mapping[str, str]) -> Path:
@@ -38,6 +42,22 @@ def state_dir(env: Mapping[str, str], configured: str = "") -> Path:
 def expand(env: Mapping[str, str], path: str) -> Path:
     """A path in which a leading ``~`` stands for the home directory."""
     return home(env) / path[2:] if path.startswith("~/") else Path(path)
+
+
+@contextmanager
+def socket_address(path: Path) -> Iterator[str]:
+    """A path as the address of a unix socket has room for it: a long one by way of its directory, opened (Linux).
+
+    So the socket lies where it should, however long the way there is.
+    """
+    if len(os.fsencode(path)) <= ADDRESS_BYTES:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
 
 
 def _xdg(env: Mapping[str, str], variable: str, default: str) -> Path:

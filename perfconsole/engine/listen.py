@@ -11,12 +11,12 @@ import socket
 import stat
 import struct
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from perfconsole.config.places import socket_address
 from perfconsole.core import wire
 from perfconsole.core.errors import PerfconsoleError
 from perfconsole.engine.engine import Engine
@@ -24,9 +24,6 @@ from perfconsole.engine.serve import Peer
 
 MOST_PEERS: Final = 16
 """Each may hold some megabytes that it does not read; the seventeenth is turned away, and collects for itself."""
-
-PATH_BYTES: Final = 107
-"""What `sun_path` takes beside its final zero."""
 
 _GREETING_S: Final = 2.0
 _RETRY_S: Final = 1.0
@@ -153,7 +150,7 @@ def _bound(path: Path) -> tuple[socket.socket, int]:
         _check(path)
         sock.setblocking(False)
         os.fchmod(sock.fileno(), 0o600)  # before it has a name: there is no moment at which others could connect
-        with _address(path) as address:
+        with socket_address(path) as address:
             sock.bind(address)
         sock.listen(MOST_PEERS)
         return sock, path.lstat().st_ino
@@ -179,16 +176,3 @@ def _check(path: Path) -> None:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise ListenError(f"cannot listen on {path}: something that is no socket lies there", "move it away")
         path.unlink()
-
-
-@contextmanager
-def _address(path: Path) -> Iterator[str]:
-    """A path as an address has room for it: a long one by way of its directory, opened (Linux), so that the socket lies where it should."""
-    if len(os.fsencode(path)) <= PATH_BYTES:
-        yield str(path)
-        return
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{directory}/{path.name}"
-    finally:
-        os.close(directory)

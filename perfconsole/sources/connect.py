@@ -3,11 +3,10 @@
 import os
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from perfconsole.config.places import socket_address
 from perfconsole.core import wire
 from perfconsole.core.errors import PerfconsoleError
 from perfconsole.sources.remote import RemoteSource
@@ -17,9 +16,6 @@ ANSWER_S: Final = 1.0
 
 SILENCE_S: Final = 10.0
 """An engine that was stopped (ctrl+z in its console) keeps its lease and its connections, and tells nothing: it is left after this."""
-
-_PATH_BYTES: Final = 107
-"""What `sun_path` takes beside its final zero."""
 
 _CREDENTIALS: Final = struct.Struct("3i")
 
@@ -64,7 +60,7 @@ def connect(path: Path, *, read_only: bool = False, within_s: float = ANSWER_S) 
 
 
 def _greet(sock: socket.socket, path: Path, greeting: bytes) -> None:
-    with _address(path) as address:
+    with socket_address(path) as address:
         sock.connect(address)
     _judge(sock, path)
     sock.sendall(greeting)
@@ -82,16 +78,3 @@ def _judge(sock: socket.socket, path: Path) -> None:
     uid = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[1]
     if uid not in {os.getuid(), 0}:
         raise ConnectError(f"{path}: it is another user (uid {uid}) who listens there", "use a state directory of your own")
-
-
-@contextmanager
-def _address(path: Path) -> Iterator[str]:
-    """A path as an address has room for it: a long one by way of its directory, opened (Linux)."""
-    if len(os.fsencode(path)) <= _PATH_BYTES:
-        yield str(path)
-        return
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{directory}/{path.name}"
-    finally:
-        os.close(directory)

@@ -11,11 +11,12 @@ import time
 
 import pytest
 
+from perfconsole.config.places import ADDRESS_BYTES
 from perfconsole.core import wire
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import SignalArgs
 from perfconsole.engine import listen
-from perfconsole.engine.listen import MOST_PEERS, PATH_BYTES, Listener, ListenError
+from perfconsole.engine.listen import MOST_PEERS, Listener, ListenError
 from perfconsole.engine.local import LocalSource, actor
 from perfconsole.sources.connect import ConnectError, connect
 
@@ -87,7 +88,7 @@ def test_a_path_longer_than_an_address(open_door, tmp_path, follow):
     directory = tmp_path / ("d" * 120)
     directory.mkdir(0o700)
     path = directory / "engine.sock"
-    assert len(str(path)) > PATH_BYTES
+    assert len(str(path)) > ADDRESS_BYTES
     open_door(path)
     reader = follow(connect(path))
     reader.until(lambda: reader.state.stream is not None)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import sys
 import threading
 import time
 from math import isnan
@@ -273,7 +274,7 @@ async def test_the_machines_own_resolver():
 @pytest.mark.parametrize("stamped", [True, False])
 async def test_a_loop_that_is_held_up_makes_no_name_server_slow(monkeypatch, stamped):
     """The kernel's stamp is the answer's time: it came after 50 ms, and was read after 600. Without one that is in doubt."""
-    if stamped and not stamps.available():
+    if stamped and sys.platform != "linux":
         pytest.skip("this kernel stamps nothing")
     if not stamped:
         monkeypatch.setattr(stamps, "wanted", lambda _: False)

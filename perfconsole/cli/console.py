@@ -108,6 +108,7 @@ def _app(source: Source, settings: "Settings", args: "Namespace", started: Calla
 
 
 def _settings(loaded: Loaded, theme: LoadedTheme) -> "Settings":
+    from perfconsole.engine.local import actor
     from perfconsole.ui.settings import Settings
 
     config = loaded.config
@@ -124,6 +125,8 @@ def _settings(loaded: Loaded, theme: LoadedTheme) -> "Settings":
         sort=config.processes.sort,
         tree=config.processes.tree,
         per_core=config.system.cpu_normalize == "core",
+        user=actor(),
+        bell=config.console.bell,
         notices=(*loaded.notices, *theme.notices),
     )
 

@@ -3,6 +3,7 @@
 What is told here of a storm is one line: five hundred endpoints that fail behind one gateway are one thing to know.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite, isnan, nan
@@ -25,6 +26,8 @@ _KINDS: Final = {
     "device": "devices", "interface": "interfaces", "unit": "units", "cpu": "cores",
 }  # fmt: skip
 """What several things are called that differ by a label; the first label that is known decides."""
+
+_SAMPLES: Final = re.compile(r" \(n \d+\)$")
 
 _OF_ITSELF: Final = ("rule", "severity", "metric")
 """Names a silence can match beside the labels of the series."""
@@ -66,29 +69,41 @@ def ended(alert: Alert) -> str:
     what = measure(alert)
     if alert.text:  # no value says so
         return f"{what}: {alert.text}"
-    if alert.metric.endswith(".up") and alert.stat == "last":
+    if _is_up(alert):
         return f"{what} is {'down' if alert.above else 'up'} again"
     return f"{what} {decided(alert)}, was {threshold(alert)}"
 
 
 def threshold(alert: Alert) -> str:
-    """``> 90%``."""
+    """``> 90%``; of what is up or down that."""
+    if _is_up(alert):
+        return "up" if alert.above else "down"
     limit = units.percent(alert.limit, 1) if alert.stat == "ratio" else words.measured(alert.metric, alert.limit)
     return f"{'>' if alert.above else '<'} {limit}"
 
 
 def decided(alert: Alert) -> str:
     """What decided: ``92%``, of a share with a digit more; of something that is up or down that."""
-    if alert.metric.endswith(".up") and alert.stat == "last":
+    if _is_up(alert):
         return units.UNKNOWN if isnan(alert.value) else "up" if alert.value >= 1 else "down"
     return units.percent(alert.value, 1) if alert.stat == "ratio" else words.measured(alert.metric, alert.value)
 
 
 def statistic(alert: Alert) -> str:
-    """``avg over 1m, n 30``; of samples that were taken alone ``last sample``, or how many in a row."""
+    """``avg over 1m n 30``; of samples that were taken alone ``last sample``, or how many in a row."""
     if alert.stat == "last":
-        return f"last sample, {alert.n} in a row" if alert.n > 1 else "last sample"
-    return f"{alert.stat} over {short(alert.over_s)}, n {alert.n}"
+        return f"last, {alert.n} in a row" if alert.n > 1 else "last sample"
+    return f"{alert.stat} over {short(alert.over_s)} n {alert.n}"
+
+
+def _is_up(alert: Alert) -> bool:
+    """Whether its samples tell that something is up, or down."""
+    return alert.metric.endswith(".up") and alert.stat == "last"
+
+
+def without_n(text: str) -> str:
+    """What was said of an alert, without the number of samples at its end."""
+    return _SAMPLES.sub("", text)
 
 
 def rule_name(alert: Alert) -> str:

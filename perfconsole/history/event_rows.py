@@ -89,23 +89,28 @@ def load(connection: sqlite3.Connection, now: float) -> Found:
     """
     skipped, damage = [0], []
 
-    def part(ask: Callable[[], list[T]]) -> list[T]:
+    def part(rows: Callable[[], Iterable[T]]) -> list[T]:
+        kept: list[T] = []
         try:
             with faults_in_words():
-                return ask()
+                kept.extend(rows())  # of damaged ones, what comes before the damage
         except DamagedError as error:
             damage.append(str(error))
-            return []
+        return kept
 
-    def rows(decoder: "msgspec.msgpack.Decoder[T]", sql: str, *values: float) -> Callable[[], list[T]]:
-        return lambda: list(_decoded(decoder, connection.execute(sql, values), skipped))
+    def rows(decoder: "msgspec.msgpack.Decoder[T]", sql: str, *values: float) -> Callable[[], Iterable[T]]:
+        return lambda: _decoded(decoder, connection.execute(sql, values), skipped)
 
-    for table in ("standings", "silences"):  # all of it would take seconds
+    for table in ("standings", "silences"):  # the others may be large: they are looked through later
         part(lambda table=table: [_check(connection, table)])  # type: ignore[misc]  # of a default in a lambda
     standings = part(rows(_standings, "SELECT body FROM standings ORDER BY rowid"))
     silences = part(rows(_silences, "SELECT body FROM silences WHERE until > ? ORDER BY rowid", now))
     notices = part(rows(_notices, _NOTICES))
-    told = part(lambda: list(_resolved(connection, now, skipped)))
+    if damage:  # without any index
+        every = part(rows(_notices, "SELECT body FROM notices NOT INDEXED ORDER BY seq"))
+        stand = {one.alert.id: one.alert for one in standings}
+        notices = [notice for notice in every if _matters(notice, stand)]
+    told = part(lambda: _resolved(connection, now, skipped))
     return Found(Saved(standings, silences, notices, told), skipped[0], damage[0] if damage else "")
 
 
@@ -147,6 +152,14 @@ def _check(connection: sqlite3.Connection, table: str = "") -> str:
     if found != "ok":
         raise DamagedError(safe(str(found).partition("\n")[2] or str(found), 200))
     return ""
+
+
+def _matters(notice: Notice, standings: dict[str, Alert]) -> bool:
+    """As `_NOTICES` has it."""
+    stands = standings.get(notice.alert.id)
+    if stands is None or stands.state not in ("pending", "firing") or notice.state not in ("sent", "failed"):
+        return notice.state == "waiting"
+    return notice.alert.since == stands.since or not notice.made_at < stands.since
 
 
 def _resolved(connection: sqlite3.Connection, now: float, skipped: list[int]) -> Iterable[Alert]:

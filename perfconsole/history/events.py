@@ -192,7 +192,8 @@ class EventFile:
             try:
                 self._step()
             except DamagedError as error:
-                self._put_aside(str(error))
+                if self._put_aside(str(error)):
+                    closing = False  # what is owed can be written now
             except Exception as error:  # noqa: BLE001  whatever is wrong with this file, it is said on a pane and ends nothing else
                 self._fail(error)
         self._drop()
@@ -298,15 +299,15 @@ class EventFile:
         self.error = safe(f"alerts are kept in memory only: {reason} ({self._path}){lost}" + (f": {fix}" if fix else ""), 400)
         self._waiting.tell()
 
-    def _put_aside(self, reason: str) -> None:
+    def _put_aside(self, reason: str) -> bool:
         if self._aside >= ASIDE:
             self._fail(EventsError(f"damaged again and again: {reason}", "look at the disk, and start anew"))
-            return
+            return False
         try:
             aside = set_aside(self._path, self._clock())
         except OSError as error:
             self._fail(error)
-            return
+            return False
         self._aside += 1
         self._suspect = ""
         self._drop()  # only now: it would be written to, and what is beside it removed
@@ -315,6 +316,7 @@ class EventFile:
             self._memory.owe_all()
         self._say(f"{self._path} was damaged ({reason}): it is kept as {aside.name}, and a new one begun")
         self._wake.set()
+        return True
 
     def _late(self) -> None:
         text = f"alerts are kept in memory only: the disk has not answered for {self._patience_s:.0f} s ({self._path})"

@@ -6,7 +6,6 @@ muted is owed nothing until that ends.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
-from itertools import count
 from math import inf
 
 from msgspec.structs import replace
@@ -46,8 +45,7 @@ class Books:
         self._standing: dict[str, Occurrence] = {}
         self._left: list[Occurrence] = []
         self._orphans: list[Notice] = []
-        self._times: list[tuple[float, int, Occurrence]] = []
-        self._serial = count()
+        self._times: list[tuple[float, str]] = []  # of alerts, by id: what is over is not held for it
         self._changed: dict[str, Notice] = {}
         self._made: dict[str, Owed] = {}
         self.due = inf
@@ -252,13 +250,16 @@ class Books:
 
     def _note_time(self, due: float, occurrence: Occurrence) -> None:
         if due < inf:
-            heappush(self._times, (due, next(self._serial), occurrence))
+            heappush(self._times, (due, occurrence.alert.id))
             self.due = self._times[0][0]
 
     def _pass_time(self, until: float, at: float, now: float) -> None:
         times = self._times
         while times and times[0][0] <= until:
-            due, _, occurrence = heappop(times)
+            due, key = heappop(times)
+            occurrence = self._standing.get(key)
+            if not occurrence:
+                continue
             if due == occurrence.quiet_at:
                 self._end(occurrence, occurrence.alert, at, now)
             elif due == occurrence.overdue_at:
@@ -270,7 +271,7 @@ class Books:
     def _overdue(self, occurrence: Occurrence, at: float) -> Iterator[Owed]:
         """Word that nobody has taken an alert on, for who has heard that it fires, and has not that word before it still on the way."""
         alert = occurrence.alert
-        if alert.muted or alert.ack or occurrence.flaps or self._standing.get(alert.id) is not occurrence:
+        if alert.muted or alert.ack or occurrence.flaps:
             return
         for channel, chain in occurrence.told.items():
             if all(one.settled for one in chain):

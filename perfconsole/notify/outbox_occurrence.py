@@ -27,7 +27,7 @@ class Occurrence:
         fired_at: When it fired first, epoch seconds; of one that flaps, later firings belong to it.
         told: What each channel is owed, oldest first; a channel that is owed nothing is not in it.
         overdue_at: When it is overdue next, unless somebody takes it on; infinity for never.
-        ordinal: How often it was overdue.
+        ordinal: Tells the times apart at which it was overdue, across runs: when it was so last, in milliseconds.
         quiet_at: When one that flaps and has ended is over; infinity while it fires.
     """
 
@@ -75,7 +75,7 @@ class Occurrence:
     def pass_overdue(self, until: float) -> None:
         """Go on to the next time it is overdue after a moment."""
         while self.overdue_at <= until:
-            self.ordinal += 1
+            self.ordinal = round(self.overdue_at * 1000)
             self.overdue_at += self._step_s
             self._step_s = min(2 * self._step_s, OVERDUE_MOST_S)
 

@@ -20,11 +20,13 @@ from perfconsole.core.errors import PerfconsoleError
 from perfconsole.core.ports import Source
 from perfconsole.core.requests import CONFIG_RELOAD, Done, Nothing
 from perfconsole.core.tables import Key
+from perfconsole.ui.alarms import ALERT_OPS, AlarmsApp
+from perfconsole.ui.bell import Bell
 from perfconsole.ui.driver import BUSY, ConsoleDriver, Outlet
 from perfconsole.ui.emit import Changes, Pen
 from perfconsole.ui.keymap import Keymap
 from perfconsole.ui.look import Look
-from perfconsole.ui.moments import MomentsApp
+from perfconsole.ui.newly import Newly
 from perfconsole.ui.screens.base import ConsoleScreen
 from perfconsole.ui.screens.operations import OperationsScreen
 from perfconsole.ui.screens.processes import ProcessesScreen
@@ -53,7 +55,13 @@ def _endpoints() -> ConsoleScreen:
     return EndpointsScreen()
 
 
-class ConsoleApp(MomentsApp, inherit_bindings=False):
+def _alerts() -> ConsoleScreen:
+    from perfconsole.ui.screens.alerts import AlertsScreen  # noqa: PLC0415  as above
+
+    return AlertsScreen()
+
+
+class ConsoleApp(AlarmsApp, inherit_bindings=False):
     """The console over any source of ticks.
 
     Attributes:
@@ -67,7 +75,13 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         Binding("ctrl+c", "leave", "Quit", show=False, priority=True),
         Binding("ctrl+z", "suspend_process", "Back to the shell", show=False, priority=True),
     ]
-    MODES = {"operations": OperationsScreen, "queries": _queries, "endpoints": _endpoints, "processes": ProcessesScreen}
+    MODES = {
+        "operations": OperationsScreen,
+        "queries": _queries,
+        "endpoints": _endpoints,
+        "processes": ProcessesScreen,
+        "alerts": _alerts,
+    }
 
     def __init__(self, source: Source, settings: Settings) -> None:
         self.DEFAULT_MODE = settings.screen  # type: ignore[misc]  # else Textual makes, and paints, an empty screen first
@@ -81,6 +95,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         self.plan_hashes: dict[tuple[str, Key, str], str] = {}
         self._pen = Pen(self.console._color_system or ColorSystem.TRUECOLOR)  # noqa: SLF001  what Textual's strips ask it for, too
         self.discreet = False
+        self._newly, self._bell = Newly(), Bell()
         self._behind = False
         self._shown_at = nan
         self._subscribed = False
@@ -132,6 +147,8 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         """Have the current screen show the state, unless the terminal is still busy with the last paint."""
         if not self._subscribed or not self.is_running:
             return  # before the first paint and after the last
+        if news:
+            self.hear()
         outlet = self._outlet
         if outlet and (outlet.depth > BUSY or outlet.lost):
             self._behind = True
@@ -222,6 +239,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         sensible = {"time.live": self.frozen, "time.back": self.replaying, "time.forward": self.replaying, "time.go": self.replaying}
         sensible["reload"] = self.settings.reload is not None
         sensible["screen.endpoints"] = checked(self.state)
+        sensible |= {action: self.offers(op) and (action != "alert.ack" or bool(self.meant)) for action, op in ALERT_OPS.items()}
         if self.front is None or self._doer(action_id) is None:
             return False
         return sensible.get(action_id, True) and self.front.can(action_id)
@@ -269,6 +287,9 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
     async def do_screen_processes(self) -> None:
         await self._go("processes")
 
+    async def do_screen_alerts(self) -> None:
+        await self._go("alerts")
+
     def do_quit(self) -> None:
         self.exit(0)
 
@@ -282,8 +303,12 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         pane = self.front.pane if self.front else None
         text = pane.copied() if pane else ""
         if text:
-            self.copy_to_clipboard(text)
-            self.tell(f"copied: {text[:_TOLD]}")
+            self.copy_text(text)
+
+    def copy_text(self, text: str) -> None:
+        """Copy a text, and say so."""
+        self.copy_to_clipboard(text)
+        self.tell(f"copied: {text[:_TOLD]}")
 
     async def do_reload(self) -> None:
         """Read the configuration again: theme, keys, columns and endpoints change at once."""
@@ -299,7 +324,7 @@ class ConsoleApp(MomentsApp, inherit_bindings=False):
         self.wear(settings.theme)
         done = await self.ask(CONFIG_RELOAD.name, Nothing()) if self.offers(CONFIG_RELOAD.name) else Done("")
         if isinstance(done, Done):
-            self.tell("; ".join(filter(None, ("configuration read again", done.text, "intervals and thresholds change at the next start"))))
+            self.tell("; ".join(filter(None, ("configuration read again", done.text, "intervals change at the next start"))))
 
     async def do_palette(self) -> None:
         from perfconsole.ui.screens.palette import open_palette  # noqa: PLC0415  only when asked

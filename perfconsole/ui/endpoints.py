@@ -181,7 +181,7 @@ def limits(state: State, row: EndpointRow) -> Limits:
     """The thresholds of its latency, mildest first: those in force, and what is expected of it."""
     definition = _definition(row, "httpcheck.duration")
     rules = state.stream.rules if state.stream else ()
-    found = [(rule.limit, rule.severity) for rule in rules if rule.above and rule.covers(definition)]
+    found = [(rule.limit, rule.severity) for rule in rules if rule.colour and rule.above and rule.covers(definition)]
     return tuple(sorted([*found, *([] if isnan(row.limit_s) else [(row.limit_s, "warning")])]))
 
 

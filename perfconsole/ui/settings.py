@@ -19,6 +19,8 @@ class Settings(NamedTuple):
         started: Called a second after the first frame: nothing of the start waits for it.
         reload: Reads the configuration again: gives new settings; None where there is nothing to read.
         notices: To be told at the start.
+        user: Who acts here: stands in acknowledgements and silences.
+        bell: How the terminal calls somebody when an alert fires (`bell.KINDS`).
     """
 
     theme: ThemeSpec
@@ -35,3 +37,5 @@ class Settings(NamedTuple):
     started: Callable[[], None] | None = None
     reload: Callable[[], "Settings"] | None = None
     notices: Sequence[str] = ()
+    user: str = ""
+    bell: str = "off"

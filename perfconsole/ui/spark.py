@@ -88,8 +88,8 @@ def fitting_window(held_s: float, longest_s: float) -> float:
     return min(window_s, longest_s)
 
 
-def put_spark(line: Line, look: Look, values: Sequence[float], top: float, limits: Limits = ()) -> None:
-    """Draw values as bars, from 0 to `top`; cells over a limit in its severity.
+def put_spark(line: Line, look: Look, values: Sequence[float], top: float, limits: Limits = (), floors: Limits = ()) -> None:
+    """Draw values as bars, from 0 to `top`; cells over a limit, or under a floor, in its severity, and nothing at all as a failure.
 
     A gap is drawn as one; what lies before the first value is nothing that was missed, and stays empty.
     """
@@ -105,8 +105,12 @@ def put_spark(line: Line, look: Look, values: Sequence[float], top: float, limit
         for limit, severity in limits:
             if value > limit:
                 role = f"{severity}_bar"
+        for floor, severity in floors:
+            if value < floor:
+                role = f"{severity}_bar"
         index = int(value / top * len(bars)) if top > 0 else 0
-        cells.append((bars[max(0, min(index, len(bars) - 1))], role))
+        failed = bool(floors) and value <= 0
+        cells.append((look.glyphs.failed if failed else bars[max(0, min(index, len(bars) - 1))], role))
     put_cells(line, cells)
 
 

@@ -293,9 +293,7 @@ def test_what_flapped_and_ends_for_good_is_over_at_once():
 def restarted(desk, *channels, standing=(), **given):
     """Another run: of notices, those that wait and those of what stands that were sent."""
     ids = {one.id for one in standing}
-    saved = [
-        notice for notice in desk.store.values() if notice.state == "waiting" or (notice.state == "sent" and notice.alert.id in ids)
-    ]
+    saved = [notice for notice in desk.store.values() if notice.state == "waiting" or (notice.state == "sent" and notice.alert.id in ids)]
     return Desk(*channels, rules=desk.rules.values(), saved=saved, at=desk.at, **given)
 
 
@@ -368,6 +366,40 @@ def test_a_message_that_was_made_but_may_not_have_been_tried_keeps_its_key():
     assert [(message.key, len(message.notices)) for message in ops.got] == [(parcel.message.key, 2)]
 
 
+@pytest.mark.parametrize(("due_s", "waits_s"), [(-100, 0), (12, 12), (86400, 30)])
+def test_it_is_tried_again_when_it_was_to_be_and_soon_where_the_clock_was_set(due_s, waits_s):
+    ops = FakeChannel()
+    ops.answer = refuse
+    desk = Desk(ops)
+    desk.tell(alert())
+    desk.run(20)
+    ops.got.clear()
+    saved = [replace(notice, due_at=desk.at + due_s) for notice in desk.store.values()]
+    again = Desk(ops, saved=saved, at=desk.at)
+    again.resume(alert())
+    again.run(31)
+    assert ops.got[0].at == pytest.approx(desk.at + waits_s, rel=0, abs=1e-3)
+
+
+def test_what_may_have_been_taken_before_the_start_is_told_the_end():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    desk.tell(alert())
+    desk.at += 5
+    desk.outbox._due()  # killed in the middle of it
+    ops.answer = lambda message: refuse_for_good() if message.notices[0].status == "firing" else "ok"
+    again = restarted(desk, ops, standing=[alert()])
+    again.resume(alert())
+    again.run(10)
+    again.tell(over(alert(), again.at))
+    again.run(10)
+    assert ops.told() == [("firing", "a"), ("resolved", "a")]
+
+
+def refuse_for_good():
+    raise SendError("answered 404", final=True)
+
+
 def test_overdue_goes_on_where_it_was_and_says_once_what_passed_meanwhile():
     ops = FakeChannel()
     desk = Desk(ops, rules=[rule(respond_s=300)])
@@ -393,7 +425,7 @@ def test_who_took_it_on_before_the_start_is_not_told_that_it_is_overdue():
     desk.at += 3600
     again = restarted(desk, ops, standing=[alert(), alert("b")])
     acked = alert(ack=Ack("eve", T0 + 60))
-    again.resume(alert("b", at=again.at, ack=Ack("eve", T0 + 60)), acked)
+    assert again.resume(alert("b", at=again.at, ack=Ack("eve", T0 + 60)), acked) == []
     again.run(100, ticks=1)
     assert overdues(again, ops) == []
 

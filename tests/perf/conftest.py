@@ -27,4 +27,3 @@ def spawn(tmp_path):
     yield spawn
     for pty in made:
         pty.close()
-

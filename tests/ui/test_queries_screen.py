@@ -533,7 +533,7 @@ async def test_servers_stand_in_one_order_and_are_told_apart(make_postgres_world
         assert " 10.0.0.7:5432/audit 1/2 ● OK" in console.lines[2]
         assert "S server" in footer(console)
         await console.press("1")
-        audit, orders = (next(line for line in console.lines if f" {name} " in line) for name in sorted(names))
+        audit, orders = (next(line for line in reversed(console.lines) if f" {name} " in line) for name in sorted(names))
         assert audit.index("● OK") == orders.index("● OK")
 
 

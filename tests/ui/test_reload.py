@@ -12,8 +12,8 @@ from world import Console, settings
 
 from perfconsole import assembly
 from perfconsole.config.load import load
-from perfconsole.core.endpoints import TARGET, EndpointTable
 from perfconsole.core.alert_requests import RuleArgs
+from perfconsole.core.endpoints import TARGET, EndpointTable
 from perfconsole.core.errors import ConfigError, RequestError
 from perfconsole.core.requests import RULE_EDIT
 from perfconsole.engine.local import LocalSource

@@ -431,17 +431,27 @@ def test_a_damaged_file_is_put_aside_and_a_new_one_begun(tmp_path, opened, event
     assert whole(opened(tmp_path).load())
 
 
-def test_of_a_damaged_history_what_matters_is_saved(tmp_path, opened, eventually):
+def test_damage_that_is_met_at_the_end_loses_nothing(tmp_path):
+    path = filled(tmp_path)
+    text(path)
+    file = EventFile(tmp_path, lambda: NOW)
+    file.put(KNOWN)
+    file.close()
+    assert whole(read(tmp_path, NOW))
+
+
+@pytest.mark.parametrize("part", ["told", "sqlite_autoindex_standings_1", "sqlite_autoindex_silences_1"])
+def test_of_a_damaged_file_what_matters_is_saved(tmp_path, opened, eventually, part):
     """Found later, by who looks through all pages: what stands, silences and notices go to the new file."""
     path = filled(tmp_path, 3000)
     with sqlite3.connect(path) as connection:
-        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'told'").fetchone()
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (part,)).fetchone()
         (size,) = connection.execute("PRAGMA page_size").fetchone()
     connection.close()
     with path.open("r+b") as raw:
         raw.seek((root - 1) * size)
         raw.write(random.Random(1).randbytes(size))
-    file = opened(tmp_path, check_s=0.05)
+    file = opened(tmp_path, check_s=0.05 if part == "told" else 60.0)
     assert whole(file.load())
     eventually(lambda: file.said)
     kept(file, Changes([alert(8)]))
@@ -645,6 +655,30 @@ def test_a_new_file_is_owed_what_matters_on_and_no_more():
     batch = memory.begin()
     assert same(batch, event_memory.Batch([], [standing(1)], KNOWN.silences, [notice(1, "sent"), notice(3)]))
     assert not memory.owing
+
+
+def test_after_a_commit_that_failed_all_standings_are_written(tmp_path):
+    """Whether it stands is not known then."""
+    database = event_database.EventDatabase(tmp_path / "events.db", NOW)
+    batch = event_memory.Batch([], [standing(1), standing(2)], None, [])
+    database.write(batch, NOW)
+    other = sqlite3.connect(tmp_path / "events.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(EventsError, match="another program keeps it locked"):
+        database.write(batch, NOW)
+    other.execute("DELETE FROM standings")
+    other.execute("COMMIT")
+    other.close()
+    database.write(batch, NOW)
+    database.close()
+    assert same(read(tmp_path, NOW).standings, batch.standings)
+
+
+def test_what_was_put_last_stands_last():
+    memory = event_memory.Memory()
+    memory.take(Changes(notices=[notice(1), notice(2)]))
+    memory.take(Changes(notices=[notice(1, "sent")]))
+    assert [one.key for one in memory.notices("")] == ["key-1", "key-2"]
 
 
 def test_what_failed_is_owed_before_what_came_since():

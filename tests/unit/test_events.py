@@ -219,6 +219,26 @@ def test_all_that_waits_is_committed_at_once(opened, monkeypatch):
     assert len(sizes) <= 3
 
 
+def test_nobody_is_told_for_what_came_after_the_batch(opened, monkeypatch):
+    write = event_database.EventDatabase.write
+    begun, written = threading.Event(), []
+
+    def slow(database, batch, now):
+        begun.set()
+        time.sleep(0.02)
+        write(database, batch, now)
+        written.append(len(batch.told))
+
+    monkeypatch.setattr(event_database.EventDatabase, "write", slow)
+    file = opened()
+    told = []
+    file.put(Changes([alert(1)]), lambda: told.append(sum(written)))
+    begun.wait(10)
+    file.put(Changes([alert(2)]), lambda: told.append(sum(written)))
+    file.close()
+    assert told == [1, 2]
+
+
 def test_whoever_is_told_may_fail(opened, eventually):
     file = opened()
     file.put(Changes([alert(1)]), lambda: 1 / 0)
@@ -345,6 +365,7 @@ def test_nothing_is_kept_after_the_end(opened, tmp_path):
     told = threading.Event()
     file.put(Changes(silences=[silence(1)]), told.set)
     assert not told.wait(0.02)
+    assert not file._memory.owing
     assert read(tmp_path / "state", NOW) == Saved()
 
 

@@ -106,6 +106,7 @@ def test_what_the_holder_says_may_change(tmp_path, taken):
     lease = taken(tmp_path, Holder(1, "a-long-name" * 20, 1.0, "one", "/somewhere"))
     lease.tell(ME)
     assert holder(tmp_path) == ME
+    assert json.loads((tmp_path / "lease").read_text())["host"] == "box"  # and nothing of the longer name behind it
     lease.release()
     lease.release()
     lease.tell(ME)
@@ -196,6 +197,19 @@ def test_of_many_that_want_it_one_gets_it(tmp_path):
         watcher.join()
     assert looks[0] > 10
     assert failed <= 20  # nobody else looks a thousand times a second
+
+
+def test_who_only_looks_is_not_taken_for_a_holder(tmp_path, taken, monkeypatch):
+    flock, calls = fcntl.flock, []
+
+    def looked_at(fd, how):
+        calls.append(how)
+        if len(calls) == 1:
+            raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK))
+        flock(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", looked_at)
+    assert taken(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b'{"pid": "x"}\n', b'{"pid": 1', b"\xff\n", b"[" * 100_000])

@@ -9,6 +9,7 @@ from textual.containers import Vertical
 from perfconsole.core.endpoints import EndpointRow
 from perfconsole.core.state import State
 from perfconsole.core.tables import View
+from perfconsole.core.tick import Alert
 from perfconsole.ui.screens.base import ConsoleScreen
 from perfconsole.ui.verdict import checked
 from perfconsole.ui.widgets.over import OverPane
@@ -29,7 +30,8 @@ class OperationsScreen(ConsoleScreen):
     AUTO_FOCUS = "#top"
     """Keys go to the processes first: they are what one drills into."""
     HINTS: ClassVar[Sequence[tuple[str, str]]] = (
-        ("screen.queries", "Queries"), ("screen.endpoints", "Endpoints"), ("screen.processes", "Processes"), ("pane.next", "pane"),
+        ("screen.queries", "Queries"), ("screen.endpoints", "Endpoints"), ("screen.processes", "Processes"), ("screen.alerts", "Alerts"),
+        ("pane.next", "pane"),
         ("expand", "expand"), ("freeze", "freeze"), ("time.wider", "window"), ("help", "help"), ("quit", "quit"),
     )  # fmt: skip
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
@@ -72,6 +74,12 @@ class OperationsScreen(ConsoleScreen):
             self.set_class(there, "-http")
             self.call_after_refresh(self.console_app.look_at)
 
+    @property
+    def chosen(self) -> tuple[Alert, ...]:
+        """The alerts of the selected line, while the list of them has the keys."""
+        entry = self.pane.entry if isinstance(self.pane, OverPane) else None
+        return entry.members if entry and not entry.alert.colour else ()
+
     def do_expand(self) -> None:
         """Give the whole screen to the pane with the focus, or back."""
         pane = self.pane
@@ -102,14 +110,28 @@ class OperationsScreen(ConsoleScreen):
             await super().back()
 
     async def do_open(self) -> None:
-        """Open the selected process or endpoint, all endpoints where none is selected; or expand."""
+        """Open the selected process, endpoint or alert; all endpoints or alerts where none is selected; or expand."""
         pane = self.pane
         if isinstance(pane, ProcessPane) and pane.selected:
             await self._open_process(pane)
         elif pane is not None and pane is self._http:
             await self._open_endpoint(self._http)
+        elif isinstance(pane, OverPane) and pane.entry:
+            await self._open_alert(pane)
         else:
             self.do_expand()
+
+    async def _open_alert(self, pane: OverPane) -> None:
+        """The alert; of several that are told together, and of a threshold, the list, or what it is about."""
+        from perfconsole.ui.screens.alert import AlertScreen  # noqa: PLC0415  only when opened
+        from perfconsole.ui.screens.alert_target import go_to_target  # noqa: PLC0415  likewise
+
+        if pane.alert:
+            await self.app.push_screen(AlertScreen(pane.alert))
+        elif pane.entry and pane.entry.alert.colour:
+            await go_to_target(self.console_app, pane.entry.alert)
+        else:
+            await self.console_app.do_screen_alerts()
 
     async def _open_endpoint(self, pane: "HttpPane") -> None:
         from perfconsole.ui.screens.endpoint import EndpointScreen  # noqa: PLC0415  only when opened
@@ -131,6 +153,8 @@ class OperationsScreen(ConsoleScreen):
             await self._open_process(event.pane)
         elif event.pane is self._http and self._http is not None:
             await self._open_endpoint(self._http)
+        elif isinstance(event.pane, OverPane):
+            await self._open_alert(event.pane)
 
     @property
     def _table(self) -> TablePane:

@@ -130,6 +130,12 @@ class QueriesScreen(ConsoleScreen):
         self._turn_to(known[(at + 1) % len(known)])
         self.show(self.console_app.state)
 
+    def choose(self, server: str) -> None:
+        """Look at a server, if there is one of that name."""
+        if server in self.known():
+            self._turn_to(server)
+            self.show(self.console_app.state)
+
     async def do_postgres_detail(self) -> None:
         from perfconsole.ui.screens.server import ServerScreen  # noqa: PLC0415  only when asked
 

@@ -51,6 +51,7 @@ class Plot(NamedTuple):
         edge: What is at the right end: ``now``, or a time of day.
         limits: Thresholds, mildest first.
         role: What it is drawn with.
+        floors: Thresholds that values are to stay above, mildest first: drawn as lines, and nothing has their colour.
         rising: Places in `values` of those that are at least what they say: an arrow tops them.
     """
 
@@ -62,6 +63,7 @@ class Plot(NamedTuple):
     limits: Limits = ()
     role: str = "chart"
     rising: frozenset[int] = frozenset()
+    floors: Limits = ()
 
 
 def columns(width: int) -> int:
@@ -153,7 +155,7 @@ def _role(plot: Plot, row: int, rows: int) -> str:
 
 def _under(look: Look, plot: Plot, row: int, rows: int, cells: int) -> tuple[str, str]:
     """What shows where the area leaves a row bare, and its role: the dashes of a threshold, the gaps in the lowest row, else nothing."""
-    for limit, severity in reversed(plot.limits):
+    for limit, severity in reversed(plot.limits + plot.floors):
         at = min(int(limit / plot.top * rows * _DOTS), rows * _DOTS - 1)
         if 0 <= limit <= plot.top and at // _DOTS == row:
             dash = "-" if look.ascii else _LEVELS[at % _DOTS]

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
+from rich.cells import cell_len
+
 from perfconsole.core.state import State
 from perfconsole.ui.line import Line
+from perfconsole.ui.look import WORDS
 from perfconsole.ui.widgets.pane import Pane
 
 _KEPT: Final = ("help", "quit")
@@ -31,8 +34,13 @@ class Footer(Pane):
         self.set_timer(seconds, over)
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  one row, of the keymap's making
-        """Keys and what they do, as many as fit; the ones that help a stranger on stay to the last."""
+        """Keys and what they do, as many as fit; the ones that help a stranger on stay to the last. What has just fired comes before."""
         line = self.line("panel").gap()
+        news = self.console_app.news
+        if news:
+            line = self.line().gap().put(f"{self.look.glyph(news.severity)} {WORDS[news.severity]}", news.severity).gap()
+            shows = f"  {self.console_app.keymap.sign('screen.alerts')} shows it"
+            return [line.put(news.text, "title", min(cell_len(news.text), line.left - len(shows))).put(shows, "dim")]
         if self._notice:
             return [line.put(self._notice, self._role)]
         hints = self.console_app.hints()

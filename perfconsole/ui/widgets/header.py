@@ -3,18 +3,34 @@
 from collections.abc import Mapping, Sequence
 from math import isnan
 from time import localtime, strftime
+from typing import NamedTuple
 
-from perfconsole.core import units, words
+from perfconsole.core import alert_words, units
 from perfconsole.core.endpoints import TARGET
 from perfconsole.core.state import State
 from perfconsole.core.tick import Alert
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
-from perfconsole.ui.verdict import HTTP, firing, http_severity, present, said, system_severity
+from perfconsole.ui.verdict import (
+    HTTP,
+    Verdict,
+    began,
+    database_severity,
+    http_severity,
+    judge,
+    overdue,
+    present,
+    said,
+    system_severity,
+    worst_of,
+)
 from perfconsole.ui.widgets.pane import Pane
 
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 """Smaller than this nothing useful fits: the header alone is shown."""
+
+_ROOMY = 76
+"""Cells from which on there is room for more than the time, and between the counts."""
 
 
 def clock(at: float) -> str:
@@ -34,41 +50,67 @@ def limits_text(state: State) -> str:
     return "container: " + ", ".join(parts) if parts else ""
 
 
+class Count(NamedTuple):
+    """A part of the counts: texts and roles; `needed` ones are shown before anything else gets room."""
+
+    needed: bool
+    texts: list[tuple[str, str]]
+
+
+def _of(alerts: Sequence[Alert], severity: str) -> int:
+    return sum(alert.severity == severity for alert in alerts)
+
+
 class Header(Pane):
     """Two rows; never focused."""
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  always two
         """Status above, the worst thing below."""
-        alerts = firing(state)
-        places = self._places(state, alerts)
+        judged = judge(state)
+        places = self._places(state, judged)
         stale = "stale" in places.values()
-        now = [alert for alert in alerts if not stale or (present(state, alert) and not self.console_app.silent_s())]
+        now = self._present(state, judged) if stale else judged
         size = self.screen.size
         if size.width < LEAST_WIDTH or size.height < LEAST_HEIGHT:
             too_small = f" too small ({size.width}x{size.height}): {LEAST_WIDTH}x{LEAST_HEIGHT} is needed"
             return [self._status(state, places, now), self.line().put(too_small, "warning")]
-        worst = self._silence(state, places, now, alerts) if stale else self._worst(state, places["SYS"], alerts)
+        worst = self._silence(state, places, now, judged) if stale else self._worst(state, places["SYS"], judged)
         return [self._status(state, places, now), self._put_limits(worst, state)]
 
-    def _places(self, state: State, alerts: Sequence[Alert]) -> dict[str, str]:
+    def _present(self, state: State, judged: Verdict) -> Verdict:
+        """Of what is the matter, what is known to be so now."""
+
+        def known(alerts: Sequence[Alert]) -> list[Alert]:
+            return [alert for alert in alerts if present(state, alert) and not self.console_app.silent_s()]
+
+        return judged._replace(alerts=known(judged.alerts), thresholds=known(judged.thresholds), pending=[])
+
+    def _places(self, state: State, judged: Verdict) -> dict[str, str]:
         """Where something may be the matter, and how each of them does."""
-        places = {"SYS": system_severity(state, alerts), "HTTP": http_severity(state, alerts)}
+        matter = judged.matter
+        places = {"SYS": system_severity(state, matter), "HTTP": http_severity(state, matter), "DB": database_severity(matter)}
         silent = bool(self.console_app.silent_s())
         return {name: "stale" if silent else severity for name, severity in places.items() if severity}
 
-    def _status(self, state: State, places: Mapping[str, str], alerts: Sequence[Alert]) -> Line:
+    def _status(self, state: State, places: Mapping[str, str], judged: Verdict) -> Line:
         line = self.line("panel")
         right = self._right(state)
         host = state.stream.host if state.stream else self.console_app.host
-        line.gap().put(host, "title", min(len(host), max(8, line.width - len(right) - 34))).gap(2)
+        counts = self._counts(judged)
+        taken = sum(len(text) + 1 for part in counts if part.needed for text, _ in part.texts)
+        line.gap().put(host, "title", min(len(host), max(8, line.width - len(right[-1]) - taken - 14))).gap(2)
         if places["SYS"] == "stale":
             self._put_places(line, places)
-        counts = [(name, sum(alert.severity == name for alert in alerts)) for name in ("critical", "warning")]
-        for name, number in counts:
-            if number:
-                line.put(f"{self.look.glyph(name)} {number} {WORDS[name]}", name).gap(2)
+        spared = len(right[0]) + 3
         if places["SYS"] != "stale":
-            self._put_places(line, places, spared=len(right) + 1)
+            spared += sum(len(name) + len(WORDS[severity]) + 5 for name, severity in places.items())
+        for part in counts:
+            if part.needed or line.left > sum(len(text) + 1 for text, _ in part.texts) + spared:
+                for text, role in part.texts:
+                    line.put(text, role).gap()
+                line.gap(int(line.width >= _ROOMY))
+        if places["SYS"] != "stale":
+            self._put_places(line, places, spared=len(right[-1]) + 1)  # words before how long it is up
         banner = self.console_app.banner()
         if banner:
             line.put(banner, "accent")
@@ -76,44 +118,63 @@ class Header(Pane):
         silent_s = self.console_app.silent_s()
         if silent_s:
             line.put(f"no data since {units.duration(silent_s)}", "stale")
-        return line.to(max(line.x, line.width - len(right) - 1)).put(right, "dim")
+        told = next((text for text in right if line.left > len(text)), "")
+        return line.to(max(line.x, line.width - len(told) - 1)).put(told, "dim")
+
+    def _counts(self, judged: Verdict) -> list[Count]:
+        """How many alerts of which severity, how many somebody has taken on, how many notify nobody; then thresholds and pending."""
+        glyph, found = self.look.glyph, []
+        for name in ("critical", "warning", "info"):
+            number = _of(judged.alerts, name)
+            found.append(Count(bool(number), [(f"{glyph(name)} {number} {WORDS[name]}", name)] if number else []))
+        acked, muted = sum(alert.ack is not None for alert in judged.alerts), len(judged.muted)
+        told = [*([(f"{acked} acked", "foreground")] if acked else []), *([(f"{muted} muted", "warning_bar")] if muted else [])]
+        found.append(Count(bool(told), told))
+        over = [(f"{glyph(name)} {number}", f"{name}_bar") for name in ("critical", "warning") if (number := _of(judged.thresholds, name))]
+        found.append(Count(bool(over) and not judged.alerts, [("over", "dim"), *over] if over else []))
+        found.append(Count(False, [(f"{len(judged.pending)} pending", "dim")] if judged.pending else []))
+        return [part for part in found if part.texts]
 
     def _put_places(self, line: Line, places: Mapping[str, str], spared: int = 0) -> None:
         """How each of them does; without the words where there is no room for those beside `spared` cells: the signs tell enough."""
         signs = [(name, severity, f"{self.look.glyph(severity)} {WORDS[severity]}") for name, severity in places.items()]
         brief = line.left < spared + sum(len(name) + len(text) + 3 for name, _, text in signs)
         for name, severity, text in signs:
-            line.put(f"{name} ", "dim").put(text[:1] if brief else text, severity).gap(2)
+            if line.left > len(name) + 2:  # a name without its sign says nothing
+                line.put(f"{name} ", "dim").put(text[:1] if brief else text, severity).gap(2)
 
     def _put_live(self, line: Line) -> Line:
         """While the past is looked at, what is the matter now."""
-        now = firing(self.console_app.pump.live)
+        now = judge(self.console_app.pump.live).over
         if self.console_app.frozen and self.console_app.pump.silent_s():
             line.gap(2).put(f"now {self.look.glyph('stale')} {WORDS['stale']}", "stale")
         elif now:
-            line.gap(2).put(f"now {self.look.glyph(now[0].severity)} {len(now)}", now[0].severity)
+            worst = worst_of(now)
+            line.gap(2).put(f"now {self.look.glyph(worst)} {len(now)}", worst)
         return line
 
-    def _right(self, state: State) -> str:
+    def _right(self, state: State) -> list[str]:
+        """What stands at the right, from all of it to as little as there may be room for."""
         uptime = state.value("system.uptime")
         own = state.value("perfconsole.cpu.utilization")
         parts = [clock(state.at), f"up {units.duration(uptime)}", f"self {units.percent(own, 1)}"]
         if self.size.width >= 120:
             used = state.value("perfconsole.memory.usage")
             parts[2] += f" {units.size(used)}"
-        if self.size.width < 76:
+        if self.size.width < _ROOMY:
             parts = parts[:1] if self.size.width >= LEAST_WIDTH else []
-        return "  ".join(parts)
+        return ["  ".join(parts[:most]) for most in range(len(parts), 0, -1)] or [""]
 
-    def _worst(self, state: State, severity: str, alerts: Sequence[Alert]) -> Line:
+    def _worst(self, state: State, severity: str, judged: Verdict) -> Line:
         line = self.line().gap()
-        if alerts:
-            return self._put_alert(line, state, alerts, state.at)
+        if judged.over:
+            return self._put_worst(line, state, judged, state.at)
         if severity == "unknown":
             return line.put(self._trouble(state) or f"collecting{self.look.glyphs.ellipsis}", "dim")
-        return line.put(self.look.glyph("ok"), "ok").put(" nothing is over its threshold", "dim")
+        but = " but what is muted" if judged.muted else ""
+        return line.put(self.look.glyph("ok"), "ok").put(f" nothing{but} is over its threshold", "dim")
 
-    def _silence(self, state: State, places: Mapping[str, str], now: Sequence[Alert], alerts: Sequence[Alert]) -> Line:
+    def _silence(self, state: State, places: Mapping[str, str], now: Verdict, judged: Verdict) -> Line:
         """That there is no news comes before what was the matter while there was."""
         line = self.line().gap().put(self.look.glyph("stale"), "stale").gap()
         if not self.console_app.silent_s():
@@ -121,22 +182,40 @@ class Header(Pane):
                 line.put(f"no system data since {units.duration(state.age_s('system'))}", "stale").gap(2)
             if places.get("HTTP") == "stale":
                 line.put(f"no checks since {units.duration(state.age_s(HTTP, TARGET))}", "stale").gap(2)
-        if now:
-            self._put_alert(line, state, now, state.at)
-        elif alerts:
-            series = state.find(alerts[0].metric, **dict(alerts[0].labels))
-            self._put_alert(line.put("was ", "stale"), state, alerts, series.ring.last if series else state.at, was=True)
+        if now.over:
+            self._put_worst(line, state, now, state.at)
+        elif judged.over:
+            worst = judged.over[0]
+            series = state.find(worst.metric, **dict(worst.labels))
+            self._put_worst(line.put("was ", "stale"), state, judged, series.ring.last if series else state.at, was=True)
         elif self.console_app.silent_s():
             line.put("nothing was over its threshold", "stale")
         return line.put(f"  {self._trouble(state)}", "dim")
 
-    def _put_alert(self, line: Line, state: State, alerts: Sequence[Alert], at: float, *, was: bool = False) -> Line:
-        """The worst of some alerts as it stood at a time, and how many there are beside it."""
-        worst = alerts[0]
-        lasting = words.lasting(worst, at, state.stream.began if state.stream else 0.0)
-        line.put(f"{self.look.glyph(worst.severity)} {WORDS[worst.severity]}", "stale" if was else worst.severity).gap(2)
-        line.put(said(state, worst), "stale" if was else "foreground").put(f"  {lasting}" if lasting else "", "dim")
-        return line.put(f"  and {len(alerts) - 1} more", "dim") if len(alerts) > 1 else line
+    def _put_worst(self, line: Line, state: State, judged: Verdict, at: float, *, was: bool = False) -> Line:
+        """The worst as it stood at a time, alerts before thresholds, and how many there are beside it."""
+        alerts = judged.alerts or judged.thresholds
+        crowd = next(iter(alert_words.gathered(alerts)))
+        worst = crowd[0]
+        role = "stale" if was else worst.severity if judged.alerts else f"{worst.severity}_bar"
+        lasting = alert_words.lasting(worst, at, began(state))
+        text = alert_words.group_line(crowd) if len(crowd) > 1 else said(state, worst)
+        line.put(f"{self.look.glyph(worst.severity)} {WORDS[worst.severity]}", role).gap(2)
+        line.put(text, "stale" if was else "foreground").put(f"  {lasting}" if lasting else "", "dim")
+        if not was and len(crowd) == 1 and judged.alerts:
+            late = overdue(state, worst)
+            line.put(f"  {late or alert_words.acked(worst)}".rstrip(), "critical_bar" if late else "dim")
+        more = len(alerts) - len(crowd)
+        line.put(f"  and {more} more" if more else "", "dim")
+        return self._put_over(line, state, judged) if judged.alerts and judged.thresholds and not was else line
+
+    def _put_over(self, line: Line, state: State, judged: Verdict) -> Line:
+        """After the alerts, the worst of what is merely over its threshold, where there is room to say what."""
+        worst, *others = judged.thresholds
+        text = f"over: {said(state, worst)}" + (f" and {len(others)} more" if others else "")
+        if line.left > len(text) + 4:
+            line.gap(2).put(self.look.glyph(worst.severity), f"{worst.severity}_bar").put(f" {text}", "dim")
+        return line
 
     def _put_limits(self, line: Line, state: State) -> Line:
         note = limits_text(state)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from math import isnan
 
 from perfconsole.core import units
-from perfconsole.core.alerts import rank
 from perfconsole.core.state import State
 from perfconsole.core.tick import SeriesDef
 from perfconsole.ui.line import Line
 from perfconsole.ui.meters import Meter, meters
 from perfconsole.ui.spark import Limits, Track, fitting_window, put_spark, scale_top
+from perfconsole.ui.verdict import worst_of
 from perfconsole.ui.widgets.pane import Pane
 
 _LABEL, _VALUE = 12, 8
@@ -76,8 +76,8 @@ class SystemPane(Pane, can_focus=True):
         return line
 
     def _severity(self, state: State, definition: SeriesDef) -> str:
-        about = (alert for alert in state.alerts.values() if (alert.metric, alert.labels) == (definition.name, definition.labels))
-        return max((alert.severity for alert in about), key=rank, default="")
+        of = (definition.name, definition.labels)  # what is pending, or over, has no colour
+        return worst_of(alert for alert in state.alerts.values() if alert.state == "firing" and (alert.metric, alert.labels) == of)
 
     def _limits(self, state: State, definition: SeriesDef) -> Limits:
         rules = state.stream.rules if state.stream else ()

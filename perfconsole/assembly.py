@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import astuple, replace
 
 from perfconsole import __version__
 from perfconsole.collectors.loop import ask
@@ -21,7 +22,6 @@ from perfconsole.config.load import Loaded
 from perfconsole.config.rules import rules
 from perfconsole.config.schema import Config
 from perfconsole.core.alert_requests import RuleArgs
-from perfconsole.core.alert_watched import shape
 from perfconsole.core.checks import Check, same
 from perfconsole.core.errors import PerfconsoleError, RecordingError, RequestError
 from perfconsole.core.globs import Globs
@@ -135,7 +135,8 @@ def _reloading(endpoints: _Endpoints, read: Callable[[], Loaded], engine: Callab
 
 def as_written(rule: Rule, other: Rule) -> bool:
     """Whether two rules say the same, wherever it is written."""
-    return shape(rule) == shape(other) and (rule.match, rule.runbook, rule.notify) == (other.match, other.runbook, other.notify)
+    said = zip(astuple(replace(rule, source="")), astuple(replace(other, source="")), strict=True)
+    return all(one == another or (one != one and another != another) for one, another in said)  # noqa: PLR0124  NaN is said, too
 
 
 def _has_endpoints(config: Config) -> bool:

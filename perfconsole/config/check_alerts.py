@@ -9,7 +9,6 @@ from perfconsole.config.rules import WINDOW_S
 from perfconsole.config.schema import AlertRule, Config
 from perfconsole.config.wording import shown, suggestion
 from perfconsole.core.metrics import METRICS
-from perfconsole.core.percentiles import LEAST
 from perfconsole.core.shipped import SHIPPED
 from perfconsole.core.tick import Rule, SeriesDef
 from perfconsole.core.units import parse_duration, parse_ratio, parse_size
@@ -82,7 +81,8 @@ def together(note: Note, config: Config) -> None:
 
 
 def _impossible(rule: AlertRule, config: Config) -> Iterator[tuple[str, str, str]]:
-    needed = max(rule.min_samples, LEAST.get(int(rule.stat[1:]), 1) if rule.stat[0] == "p" else 1)
+    decides = Rule("", rule.severity, rule.metric, 0.0, stat=rule.stat, min_samples=rule.min_samples, min_events=rule.min_events)
+    needed = decides.needed
     window_s = 0.0 if rule.stat == "last" else WINDOW_S if rule.over_s is None else rule.over_s
     for who, interval_s, timeout_s in _measured(rule, config):
         most = max(1, ceil(window_s / interval_s))  # of a window the end is a part, the beginning is not

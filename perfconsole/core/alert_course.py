@@ -186,21 +186,34 @@ class Course:
             self.phase, self.since, self._last, self.deadline, self._missing, tuple(self._turns), self.value, self.n, self.flapping
         )
 
-    def resume(self, stand: "Stand") -> None:
-        """Go on from where another run stood, whatever was made of the samples since this one began.
+    def resume(self, stand: "Stand") -> Turn | None:
+        """Go on from where another run stood, with what was made of the samples since this one began.
 
-        Those samples end a gap after the last one of that run, of which nothing counts if it is too long.
+        Those end a gap after the last one of that run, of which nothing counts if it is too long; what they said is so. That it was quiet
+        for a while counts for nothing: it may have failed again after that was noted.
+
+        Returns:
+            What they made of it, if it pends or fires no more.
         """
-        known_since = self.since if self.phase else self._last
-        self.phase, self.since, self.deadline, self._missing = stand.phase, stand.since, stand.deadline, stand.missing
+        live, known_since, counted = self.phase, self.since if self.phase else self._last, max(0, self._needed - self._missing)
+        if live is Phase.FIRING and stand.phase is Phase.PENDING:
+            return None  # it has come further by itself
+        seen = known_since != inf
+        self.phase, self.since = stand.phase, stand.since
+        self.deadline, self._missing = (inf, 0) if stand.phase is Phase.FIRING else (stand.deadline, stand.missing)
         self._turns.extend(stand.turns)
         self.flapping = stand.flapping
-        if known_since == inf:
+        if not seen:
             self._last = stand.last
-        elif known_since - stand.last > self.max_gap_s:
+            if self.n == 0:
+                self.value, self.n = stand.value, stand.n
+            return None
+        if known_since - stand.last > self.max_gap_s:
             self._move(known_since - stand.last, known_since)
-        if self.n == 0:
-            self.value, self.n = stand.value, stand.n
+        if live:
+            self._missing = max(0, self._missing - counted)
+            return None
+        return self._take(self._last, bad=False)
 
     # How ----------------------------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ class Watched:
     """One rule at one series.
 
     Attributes:
-        rule: The rule, as it is for this series; `base` as it is written.
+        rule: The rule, as it is for this series.
         order: Its place among those that are due at the same moment.
         peers: All alerts about the series, this one included if it is one.
         column: Where its value stands in a reading.
@@ -25,13 +25,11 @@ class Watched:
     """
 
     __slots__ = (
-        "_began", "_last_at", "_last_value", "base", "column", "counter", "course", "definition", "due", "fired_at", "high", "id", "low",
+        "_began", "_last_at", "_last_value", "column", "counter", "course", "definition", "due", "fired_at", "high", "id", "low",
         "muted", "order", "peers", "rule", "since", "told",
     )  # fmt: skip
 
-    def __init__(self, base: Rule, interval_s: float, definition: SeriesDef, order: int, peers: "list[Watched]") -> None:
-        rule = base.fitted(interval_s)
-        self.base = base
+    def __init__(self, rule: Rule, definition: SeriesDef, order: int, peers: "list[Watched]") -> None:
         self.rule, self.definition, self.order, self.peers = rule, definition, order, peers
         self.course = Course(rule, rule.max_gap_s)
         self.counter = metrics.is_counter(definition.name)
@@ -98,8 +96,8 @@ class Watched:
             return None
         return Standing(self.told, shape(self.rule), boot_id, offset_s, stand.since, stand.last, stand.deadline, stand.missing, stand.turns)
 
-    def resume(self, standing: Standing, offset_s: float, moved_s: float) -> Alert:
-        """Go on from where another run stood.
+    def resume(self, standing: Standing, offset_s: float, moved_s: float) -> Turn | None:
+        """Go on from where another run stood; nothing of it is told yet.
 
         Args:
             standing: Of this rule at this series.
@@ -107,16 +105,27 @@ class Watched:
             moved_s: What is to be added to the standing's moments to have them in this boot's seconds.
 
         Returns:
-            What is told of it: nothing came about, and nobody here has heard of it.
+            What the samples since this run began have made of it.
         """
         alert = standing.alert
         phase = Phase.FIRING if alert.state == "firing" else Phase.PENDING
-        moments = (standing.since + moved_s, standing.last + moved_s, standing.deadline + moved_s)
+        began = standing.since + moved_s
         turns = tuple(turn + moved_s for turn in standing.turns)
-        self.course.resume(Stand(phase, *moments, standing.missing, turns, alert.value, alert.n, alert.flapping))
-        self._began, self.since, self.fired_at = self.course.since, alert.since, alert.fired_at
+        before = self.course.phase
+        moments = (began, standing.last + moved_s, standing.deadline + moved_s)
+        turn = self.course.resume(Stand(phase, *moments, standing.missing, turns, alert.value, alert.n, alert.flapping))
+        if before is Phase.FIRING and phase is Phase.PENDING:
+            return None
+        since = self.course.since
+        self._began, self.since = since, alert.since if turn or since == began else since + offset_s
+        self.fired_at = alert.fired_at
         self.set_well()
-        return self.turned(Turn(alert.at - offset_s, phase, phase, alert.value), offset_s)
+        return turn
+
+    def stands(self, alert: Alert, offset_s: float) -> Turn:
+        """The turn that tells where it stands, of an alert that another run told last: nothing came about."""
+        phase = Phase.FIRING if alert.state == "firing" else Phase.PENDING
+        return Turn(alert.at - offset_s, phase, phase, alert.value)
 
 
 def identity(rule: str, labels: tuple[tuple[str, str], ...]) -> str:

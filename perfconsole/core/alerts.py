@@ -10,7 +10,7 @@ A rule without duration and notification is a threshold: it colours a value and 
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
@@ -28,6 +28,15 @@ from perfconsole.core.tick import SEVERITIES, Alert, Group, Rule, SeriesDef, Tic
 __all__ = ["SHIPPED", "AlertStage", "rank", "worst_first"]
 
 _ORDER = attrgetter("at", "group")
+
+Latest = Callable[[SeriesDef], tuple[float, float] | None]
+"""When the newest known sample of a series was taken, epoch seconds, and its value; None where nothing is known."""
+
+
+def _nothing(_: SeriesDef) -> None:
+    return None
+
+
 _CHANGED: Final = "its rule has changed"
 _UNMEASURED: Final = "it is not measured any more"
 
@@ -123,12 +132,12 @@ class AlertStage:
             self._mute_peers(one, turn.at)
 
     def _mute_peers(self, one: Watched, at: float) -> None:
-        """Tell of each that fires and begins, or ceases, to be superfluous."""
+        """Tell of each that begins, or ceases, to be superfluous."""
         for peer in one.peers:
-            muted = _inhibited(peer)
-            if peer.told and muted != peer.muted and peer.course.phase is Phase.FIRING:
+            muted, phase = _inhibited(peer), peer.course.phase
+            if peer.told and muted != peer.muted and phase:
                 peer.muted = muted
-                self._out.append(peer.turned(Turn(at, Phase.FIRING, Phase.FIRING, peer.told.value), self._offset_s))
+                self._out.append(peer.turned(Turn(at, phase, phase, peer.told.value), self._offset_s))
 
     # From one run to the next -------------------------------------------------------------------------------------------------------
 
@@ -152,11 +161,14 @@ class AlertStage:
             What comes of it.
         """
         self._out, self._offset_s, self._rules = [], tick.at - tick.boot, _by_metric(rules)
+        names = {rule.name for rule in rules}
+        for key in [key for key in self._left if key[0] not in names]:
+            self._out.append(_ended(self._left.pop(key).alert, tick.at, _CHANGED))
         for group in list(self._groups.values()):
             self._define(replace(group, at=0.0), tick.boot)
         return self._out
 
-    def restore(self, standings: Iterable[Standing], boot_id: str, tick: Tick) -> list[Alert]:
+    def restore(self, standings: Iterable[Standing], boot_id: str, tick: Tick, latest: Latest = _nothing) -> list[Alert]:
         """Go on from where an earlier run stood: after this, what was pending pends on, and what fired fires.
 
         A series that is not measured yet is waited for; whose rule is gone, or decides otherwise now, is over.
@@ -164,47 +176,67 @@ class AlertStage:
         Args:
             standings: As `standings` gave them there.
             boot_id: Of this boot.
-            tick: The last one that was stepped: its clocks.
+            tick: The last one that was stepped, or the next one: its clocks.
+            latest: The newest known sample of a series: one that is well was no news to any course.
 
         Returns:
             What is told of it.
         """
         self._out, self._offset_s, self._boot_id = [], tick.at - tick.boot, boot_id
         self._left_until = tick.boot + UNCLAIMED_S
-        shapes = {rule.name: shape(rule) for rules in self._rules.values() for rule in rules}
+        in_force = {rule.name for rules in self._rules.values() for rule in rules}
         known = {(one.rule.name, one.definition): one for bound in self._bound.values() for one in bound}
         for standing in standings:
             alert = standing.alert
             key = (alert.rule, SeriesDef(alert.metric, alert.labels))
-            if key in known and shape(known[key].rule) == standing.shape:
-                self._resume(known[key], standing)
-            elif key not in known and alert.rule in shapes:
+            if key in known:
+                self._resume(known[key], standing, tick.boot, latest(key[1]))
+            elif alert.rule in in_force:
                 self._left[key] = standing
                 self._out.append(replace(alert, before=alert.state))
-            elif alert.state == "firing":
-                self._out.append(_over(alert, tick.at, _CHANGED))
+            else:
+                self._out.append(_ended(alert, tick.at, _CHANGED))
         return self._out
 
-    def _resume(self, one: Watched, standing: Standing) -> None:
+    def _resume(self, one: Watched, standing: Standing, at: float, latest: tuple[float, float] | None = None) -> None:
+        alert, offset_s = standing.alert, self._offset_s
         if shape(one.rule) != standing.shape:
-            if standing.alert.state == "firing":
-                self._out.append(_over(standing.alert, standing.alert.at, _CHANGED))
+            self._out.append(_ended(alert, at + offset_s, _CHANGED))
             return
-        moved_s = 0.0 if standing.boot_id == self._boot_id else standing.offset_s - self._offset_s
-        told = one.resume(standing, self._offset_s, moved_s)
+        turn = one.resume(standing, offset_s, 0.0 if standing.boot_id == self._boot_id else standing.offset_s - offset_s)
         one.muted = _inhibited(one)
+        self._out.append(one.turned(one.stands(alert, offset_s), offset_s))
         self._active[one.id] = one
-        self._out.append(told)
+        if turn:
+            self._turned(one, turn)
+        elif latest and not one.counter:
+            self._catch_up(one, latest[0] - offset_s, latest[1])
+        if one.rule.severity == "critical":
+            self._mute_peers(one, at)
         self._note_due(one)
 
+    def _catch_up(self, one: Watched, at: float, value: float) -> None:
+        """Have one that went on from another run take a sample of this one, if that is well: of others it knows."""
+        course = one.course
+        if one.rule.stat != "last" or one.rule.breached(value) or at <= course.stand.last:
+            return
+        while course.due < at:
+            turn = course.expire(course.due)
+            if turn:
+                self._turned(one, turn)
+        turn = course.sample(at, at, value)
+        if turn:
+            self._turned(one, turn)
+
     def _give_up(self) -> None:
-        """End what an earlier run left and nobody measures."""
+        """End what an earlier run left and nobody measures; what is measured otherwise may tell this yet, and is waited for."""
         at = self._left_until + self._offset_s
-        self._out += [_over(left.alert, at, _UNMEASURED) for left in self._left.values() if left.alert.state == "firing"]
-        self._out += [
-            replace(left.alert, before="pending", state="inactive", at=at) for left in self._left.values() if left.alert.state == "pending"
-        ]
-        self._left, self._left_until = {}, inf
+        there = {(series.name.partition(".")[0], series.labels) for group in self._groups.values() for series in group.series}
+        for key, left in list(self._left.items()):
+            if (left.alert.metric.partition(".")[0], left.alert.labels) not in there:
+                self._out.append(_ended(left.alert, at, _UNMEASURED))
+                del self._left[key]
+        self._left_until = self._left_until + UNCLAIMED_S if self._left else inf
 
     # Binding ------------------------------------------------------------------------------------------------------------------------
 
@@ -227,13 +259,13 @@ class AlertStage:
             for rule in self._rules.get(definition.name, ()):
                 if rule.covers(definition):
                     one = old.pop((rule.name, definition), None)
-                    if one and not _goes_on(one, rule):
+                    if one and not _goes_on(one, rule, group.interval_s):
                         self._gone(one, at, _CHANGED)
                         one = None
-                    one = one or self._begun(rule, group.interval_s, definition)
+                    one = one or self._begun(rule.fitted(group.interval_s), definition)
                     one.column, one.course.max_gap_s = column, rule.gap_s(group.interval_s)
                     if self._left and (rule.name, definition) in self._left:
-                        self._resume(one, self._left.pop((rule.name, definition)))
+                        self._resume(one, self._left.pop((rule.name, definition)), at)
                     self._note_due(one)  # another interval is another gap
                     bound.append(one)
         if group.series:
@@ -242,9 +274,9 @@ class AlertStage:
         for gone in old.values():
             self._gone(gone, at, _CHANGED if gone.definition in measured else _UNMEASURED)
 
-    def _begun(self, rule: Rule, interval_s: float, definition: SeriesDef) -> Watched:
+    def _begun(self, rule: Rule, definition: SeriesDef) -> Watched:
         peers = [] if rule.colour else self._peers.setdefault(definition, [])
-        one = Watched(rule, interval_s, definition, next(self._serial), peers)
+        one = Watched(rule, definition, next(self._serial), peers)
         if not rule.colour:
             peers.append(one)
         return one
@@ -275,15 +307,18 @@ def _by_metric(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
     return out
 
 
-def _goes_on(one: Watched, rule: Rule) -> bool:
+def _goes_on(one: Watched, rule: Rule, interval_s: float) -> bool:
     """Whether a rule decides as the one did that is carried along; how it is told may have changed."""
-    if one.base is not rule and shape(one.base) == shape(rule):
-        one.base = rule
-    return one.base is rule
+    fitted = rule.fitted(interval_s)
+    if one.rule is not fitted and (shape(one.rule), one.rule.colour) == (shape(fitted), fitted.colour):
+        one.rule = one.course.rule = fitted
+    return one.rule is fitted
 
 
-def _over(alert: Alert, at: float, why: str) -> Alert:
-    return replace(alert, before="firing", state="resolved", at=at, text=why)
+def _ended(alert: Alert, at: float, why: str) -> Alert:
+    """That an alert is over which no course carries on."""
+    state = "resolved" if alert.state == "firing" else "inactive"
+    return replace(alert, before=alert.state, state=state, at=at, text=why, muted="", silence="")
 
 
 def worst_first(alerts: Iterable[Alert]) -> list[Alert]:

@@ -11,7 +11,6 @@ from typing import Final
 
 from perfconsole.core import metrics
 from perfconsole.core.alerts import AlertStage
-from perfconsole.core.percentiles import LEAST
 from perfconsole.core.tick import Alert, Group, Rule, SeriesDef, Tick
 
 Shapes = dict[str, set[tuple[str, ...]]]
@@ -56,7 +55,7 @@ class _Seen:
         for rule in rules:
             if rule.over_s:
                 window = self.windows[rule.over_s]
-                window.needed = max(window.needed, _needed(rule))
+                window.needed = max(window.needed, rule.needed)
         self._counting = list(self.windows.values())
 
     def take(self, at: float, began: float, value: float) -> None:
@@ -193,7 +192,7 @@ class Backtest:
 
     def _never(self, rule: Rule, seen: _Seen) -> str:
         """Why a rule could never have fired at a series, whatever the values; empty where it could have."""
-        needed = _needed(rule)
+        needed = rule.needed
         if seen.n < 1:
             return "no value is known" if seen.n < 0 or not metrics.is_counter(rule.metric) else "of one sample there is no rate"
         most = seen.windows[rule.over_s].most if rule.over_s else 1
@@ -209,11 +208,6 @@ class Backtest:
             apart = f"its samples are {seen.shortest_s:g} s apart or more" if seen.shortest_s < inf else "it has one sample"
             return f"{apart}, max_gap is {gap_s:g} s, and time that nobody observed never counts: for is {rule.for_s:g} s"
         return ""
-
-
-def _needed(rule: Rule) -> int:
-    """How many samples it takes for a rule to be breached."""
-    return max(rule.min_samples, rule.min_events, LEAST[int(rule.stat[1:])] if rule.stat[1:].isdigit() else 1)
 
 
 def _mismatch(rule: Rule, shapes: set[tuple[str, ...]]) -> str:

@@ -5,7 +5,7 @@ endpoint it is about is down, in maintenance or fails by the fault of another, w
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import inf, isnan
+from math import inf, isnan, nan
 from typing import Final
 
 from msgspec.structs import replace
@@ -34,6 +34,7 @@ class Muting:
         self._depends: dict[str, tuple[str, ...]] = {}
         self.use(rules)
         self.silences: dict[str, Silence] = {}
+        self._covers: dict[str, Silence | None] = {}
         self._told_silences: tuple[Silence, ...] = ()
         self._standing: dict[str, Alert] = {}
         self._by_stage: dict[str, str] = {}
@@ -54,13 +55,16 @@ class Muting:
     # What is done to it -----------------------------------------------------------------------------------------------------------
 
     def resume(self, alerts: Iterable[Alert], silences: Iterable[Silence]) -> None:
-        """Go on with what an earlier run knew: its silences, and who had taken on what."""
+        """Go on with what an earlier run knew: its silences, and who had taken on what of what it left."""
         self.silences |= {silence.id: silence for silence in silences}
+        self._acks |= {alert.id: (alert.since, alert.ack) for alert in alerts if alert.ack}
+        self._covers.clear()
+        self._changed = True
+
+    def hold(self, alerts: Iterable[Alert]) -> None:
+        """Take alerts for standing, though no stage tells of them."""
         for alert in alerts:
             self._hold(alert)
-            if alert.ack:
-                self._acks[alert.id] = (alert.since, alert.ack)
-        self._changed = True
 
     def acknowledge(self, alert_id: str, since: float, ack: Ack | None) -> bool:
         """Note who has taken on an occurrence of an alert, or that nobody has; whether there is such an occurrence."""
@@ -80,11 +84,13 @@ class Muting:
     def silence(self, silence: Silence) -> int:
         """Begin a silence; how many of the alerts that stand it is about."""
         self.silences[silence.id] = silence
+        self._covers.clear()
         self._changed = True
         return sum(silence.covers(alert) for alert in self._standing.values())
 
     def unsilence(self, silence_id: str) -> Silence | None:
         """End a silence; None where there is none of that id."""
+        self._covers.clear()
         self._changed = True
         return self.silences.pop(silence_id, None)
 
@@ -102,6 +108,7 @@ class Muting:
         """
         for silence in [silence for silence in self.silences.values() if silence.until <= state.at]:
             del self.silences[silence.id]
+            self._covers.clear()
             self._changed = True
         lasting = [alert for alert in alerts if not alert.colour]
         for alert in lasting:
@@ -131,23 +138,20 @@ class Muting:
             self._by_stage.pop(alert.id, None)
 
     def _said_of(self, state: State, alerts: Sequence[Alert]) -> list[Alert]:
-        reasons = _Reasons(state, self._depends, self.silences.values(), self._standing.values())
-        before = dict(self._standing)
-        for alert_id, alert in before.items():
-            self._standing[alert_id] = self._annotated(alert, reasons)
-        out: list[Alert] = []
-        fresh = set()
-        for alert in alerts:
-            fresh.add(alert.id)
-            if not alert.colour:
-                alert = self._annotated(alert, reasons)  # noqa: PLW2901  the same alert, and what is said of it
-                if alert.state == "resolved":
-                    self._acks.pop(alert.id, None)
-            out.append(alert)
-        for alert_id, alert in self._standing.items():
-            if alert != before[alert_id] and alert_id not in fresh and not _same(alert, before[alert_id]):
-                self._standing[alert_id] = replace(alert, before=alert.state, at=state.at)
-                out.append(self._standing[alert_id])
+        reasons = _Reasons(state, self._depends, self._standing.values())
+        out, fresh = [], set()
+        for told in alerts:  # first: who had it on when it ended is told of an occurrence that another one follows in the same tick
+            fresh.add(told.id)
+            out.append(told if told.colour else self._annotated(told, reasons))
+            if told.state in {"resolved", "inactive"}:
+                self._acks.pop(told.id, None)
+                self._covers.pop(told.id, None)
+        for alert_id, alert in list(self._standing.items()):
+            said = self._annotated(alert, reasons)
+            if alert_id not in fresh and not _same(said, alert):
+                said = replace(said, before=alert.state, at=state.at)
+                out.append(said)
+            self._standing[alert_id] = said
         return out
 
     def _annotated(self, alert: Alert, reasons: "_Reasons") -> Alert:
@@ -155,8 +159,17 @@ class Muting:
         if ack and abs(alert.since - since) > 0.001:
             del self._acks[alert.id]  # another occurrence
             ack = None
-        muted, silence = reasons.of(alert, self._by_stage.get(alert.id, alert.muted))
-        return replace(alert, ack=ack, muted=muted, silence=silence)
+        muted, silence = reasons.of(alert, self._by_stage.get(alert.id, "")), self._silence_of(alert)
+        if silence and not muted:
+            muted = f"silenced by {silence.by}: {silence.reason}"
+        return replace(alert, ack=ack, muted=muted, silence=silence.id if silence else "")
+
+    def _silence_of(self, alert: Alert) -> Silence | None:
+        """The silence that covers an alert, which no tick changes; of several the one that lasts longest."""
+        if alert.id not in self._covers:
+            covering = [silence for silence in self.silences.values() if silence.covers(alert)]
+            self._covers[alert.id] = max(covering, key=lambda silence: silence.until, default=None)
+        return self._covers[alert.id]
 
 
 def _same(one: Alert, other: Alert) -> bool:
@@ -164,28 +177,19 @@ def _same(one: Alert, other: Alert) -> bool:
 
 
 class _Reasons:
-    """Why alerts notify nobody, as of one moment."""
+    """Why alerts notify nobody whatever anybody silences, as of one moment."""
 
-    def __init__(self, state: State, depends: Mapping[str, Sequence[str]], silences: Iterable[Silence], standing: Iterable[Alert]) -> None:
+    def __init__(self, state: State, depends: Mapping[str, Sequence[str]], standing: Iterable[Alert]) -> None:
         self._state = state
         self._depends = depends
-        self._silences = list(silences)
         self._rows = endpoint_alerts.fresh(state)
-        self._down = {
-            alert.labels: alert
-            for alert in standing
-            if alert.state == "firing" and endpoint_alerts.of_state(alert)
-        }  # fmt: skip
-        needed = {name for names in depends.values() for name in names}
-        self._ups = dict(_ups(state)) if needed else {}
+        firing = (alert for alert in standing if alert.state == "firing")
+        self._down = {alert.labels: alert for alert in firing if endpoint_alerts.of_state(alert)}
+        self._ups = {name: _up(state, name) for name in {name for names in depends.values() for name in names}}
 
-    def of(self, alert: Alert, by_stage: str) -> tuple[str, str]:
-        """Why this one does, in words, and the id of the silence that covers it; empty for what is not so."""
-        silence = next((silence for silence in self._silences if silence.covers(alert)), None)
-        muted = by_stage or self._by_endpoint(alert) or self._by_dependency(alert)
-        if silence and not muted:
-            muted = f"silenced by {silence.by}: {silence.reason}"
-        return muted, silence.id if silence else ""
+    def of(self, alert: Alert, by_stage: str) -> str:
+        """Why this one does, in words; empty where nothing does. `by_stage` is what the stage says."""
+        return by_stage or self._by_endpoint(alert) or self._by_dependency(alert)
 
     def _by_endpoint(self, alert: Alert) -> str:
         down = self._down.get(alert.labels)
@@ -198,10 +202,11 @@ class _Reasons:
         return next((f"{name} is down" for name in self._depends.get(alert.rule, ()) if self._ups.get(name) == 0.0), "")
 
 
-def _ups(state: State) -> Iterable[tuple[str, float]]:
-    """What can be depended on, and whether it is up: the newest that is known."""
-    for metric, label, kind in (("httpcheck.up", "endpoint", "http"), ("postgresql.up", "server", "postgres")):
-        for series in state.every(metric):
-            name = series.labels.get(label)
-            if name and not isnan(series.value):
-                yield f"{kind}:{name}", series.value
+def _up(state: State, name: str) -> float:
+    """Whether something that is depended on is up: the newest that is known of it; NaN for nothing."""
+    kind, _, called = name.partition(":")
+    metric, label = {"http": ("httpcheck.up", "endpoint"), "postgres": ("postgresql.up", "server")}.get(kind, ("", ""))
+    for series in state.every(metric) if metric else ():
+        if series.labels.get(label) == called:
+            return next((up for up in reversed(series.points()[1]) if not isnan(up)), nan)
+    return nan

@@ -25,6 +25,11 @@ _SLACK: Final = 1.05
 """A window for so many samples is a little longer than their intervals: some come late, and none may be missing for it."""
 
 
+_LONG_S: Final = 1800.0
+_MOST: Final = 0.8
+"""Of an average over so long, so much of it has to have been observed."""
+
+
 class SeriesDef(Struct, frozen=True, array_like=True, gc=False):
     """A series: a metric name and its labels, sorted by label name."""
 
@@ -236,11 +241,24 @@ class Rule(Struct, frozen=True, array_like=True):
             return False
         return not self.only or dict(definition.labels).get("endpoint") in self.only
 
+    @property
+    def needed(self) -> int:
+        """How many samples its window has to hold for it to know anything, or to be breached."""
+        percentile = LEAST.get(int(self.stat[1:]), 1) if self.stat[0] == "p" else 1
+        return max(percentile, self.min_samples, self.min_events if self.stat == "ratio" else 1)
+
     def fitted(self, interval_s: float) -> "Rule":
-        """This rule for a series that is measured at an interval: a window that stretches reaches over as many samples as it takes."""
-        least = max(LEAST.get(int(self.stat[1:]), 1) if self.stat[0] == "p" else 1, self.min_samples)
-        over_s = least * interval_s * _SLACK
-        return replace(self, over_s=over_s) if self.stretches and over_s > self.over_s else self
+        """This rule for a series that is measured at an interval: a window that stretches reaches over as many samples as it takes.
+
+        Of a share three times as many as must count against it: not only what always fails is to be found. And the average of an hour
+        is that of most of it.
+        """
+        if not self.stretches or self.stat == "last":
+            return self
+        samples = max(self.needed, 3 * self.min_events if self.stat == "ratio" else 1)
+        over_s = max(self.over_s, samples * interval_s * _SLACK)
+        least = int(over_s * _MOST / interval_s) if self.stat == "avg" and over_s >= _LONG_S else self.min_samples
+        return self if (over_s, least) == (self.over_s, self.min_samples) else replace(self, over_s=over_s, min_samples=max(1, least))
 
     def breached(self, value: float) -> bool:
         """Whether a known value is on the wrong side."""

@@ -6,7 +6,8 @@ All of it is on the engine's thread, and none of it waits: a store and an outbox
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from math import inf
+from functools import partial
+from math import inf, isnan
 from typing import Final
 
 from msgspec import Struct
@@ -22,7 +23,7 @@ from perfconsole.core.ports import Operation
 from perfconsole.core.requests import ALERT_ACK, ALERT_HISTORY, ALERT_SILENCE, ALERT_UNSILENCE, Done, Spec
 from perfconsole.core.state import State
 from perfconsole.core.text import safe
-from perfconsole.core.tick import Ack, Alert, Rule, Silence, Tick
+from perfconsole.core.tick import Ack, Alert, Rule, SeriesDef, Silence, Tick
 from perfconsole.engine.clock import Clock
 
 History = Callable[[str, int], Awaitable[tuple[list[Alert], list[Notice]]]]
@@ -100,6 +101,7 @@ class Alerting:
             RequestError: As the operation.
         """
         self._muting.resume((standing.alert for standing in saved.standings), saved.silences)
+        self._muting.hold(standing.alert for standing in saved.standings)
         operation = next(operation for operation in self.operations if operation.spec is spec)
         done = await operation.run(args)
         acked = [
@@ -107,14 +109,18 @@ class Alerting:
         ]
         return done, Changes(standings=acked, silences=tuple(self._muting.silences.values()))
 
-    def close(self) -> None:
-        """Keep where everything stands, and let go of store and outbox; bounded in time."""
+    def close(self, *, ended: bool = True) -> None:
+        """Keep where everything stands, and let go of store and outbox; bounded in time.
+
+        Args:
+            ended: Whether nothing is stepped any more: else it stands as it was kept last.
+        """
         outbox, self._outbox = self._outbox, None
         store, self._store = self._store, None
         if outbox:
             outbox.close()
         if store:
-            if self._saved is None:
+            if ended and self._saved is None:
                 store.put(Changes(standings=self._standings()))
             store.close()
 
@@ -137,27 +143,29 @@ class Alerting:
             tick: Just closed.
             state: With that tick applied; takes the alerts.
         """
-        alerts = self._stage.step(tick)
+        saved, self._saved = self._saved, None
+        left: list[Alert] = []
+        if saved:  # before anything else: what comes now goes on from there
+            self._muting.resume((standing.alert for standing in saved.standings), saved.silences)
+            left = self._stage.restore(saved.standings, self._boot_id, tick, partial(_latest, state))
+        alerts = [*left, *self._stage.step(tick)]
         if self._other is not None:
             rules, self._other = self._other, None
             self._muting.use(rules)
-            alerts = [*alerts, *self._stage.use(rules, tick)]
-        saved, self._saved = self._saved, None
-        if saved:
-            self._muting.resume((standing.alert for standing in saved.standings), saved.silences)
-            alerts = [*alerts, *self._stage.restore(saved.standings, self._boot_id, tick)]
+            alerts += self._stage.use(rules, tick)
         alerts = self._muting.step(state, alerts)
         told = [alert for alert in alerts if not (alert.colour or (saved and alert.before == alert.state))]
         if saved:
-            alerts = [*saved.told, *alerts]
+            standing = self._muting.standing
+            alerts = [*(alert for alert in saved.told if alert.id not in standing), *alerts]
         silences = self._muting.told_silences()
         if alerts or silences is not None:
             tick = replace(tick, alerts=alerts, silences=silences)
             state.tell(alerts, silences)
-        self._held.extend(told)
         if self._store:
-            owed = self._owed(told, tick.at, anew=saved is not None)
-            self._keep(told, silences, owed, tick.boot)
+            before = list(self._held) if saved else []  # told before there was anybody to keep it
+            self._keep([*before, *told], silences, self._owed(told, tick.at, anew=saved is not None), tick.boot)
+        self._held.extend(told)
         return tick
 
     def _owed(self, told: Sequence[Alert], at: float, *, anew: bool) -> list[Notice]:
@@ -218,6 +226,12 @@ class Alerting:
             return AlertHistory(tuple(told), tuple(notices))
         told = [alert for alert in reversed(self._held) if not args.id or alert.id == args.id]
         return AlertHistory(tuple(told[:_TOLD]))
+
+
+def _latest(state: State, series: SeriesDef) -> tuple[float, float] | None:
+    found = state.find(series.name, **dict(series.labels))
+    points = zip(*map(reversed, found.points()), strict=True) if found else ()
+    return next(((at, value) for at, value in points if not isnan(value)), None)
 
 
 def _name(by: str) -> str:

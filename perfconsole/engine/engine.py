@@ -119,7 +119,7 @@ class Engine:
         sinks, self._sinks = self._sinks, {}
         for sink in sinks.values():
             sink.close()
-        self.alerting.close()
+        self.alerting.close(ended=not self._thread.is_alive())
         return [sink.error for sink in sinks.values() if sink.error]
 
     def _post(self, call: Callable[[], None]) -> bool:
@@ -270,9 +270,11 @@ class Engine:
     def keep_alerts(self, store: EventStore, saved: Saved, history: History, outbox: Outbox | None) -> None:
         """Go on from what an earlier engine saved, and save what comes; see `Alerting.keep`. From any thread.
 
-        A store for an engine that has ended meanwhile is closed.
+        Both are closed for an engine that has ended meanwhile.
         """
         if not self._post(lambda: self.alerting.keep(store, saved, history, outbox)):
+            if outbox:
+                outbox.close()
             store.close()
 
     def use_rules(self, rules: Sequence[Rule]) -> None:

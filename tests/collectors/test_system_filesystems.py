@@ -124,6 +124,19 @@ def test_octal_escapes_are_names():
     assert mount.source == b"/dev/x y"
 
 
+@pytest.mark.parametrize(
+    ("line", "read_only", "failed"),
+    [
+        (b"rw - ext4 /dev/x rw", False, False), (b"ro - ext4 /dev/x ro", True, False), (b"ro - ext4 /dev/x rw", True, False),
+        (b"rw - ext4 /dev/x ro,errors=remount-ro", True, True), (b"rw,relatime - ext4 /dev/x rw,emergency_ro", True, True),
+        (b"rw - xfs /dev/x rw,shutdown", True, True), (b"rw - squashfs /dev/x ro", True, False),
+    ],
+)  # fmt: skip
+def test_what_the_kernel_gave_up_is_told_from_what_is_mounted_so(line, read_only, failed):
+    (mount,) = parse(b"1 1 8:1 / /mnt " + line + b"\n")
+    assert (mount.read_only, mount.failed) == (read_only, failed)
+
+
 def test_malformed_lines_are_left_out():
     assert parse(b"\n1 2 3\n1 1 8:1 / /x rw - ext4\nnonsense - a b c\n") == []
 

@@ -259,3 +259,53 @@ async def test_without_a_store_what_is_held_in_memory_is_the_history():
     assert len(told) == 200
     assert [one.at for one in told] == sorted((one.at for one in told), reverse=True)
     assert (await operation.run(AlertArgs("nothing"))).told == ()
+
+
+def test_the_very_tick_that_goes_on_from_the_last_run_brings_the_next_failure():
+    """It is neither a new occurrence, nor the end of the one that fires: nobody is told anything, and who has it on keeps it."""
+    store, outbox = Store(), Outbox()
+    run = Run(BUSY, store=store, outbox=outbox)
+    for boot in range(10, 80, 10):
+        run.tick(float(boot), 1.0)
+    run.ask(ALERT_ACK, AckArgs("busy{}", run.alert.since, "anna"))
+    run.tick(79.5)
+    later, outbox = Store(), Outbox()
+    again = Run(BUSY, boot=81.0)
+    again.store = later
+    again.alerting.keep(later, store.saved, again.history, outbox)
+    again.tick(82.0, 1.0)
+    assert (again.alert.state, again.alert.ack.by, again.alert.fired_at) == ("firing", "anna", WALL + 70)
+    assert later.told == []
+    assert outbox.sent == []
+    again.tick(90.0, 0.5)
+    for boot in range(91, 100):
+        again.tick(float(boot))
+    assert later.told == [(95.0, "firing", "resolved")]
+
+
+def test_what_fired_before_there_was_anybody_to_keep_it_is_kept_and_no_old_end_covers_it():
+    old = Store()
+    run = Run(AT_ONCE, store=old)
+    run.tick(10.0, 1.0)
+    run.tick(11.0, 0.5)
+    over = run.state.alerts["at-once{}"]
+    again = Run(AT_ONCE, boot=20.0)
+    again.tick(21.0, 1.0)
+    again.store = Store()
+    again.alerting.keep(again.store, Saved(told=[over]), again.history, None)
+    again.tick(21.5)
+    assert again.state.alerts["at-once{}"].state == "firing"
+    assert again.store.told == [(21.0, "inactive", "firing")]
+    assert [standing.alert.state for standing in again.store.saved.standings] == ["firing"]
+
+
+def test_who_had_it_on_is_told_though_it_begins_again_in_the_same_tick():
+    run = Run(AT_ONCE)
+    run.tick(10.0, 1.0)
+    run.ask(ALERT_ACK, AckArgs("at-once{}", WALL + 10, "anna"))
+    run.tick(10.5)
+    run.seq += 1
+    tick = Tick(run.seq, WALL + 12, 12.0, readings=[Reading(1, WALL + 11, [0.5]), Reading(1, WALL + 12, [1.0])])
+    run.state.apply(tick)
+    told = run.alerting.step(tick, run.state).alerts
+    assert [(alert.state, alert.ack and alert.ack.by) for alert in told] == [("resolved", "anna"), ("firing", None)]

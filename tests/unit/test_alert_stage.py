@@ -661,7 +661,7 @@ def test_what_ships_is_valid():
         assert shipped.no_data in ("keep", "alert", "ok"), shipped.name
         assert shipped.colour == (shipped in THRESHOLDS), shipped.name
         assert not (shipped.colour and shipped.for_s), shipped.name
-        assert shipped.keep_s <= 300, shipped.name
+        assert shipped.keep_s <= 600, shipped.name
         assert isnan(shipped.clear) or (shipped.clear < shipped.limit) == shipped.above, shipped.name
 
 

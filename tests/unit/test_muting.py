@@ -163,11 +163,13 @@ def test_a_rule_is_mute_while_what_it_depends_on_is_down():
     bench.tick(1.0, alert())
     bench.up(1.5, 0.0)
     assert said(bench.tick(1.5 + LOOK_S)) == [("memory", "firing", "firing", "http:shop is down")]
-    bench.up(4.0, nan)  # unknown is not down
-    bench.up(4.0, 0.0, "postgresql.up", (("server", "db"),), number=2)
-    assert said(bench.tick(4.5 + LOOK_S)) == [("memory", "firing", "firing", "postgres:db is down")]
-    bench.up(7.0, 1.0, "postgresql.up", (("server", "db"),), number=2)
-    assert said(bench.tick(7.5 + LOOK_S)) == [("memory", "firing", "firing", "")]
+    bench.up(4.0, nan)  # nothing new is known of it
+    assert said(bench.tick(4.5 + LOOK_S)) == []
+    bench.up(8.0, 1.0)
+    bench.up(8.0, 0.0, "postgresql.up", (("server", "db"),), number=2)
+    assert said(bench.tick(8.5 + LOOK_S)) == [("memory", "firing", "firing", "postgres:db is down")]
+    bench.up(12.0, 1.0, "postgresql.up", (("server", "db"),), number=2)
+    assert said(bench.tick(12.5 + LOOK_S)) == [("memory", "firing", "firing", "")]
 
 
 def test_what_the_stage_says_goes_first_and_thresholds_are_nobodys_business():

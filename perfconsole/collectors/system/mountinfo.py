@@ -6,6 +6,9 @@ from typing import Final, NamedTuple
 _GIVES_UP: Final = frozenset({b"ext2", b"ext3", b"ext4", b"btrfs", b"f2fs", b"vfat", b"exfat", b"jfs", b"nilfs2"})
 """Types that the kernel makes read-only after an error (``errors=remount-ro`` and the like): others are so by nature, or shut down."""
 
+_GAVE_UP: Final = frozenset({b"ro", b"emergency_ro", b"shutdown"})
+"""How a filesystem says that it takes nothing any more; ext4 leaves ``rw`` beside the second since Linux 6.15."""
+
 _ESCAPE: Final = re.compile(rb"\\([0-7]{3})")
 
 
@@ -33,12 +36,14 @@ class Mount(NamedTuple):
     @property
     def read_only(self) -> bool:
         """Whether this mount, or the whole filesystem (as after an I/O error), refuses writes."""
-        return b"ro" in self.options.split(b",") or b"ro" in self.super_options.split(b",")
+        return b"ro" in self.options.split(b",") or not _GAVE_UP.isdisjoint(self.super_options.split(b","))
 
     @property
     def failed(self) -> bool:
         """Whether it was mounted for writing, and the kernel has made it read-only: ``mount -o ro`` says so of the mount, too."""
-        return self.type in _GIVES_UP and b"ro" in self.super_options.split(b",") and b"ro" not in self.options.split(b",")
+        said = self.super_options.split(b",")
+        remounted = self.type in _GIVES_UP and b"ro" in said and b"ro" not in self.options.split(b",")
+        return remounted or b"emergency_ro" in said or b"shutdown" in said
 
 
 def parse(content: bytes) -> list[Mount]:

@@ -84,15 +84,22 @@ class Muting:
     def silence(self, silence: Silence) -> int:
         """Begin a silence; how many of the alerts that stand it is about."""
         self.silences[silence.id] = silence
-        self._covers.clear()
         self._changed = True
-        return sum(silence.covers(alert) for alert in self._standing.values())
+        covered = [alert_id for alert_id, alert in self._standing.items() if silence.covers(alert)]
+        for alert_id in covered:
+            if alert_id in self._covers:  # else it is found out when it is told of
+                other = self._covers[alert_id]
+                self._covers[alert_id] = silence if other is None or other.until < silence.until else other
+        return len(covered)
 
     def unsilence(self, silence_id: str) -> Silence | None:
         """End a silence; None where there is none of that id."""
-        self._covers.clear()
-        self._changed = True
-        return self.silences.pop(silence_id, None)
+        ended = self.silences.pop(silence_id, None)
+        if ended:
+            self._changed = True
+            for alert_id in [alert_id for alert_id, silence in self._covers.items() if silence == ended]:
+                del self._covers[alert_id]  # another one may cover it
+        return ended
 
     # Following the stage ----------------------------------------------------------------------------------------------------------
 
@@ -107,9 +114,7 @@ class Muting:
             The same, with what is said of them; behind them those that a reason came to, or went from.
         """
         for silence in [silence for silence in self.silences.values() if silence.until <= state.at]:
-            del self.silences[silence.id]
-            self._covers.clear()
-            self._changed = True
+            self.unsilence(silence.id)
         lasting = [alert for alert in alerts if not alert.colour]
         for alert in lasting:
             self._hold(alert)

@@ -148,6 +148,9 @@ class Outbox(Protocol):
             As `take`.
         """
 
+    def health(self) -> Sequence[tuple[str, str, str]]:
+        """How each channel does: its name, ``ok`` or ``error``, and what there is to say of it. From any thread."""
+
     def send(self, notices: Sequence[Notice]) -> None:
         """Send these, now that they are kept; returns at once. From any thread."""
 

@@ -124,15 +124,12 @@ class Alerting:
                 store.put(Changes(standings=self._standings()))
             store.close()
 
-    @property
-    def keeps(self) -> bool:
-        """Whether anything is kept for the next run."""
-        return self._store is not None
-
-    @property
-    def error(self) -> str:
-        """Why nothing is kept, in words; empty while it is, or nobody asked for it."""
-        return self._store.error if self._store else ""
+    def faults(self) -> dict[tuple[str, str], str]:
+        """What of it is known to work or not, as names of a collector and a target: why not, in words; empty where it does."""
+        if self._store is None:
+            return {}
+        channels = self._outbox.health() if self._outbox else ()
+        return {("alerts", "host"): self._store.error} | {("notify", name): text if state != "ok" else "" for name, state, text in channels}
 
     # On every tick ------------------------------------------------------------------------------------------------------------------
 

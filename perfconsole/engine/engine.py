@@ -31,9 +31,6 @@ BEAT_S: Final = 0.5
 _GRACE_S: Final = 0.05
 """How long a beat waits for the runs it started: a scan of 2,000 processes takes 26 ms, and belongs into this tick, not the next."""
 
-ALERTS: Final = "alerts"
-"""The name under which it is told how the keeping of alerts does."""
-
 _DEBOUNCE_S: Final = 0.1
 _STOP_S: Final = 0.3
 
@@ -70,7 +67,7 @@ class Engine:
         offered = [*operations, *self.alerting.operations, *(operation for collector in collectors for operation in collector.operations)]
         self._dispatcher = Dispatcher(offered, audit, read_only=stream.read_only)
         self._sinks: dict[str, Sink] = {}
-        self._sink_errors: dict[str, str] = {}
+        self._sink_errors: dict[tuple[str, str], str] = {}
         self._sink_views: dict[str, tuple[View, ...]] = {}
         self._boxes: list[Mailbox] = []
         self._intake = Intake()
@@ -237,16 +234,14 @@ class Engine:
             box.put(tick)
 
     def _note_sinks(self) -> None:
-        """A sink that fails, or works again, is a state like a collector's; so is what keeps the alerts."""
-        errors = {name: sink.error for name, sink in self._sinks.items()}
-        if self.alerting.keeps:
-            errors[ALERTS] = self.alerting.error
-        for name, error in errors.items():
-            if error != self._sink_errors.get(name):
-                self._sink_errors[name] = error
+        """A sink that fails, or works again, is a state like a collector's; so is what keeps alerts, and who is told of them."""
+        errors = {(name, "host"): sink.error for name, sink in self._sinks.items()} | self.alerting.faults()
+        for place, error in errors.items():
+            if error != self._sink_errors.get(place):
+                self._sink_errors[place] = error
                 now = self._clock.now().at
                 state, last_ok = ("error", 0.0) if error else ("ok", now)
-                self._intake.find(Health(name, "host", state, now, last_ok, error=error))
+                self._intake.find(Health(*place, state, now, last_ok, error=error))
 
     def add_sink(self, name: str, sink: Sink, views: Sequence[View] = (), *, recorder: str = "") -> None:
         """Feed a sink from the next tick on. From any thread.

@@ -57,7 +57,7 @@ class Outbox:
     """Owes one notice of whatever fires; says what it was asked to send."""
 
     def __init__(self):
-        self.resumed, self.sent, self.closed = [], [], False
+        self.resumed, self.sent, self.closed, self.error = [], [], False, ""
 
     def resume(self, alerts, at):
         self.resumed.append([alert.id for alert in alerts])
@@ -68,6 +68,9 @@ class Outbox:
 
     def send(self, notices):
         self.sent += [notice.key for notice in notices]
+
+    def health(self):
+        return [("ops", "error", self.error)] if self.error else [("ops", "ok", "")]
 
     def close(self):
         self.closed = True
@@ -239,13 +242,15 @@ def test_what_was_over_before_is_shown_and_not_kept_twice():
 
 def test_a_store_that_cannot_write_is_said_by_the_engine(scripted, make_engine, connect, follow):
     engine = make_engine(scripted)
-    reader, store = follow(connect(engine)), Store()
-    engine.keep_alerts(store, Saved(), None, None)
+    reader, store, outbox = follow(connect(engine)), Store(), Outbox()
+    engine.keep_alerts(store, Saved(), None, outbox)
     store.error = "events.db: no space left on device"
     reader.until(lambda: ("alerts", "host") in reader.state.health and reader.state.health["alerts", "host"].state == "error")
     assert reader.state.health["alerts", "host"].error == store.error
     store.error = ""
+    outbox.error = "failing for 5m: 503"
     reader.until(lambda: reader.state.health["alerts", "host"].state == "ok")
+    reader.until(lambda: reader.state.health["notify", "ops"].error == outbox.error)
     engine.stop()
     assert store.closed
 

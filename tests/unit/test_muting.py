@@ -3,6 +3,7 @@
 from math import nan
 
 import pytest
+from msgspec.structs import replace
 
 from perfconsole.core.endpoints import EndpointRow, EndpointTable
 from perfconsole.core.muting import LOOK_S, Muting
@@ -64,6 +65,24 @@ def test_a_silence_mutes_what_stands_and_what_comes_until_it_ends():
     assert said(bench.tick(9.5)) == []
     ended = bench.tick(10.0)
     assert {(one.rule, one.muted, one.silence) for one in ended} == {("memory", "", ""), ("memory-buffer", "", "")}
+
+
+def test_of_several_the_one_that_lasts_longest_is_told_and_then_the_next():
+    bench = Bench()
+    bench.tick(1.0, alert())
+    long, short, other = (
+        Silence(name, (("rule", glob),), WALL, WALL + seconds, name, "known")
+        for name, glob, seconds in (("long", "mem*", 20.0), ("short", "*", 10.0), ("other", "cpu", 99.0))
+    )
+    for one in (short, other, long):
+        bench.muting.silence(one)
+    assert [one.silence for one in bench.tick(1.5)] == ["long"]
+    assert bench.tick(10.5) == []  # the short one is over
+    bench.muting.silence(replace(short, until=WALL + 30.0))
+    assert [one.silence for one in bench.tick(11.0)] == ["short"]
+    assert bench.muting.unsilence("short")
+    assert [one.silence for one in bench.tick(11.5)] == ["long"]
+    assert [one.silence for one in bench.tick(20.0)] == [""]
 
 
 def test_all_its_globs_have_to_match_and_a_series_own_labels_count():

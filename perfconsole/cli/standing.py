@@ -2,18 +2,19 @@
 
 import asyncio
 import os
+import re
 import threading
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from perfconsole.cli.dispatch import notice, put
+from perfconsole.cli.dispatch import UNMEASURED, notice, put
 from perfconsole.cli.settings import settle
 from perfconsole.config import places
 from perfconsole.config.abilities import abilities
@@ -22,38 +23,41 @@ from perfconsole.config.rules import rules
 from perfconsole.core import alert_words
 from perfconsole.core.alert_requests import AckArgs, SilenceArgs, UnsilenceArgs
 from perfconsole.core.alerts import rank
-from perfconsole.core.errors import ConfigError, RequestError
-from perfconsole.core.notices import Saved
-from perfconsole.core.ports import Source
+from perfconsole.core.errors import ConfigError, PerfconsoleError, RequestError
 from perfconsole.core.requests import ALERT_ACK, ALERT_SILENCE, ALERT_UNSILENCE, Done, Spec
 from perfconsole.core.state import State
 from perfconsole.core.text import safe
 from perfconsole.core.units import parse_duration
 from perfconsole.engine.local import actor
+from perfconsole.history.lease import NAME as LEASE
 from perfconsole.history.lease import Holder, Lease, holder
-from perfconsole.outputs.alerts import Known, in_json, text
+from perfconsole.outputs.alerts import Known, in_json, silenced_now, text, unknown_labels
 from perfconsole.outputs.paper import Paper
 
-_KEYFRAME_S: Final = 3.0
-_TRIES: Final = 3
+if TYPE_CHECKING:
+    from perfconsole.sources.remote import RemoteSource
 
-T = TypeVar("T", bound=Struct)
+_KEYFRAME_S: Final = 3.0
+
+_PATIENCE_S: Final = 3.0
+"""How long is waited for a lease: of another command that just writes, and of a console that has it and does not listen yet."""
+
+_PAUSE_S: Final = 0.1
 
 
 def run(args: Namespace) -> int:
-    """Run one of the four. ``list`` gives the severity of what fires and is not muted; the others 0 when it was done.
+    """Run one of the four. ``list`` gives the severity of what fires unmuted; the others 0 when it was done, 3 when not all of it was.
 
     Raises:
-        RequestError: When it was refused, or nobody could be asked.
+        RequestError: When it was refused.
+        PerfconsoleError: When nobody could be asked, or it could not be kept.
     """
     loaded = settle(args)
     for line in loaded.notices:
         notice(line)
     if args.verb == "list":
         return _list(loaded, as_json=args.json)
-    done = {"silence": _silence, "unsilence": _unsilence, "ack": _acknowledge}[args.verb](loaded, args)
-    print(done)
-    return 0
+    return {"silence": _silence, "unsilence": _unsilence, "ack": _acknowledge}[args.verb](loaded, args)
 
 
 def _list(loaded: Loaded, *, as_json: bool) -> int:
@@ -65,51 +69,79 @@ def _list(loaded: Loaded, *, as_json: bool) -> int:
     else:
         ascii_only = abilities(os.environ, ascii_only=loaded.config.console.ascii).ascii
         print(text(known, Paper(ascii=ascii_only)), end="")
-    firing = (alert for alert in known.alerts if alert.state == "firing" and not alert.muted)
-    return max((rank(alert.severity) for alert in firing), default=0)
+    return max((rank(alert.severity) for alert in known.alerts if alert_words.counts(alert)), default=0)
 
 
 def _known(loaded: Loaded) -> Known:
-    found = holder(_directory(loaded))
+    directory = _directory(loaded)
+    found = next(_engines(directory))
     if found:
-        with _engine(found) as (state, _):
+        with _told(*found) as state:
             began = state.stream.began if state.stream else state.at
             in_force = {rule.name: rule for rule in (state.stream.rules if state.stream else ())}
             alerts = [alert for alert in state.alerts.values() if not alert.colour]
             return Known(state.at, state.stream.host if state.stream else "", True, alerts, state.silences, in_force, began)
-    saved = _saved(loaded)
+    from perfconsole.history.events import read
+
+    now = time.time()
+    saved = read(directory, now)
     in_force = {rule.name: rule for rule in rules(loaded.config, loaded.rule_places)}
-    alerts = [*(standing.alert for standing in saved.standings), *saved.told]
-    return Known(time.time(), safe(os.uname().nodename), False, alerts, saved.silences, in_force)
+    alerts = silenced_now([*(standing.alert for standing in saved.standings), *saved.told], saved.silences)
+    return Known(now, safe(os.uname().nodename), False, alerts, saved.silences, in_force)
 
 
 # What changes something ---------------------------------------------------------------------------------------------------------------
 
 
-def _silence(loaded: Loaded, args: Namespace) -> str:
+def _silence(loaded: Loaded, args: Namespace) -> int:
     try:
-        match = alert_words.read_matcher(" ".join(f'"{word}"' if " " in word else word for word in args.match))
+        match = _matcher(args.match)
     except ValueError as error:
         raise ConfigError(str(error), "e.g. rule=service-down-critical endpoint=shop-*") from error
     try:
         for_s = parse_duration(args.duration)
     except ValueError as error:
         raise ConfigError(f"--for: {error}", "e.g. 30m 4h 2d") from error
-    return _ask(loaded, ALERT_SILENCE, SilenceArgs(match, for_s, _by(args), args.reason))
+    amiss = unknown_labels(match, _known(loaded))
+    print(_ask(loaded, ALERT_SILENCE, SilenceArgs(match, for_s, _by(args), args.reason)))
+    if amiss:
+        print(safe(amiss, 1000))
+    return 0
 
 
-def _unsilence(loaded: Loaded, args: Namespace) -> str:
-    return _ask(loaded, ALERT_UNSILENCE, UnsilenceArgs(args.id, _by(args)))
+def _matcher(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Label and glob of each word. What the shell took as one word is one: no quote, comma or space in it means anything.
+
+    Raises:
+        ValueError: Says what is accepted.
+    """
+    for word in words:
+        if not all(word.partition("=")):
+            raise ValueError(f"{word!r} is no label=glob (such as endpoint=shop-*)")
+    alert_words.read_matcher(" ".join(re.sub('[ ,"]', "?", word) for word in words))  # for what it refuses: none of that makes a difference
+    return tuple((name, glob) for name, _, glob in (word.partition("=") for word in words))
 
 
-def _acknowledge(loaded: Loaded, args: Namespace) -> str:
+def _unsilence(loaded: Loaded, args: Namespace) -> int:
+    print(_ask(loaded, ALERT_UNSILENCE, UnsilenceArgs(args.id, _by(args))))
+    return 0
+
+
+def _acknowledge(loaded: Loaded, args: Namespace) -> int:
+    """Each by itself: one that ended meanwhile leaves the others to be taken on."""
     standing = [alert for alert in _known(loaded).alerts if alert.state in {"firing", "pending"}]
     meant = [alert for alert in standing if args.alert in {alert.id, alert.rule} or fnmatchcase(alert.id, args.alert)]
     if not meant:
         names = ", ".join(alert.id for alert in standing) or "none"
         raise RequestError(f"no alert that pends or fires is called {safe(args.alert, 200)}", f"there are: {names}")
-    by = "" if args.give_back else _by(args)
-    return "\n".join(f"{alert.id}: {_ask(loaded, ALERT_ACK, AckArgs(alert.id, alert.since, by, args.text))}" for alert in meant)
+    by, code = "" if args.give_back else _by(args), 0
+    for alert in meant:
+        try:
+            print(f"{alert.id}: {_ask(loaded, ALERT_ACK, AckArgs(alert.id, alert.since, by, args.text))}")
+        except RequestError as error:
+            told, code = str(error), UNMEASURED
+            notice(told if told.startswith(alert.id) else f"{alert.id}: {told}")
+    return code
 
 
 def _by(args: Namespace) -> str:
@@ -121,13 +153,13 @@ def _ask(loaded: Loaded, spec: Spec, args: Struct) -> str:
 
     Raises:
         RequestError: When it was refused.
+        PerfconsoleError: When nobody could be asked, or it could not be kept.
     """
     directory = _directory(loaded)
-    for _ in range(_TRIES):
-        found = holder(directory)
+    for found in _engines(directory):
         if found:
-            with _engine(found) as (_, source):
-                done = asyncio.run(source.request(spec.name, args))
+            with _told(*found):
+                done = asyncio.run(found[1].request(spec.name, args))
                 return done.text if isinstance(done, Done) else ""
         lease = Lease.take(directory, Holder(os.getpid(), os.uname().nodename, time.time()))
         if lease:
@@ -135,7 +167,7 @@ def _ask(loaded: Loaded, spec: Spec, args: Struct) -> str:
                 return _write(loaded, directory, spec, args)
             finally:
                 lease.release()
-    raise RequestError("an engine began or ended just now", "try again")
+    raise AssertionError  # whoever waits for too long is told so there
 
 
 def _write(loaded: Loaded, directory: Path, spec: Spec, args: Struct) -> str:
@@ -149,7 +181,7 @@ def _write(loaded: Loaded, directory: Path, spec: Spec, args: Struct) -> str:
     try:
         saved = store.load()
         if store.error:
-            raise RequestError(f"it could not be kept: {store.error}")
+            raise PerfconsoleError(f"it could not be kept: {store.error}")
         audit, peer = AuditFile(directory / "audit.log"), actor()
         audit(peer, spec.name, args, "")
         alerting = Alerting(rules(loaded.config), "", Clock())
@@ -158,7 +190,7 @@ def _write(loaded: Loaded, directory: Path, spec: Spec, args: Struct) -> str:
     finally:
         store.close()
     if store.error:
-        raise RequestError(f"it could not be kept: {store.error}")
+        raise PerfconsoleError(f"it could not be kept: {store.error}")
     audit(peer, spec.name, args, "done")
     return done.text if isinstance(done, Done) else ""
 
@@ -166,17 +198,49 @@ def _write(loaded: Loaded, directory: Path, spec: Spec, args: Struct) -> str:
 # Whom to ask --------------------------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _engine(found: Holder) -> Iterator[tuple[State, Source]]:
-    """The engine that holds the lease: what it knows now, and where it can be asked.
+def _engines(directory: Path) -> Iterator["tuple[Holder, RemoteSource] | None"]:
+    """Who holds the lease of a state directory, connected; None when nobody does. Again and again, as long as is to be waited.
 
     Raises:
-        ConnectError: When it does not answer.
-        RequestError: When it tells nothing.
+        ConnectError: When the holder cannot be asked.
     """
-    from perfconsole.sources.connect import connect
+    from perfconsole.sources.connect import ConnectError, connect
 
-    source, state, told = connect(Path(found.socket)), State(), threading.Event()
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        found, why = holder(directory), "it does not listen"
+        if found is None:
+            yield None
+        elif found.socket:
+            try:
+                source = connect(Path(found.socket))
+            except ConnectError as error:
+                if not error.passing:
+                    raise
+                why = error.message
+            else:
+                yield found, source
+        if time.monotonic() >= deadline:
+            who = f"PID {found.pid}{_where(found)}" if found and found.pid else "another process"
+            raise ConnectError(f"{who} holds {directory / LEASE}, and cannot be asked: {why}", "try again; if it stays so, end it")
+        time.sleep(_PAUSE_S)
+
+
+def _where(found: Holder) -> str:
+    """A PID of another host, or another container, is none here."""
+    return f" on {found.host}" if found.host not in {"", os.uname().nodename} else ""
+
+
+@contextmanager
+def _told(found: Holder, source: "RemoteSource") -> Iterator[State]:
+    """What the engine that holds the lease knows now. Its connection is closed behind.
+
+    Raises:
+        ConnectError: When it tells nothing.
+    """
+    from perfconsole.sources.connect import ConnectError
+
+    state, told = State(), threading.Event()
     source.subscribe(told.set)
     try:
         deadline = time.monotonic() + _KEYFRAME_S
@@ -186,16 +250,10 @@ def _engine(found: Holder) -> Iterator[tuple[State, Source]]:
             for tick in source.drain():
                 state.apply(tick)
         if state.seq < 0:
-            raise RequestError(f"the engine (PID {found.pid}) tells nothing", "end it, and start it again")
-        yield state, source
+            raise ConnectError(f"the engine (PID {found.pid}{_where(found)}) tells nothing", "end it, and start it again")
+        yield state
     finally:
         source.close()
-
-
-def _saved(loaded: Loaded) -> Saved:
-    from perfconsole.history.events import read
-
-    return read(_directory(loaded))
 
 
 def _directory(loaded: Loaded) -> Path:

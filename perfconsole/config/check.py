@@ -56,9 +56,8 @@ class Checker:
             else:
                 self._unknown((name,), name, [*TABLES, NOTIFY, "keys"], "tables")
         self._theme()
-        check_alerts.names(
-            self._note, made.get("alerts", Config().alerts), self._document.values.get("alert", []) if "alert" in made else []
-        )
+        written = self._document.values.get("alert", [])
+        check_alerts.names(self._note, made.get("alerts", Config().alerts), written if isinstance(written, list) else [])
         if not self._document.values.keys().isdisjoint([*CHECKS, "service"]):
             check_endpoints.together(self._note, self._document.values, self._document.lines.of)
         self._names_of_channels(made)

@@ -3,14 +3,16 @@
 Nothing is written that could not be read again: the new text is checked as the old one was, and a fault of it is told and changes nothing.
 """
 
+import codecs
 import os
+import re
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from perfconsole.config.load import parse_text
+from perfconsole.config.load import ConfigFileError, parse_text
 from perfconsole.config.places import config_dir
 from perfconsole.core.errors import ConfigError
 from perfconsole.core.text import safe
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 KEYS: Final = ("severity", "above", "below", "for", "over", "clear", "keep_firing_for", "respond_within", "runbook", "enabled")
 """What is changed of a rule; what it is about is no change of it, but another rule."""
+
+_TIMES: Final = re.compile(r"alert\[\d+\]\.(?:over|for): ")
 
 
 def edit_rule(path: str | None, rule: Rule, changes: Mapping[str, str], env: Mapping[str, str]) -> Path:
@@ -43,10 +47,58 @@ def edit_rule(path: str | None, rule: Rule, changes: Mapping[str, str], env: Map
         raise ConfigError(f"{safe(unknown[0])} of a rule is not changed here", f"these are: {' '.join(KEYS)}")
     place = Path(path).resolve() if path else config_dir(env) / "config.toml"
     before = _read(place)
-    text = _edited(before.decode(), rule, changes, place)
-    parse_text(text, env=env, path=str(place))
-    _replace(place, before, text)
+    text, form = _plain(before, place)
+    parse_text(text, env=env, path=str(place))  # what is no configuration to begin with is told as that
+    try:
+        changed = _edited(text, rule, changes, place)
+        parse_text(changed, env=env, path=str(place))
+    except ConfigFileError as error:
+        late = all(_TIMES.search(fault.message) for fault in error.errors)
+        raise (_unsayable(text, rule, env, place) if late else None) or error from error
+    _replace(place, before, form.of(changed))
     return place
+
+
+class _Form(NamedTuple):
+    """How a file is written: what stands before its text, and how its lines end."""
+
+    mark: bytes
+    end: bytes
+
+    def of(self, text: str) -> bytes:
+        """A text in this form."""
+        return self.mark + text.encode().replace(b"\n", self.end)
+
+
+def _plain(data: bytes, place: Path) -> tuple[str, _Form]:
+    """The text of a file, with lines that end as they do here, the last one too; and the form that it had.
+
+    Raises:
+        ConfigError: When it is no text.
+    """
+    plain = data.removeprefix(codecs.BOM_UTF8)
+    crlf = plain.count(b"\r\n")
+    form = _Form(data[: len(data) - len(plain)], b"\r\n" if crlf and crlf == plain.count(b"\n") else b"\n")  # a mixture stays one
+    try:
+        text = plain.replace(form.end, b"\n").decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{place}: it is not UTF-8", "save the file as UTF-8") from error
+    return text + "\n" * bool(text and not text.endswith("\n")), form
+
+
+def _unsayable(text: str, rule: Rule, env: Mapping[str, str], place: Path) -> ConfigError | None:
+    """That a rule which ships can be none of the file's own, whatever is changed of it, for it fits itself to what is measured seldom."""
+    if rule.source or not rule.stretches:
+        return None
+    try:
+        parse_text(_edited(text, rule, {}, place), env=env, path=str(place))
+    except ConfigFileError as error:
+        why = _TIMES.split(error.errors[0].message, maxsplit=1)[-1]
+        return ConfigError(
+            f"{place}: {safe(rule.name)} waits longer where something is measured seldom, which no [[alert]] can say: {why}",
+            "disable it in [alerts], and write [[alert]]s that name endpoints in match",
+        )
+    return None
 
 
 def _edited(text: str, rule: Rule, changes: Mapping[str, str], place: Path) -> str:
@@ -82,6 +134,7 @@ def _table(document: "TOMLDocument", rule: Rule) -> Any:
 def _adopted(document: "TOMLDocument", rule: Rule) -> Any:
     """A table for a rule that ships, at the end of the file, and the rule's name among those that are left out."""
     import tomlkit  # noqa: PLC0415  only to edit
+    from tomlkit.items import Array  # noqa: PLC0415  likewise
 
     from perfconsole.config.rule_text import rule_lines  # noqa: PLC0415  likewise
 
@@ -96,6 +149,10 @@ def _adopted(document: "TOMLDocument", rule: Rule) -> Any:
     made = tomlkit.parse("\n".join(rule_lines(rule)[1:]) + "\n")["alert"][0]
     if "alert" not in document:
         document.append("alert", tomlkit.aot())
+    elif isinstance(document["alert"], Array):  # alert = [{ ... }]
+        inline = tomlkit.inline_table()
+        inline.update(made.unwrap())
+        made = inline
     document["alert"].append(made)
     return document["alert"][-1]
 
@@ -119,8 +176,8 @@ def _read(place: Path) -> bytes:
         raise ConfigError(f"{place}: cannot be read: {error.strerror}") from error
 
 
-def _replace(place: Path, before: bytes, text: str) -> None:
-    """Put a new text in place of the one that was read, whole or not at all; with the mode and the owner that the file had."""
+def _replace(place: Path, before: bytes, after: bytes) -> None:
+    """Put another content in place of the one that was read, whole or not at all; with the mode and the owner that the file had."""
     beside = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -129,12 +186,12 @@ def _replace(place: Path, before: bytes, text: str) -> None:
             raise PermissionError(13, os.strerror(13))
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            with os.fdopen(descriptor, "wb") as file:
                 if found:
                     os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
                     if (found.st_uid, found.st_gid) != (os.getuid(), os.getgid()):
                         os.fchown(descriptor, found.st_uid, found.st_gid)
-                file.write(text)
+                file.write(after)
                 file.flush()
                 os.fsync(descriptor)
             if _read(place) != before:

@@ -1,8 +1,10 @@
 """Alerts and silences as text, and as the JSON object ``perfconsole.alerts/1``. Pure: what is known in, plain values or lines out."""
 
-from collections.abc import Mapping, Sequence
-from math import isfinite, nan
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf, isfinite, nan
 from typing import Any, Final, NamedTuple
+
+from msgspec.structs import replace
 
 from perfconsole.core import alert_words, units, words
 from perfconsole.core.tick import Alert, Rule, Silence
@@ -32,6 +34,40 @@ class Known(NamedTuple):
     silences: Sequence[Silence]
     rules: Mapping[str, Rule]
     began: float = nan
+
+
+def silenced_now(alerts: Iterable[Alert], silences: Sequence[Silence]) -> list[Alert]:
+    """What another run left, with what silences do now: some of those that it knew have ended since, and others were made.
+
+    Args:
+        alerts: As they were told last.
+        silences: Those in force.
+    """
+    return [_silenced(alert, silences) if alert.state in {"pending", "firing"} else alert for alert in alerts]
+
+
+def _silenced(alert: Alert, silences: Sequence[Silence]) -> Alert:
+    """As `core.muting` says it: a silence is why an alert is muted where nothing else is."""
+    muted = "" if alert.silence and alert.muted.startswith("silenced by ") else alert.muted
+    silence = next((silence for silence in silences if silence.covers(alert)), None)
+    if silence is None:
+        return replace(alert, muted=muted, silence="")
+    return replace(alert, muted=muted or f"silenced by {silence.by}: {silence.reason}", silence=silence.id)
+
+
+def unknown_labels(match: Sequence[tuple[str, str]], known: Known) -> str:
+    """That a silence is about nothing, for nobody knows a label of it; empty where it covers an alert, or one may come."""
+    silence = Silence("", tuple(match), known.at, inf, "", "")
+    if alert_words.covered(silence, {alert.id: alert for alert in known.alerts}):
+        return ""
+    labels = {"rule", "severity", "metric"}
+    labels |= {name for alert in known.alerts for name, _ in alert.labels}
+    labels |= {name for rule in known.rules.values() for name, _ in rule.match}
+    unknown = [name for name, _ in match if name not in labels]
+    if not unknown:
+        return ""
+    there = ", ".join(sorted(labels))
+    return f"it covers none of the alerts that stand now: no rule or alert has a label {', '.join(unknown)} (labels: {there})"
 
 
 def in_json(known: Known) -> dict[str, Any]:

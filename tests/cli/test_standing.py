@@ -3,10 +3,16 @@
 import json
 import os
 import re
+import subprocess
+import sys
+import threading
 import time
 
 import pytest
+from msgspec.structs import replace
 
+from perfconsole.cli import standing
+from perfconsole.cli.dispatch import dispatch
 from perfconsole.core.notices import Changes, Standing
 from perfconsole.core.ports import Measured, Result
 from perfconsole.core.tick import Ack, Alert, Rule, SeriesDef, Silence, Stream
@@ -118,6 +124,10 @@ def test_one_is_acknowledged_silenced_and_let_speak_again(running, perfconsole, 
         (("ack", "cold"), 3, "no alert that pends or fires is called cold: there are: hot{}, warm{}"),
         (("unsilence", "12345678"), 3, "no silence is called 12345678: silences: there is none"),
         (("silence", "hot", "--for", "1h", "--reason", "x"), 64, "'hot' is no label=glob"),
+        (("silence", "rule=hot", "", "--for", "1h", "--reason", "x"), 64, "'' is no label=glob"),
+        (("silence", "rule=hot", "endpoint=", "--for", "1h", "--reason", "x"), 64, "'endpoint=' is no label=glob"),
+        (("silence", "rule=hot", "rule=a,b", "--for", "1h", "--reason", "x"), 64, "rule stands there twice"),
+        (("silence", "rule=*", "--for", "1h", "--reason", "x"), 64, "this would silence everything"),
         (("silence", "rule=hot", "--for", "soon", "--reason", "x"), 64, "--for: "),
         (("silence", "rule=hot", "--for", "90d", "--reason", "x"), 3, "a silence has to end"),
         (("silence", "rule=hot", "--for", "1h", "--reason", " "), 3, "a silence needs a reason"),
@@ -181,10 +191,152 @@ def test_what_is_done_meanwhile_is_there_for_the_next_one(left, perfconsole, sta
     assert (state_dir / "audit.log").read_text().count('"outcome":"done"') == 3
 
 
-def test_an_engine_that_does_not_answer_is_an_error_and_nothing_is_written_past_it(state_dir, perfconsole):
-    lease = Lease.take(state_dir, Holder(os.getpid(), "here", time.time(), "", str(state_dir / "gone.sock")))
-    ran = perfconsole("alerts", "silence", "rule=x", "--for", "1h", "--reason", "x")
+def alert_at(endpoint, **more):
+    """One that fires since ten minutes ago."""
+    at = time.time() - 600
+    labels = (("endpoint", endpoint), ("service", "web"))
+    alert = Alert(f"down{{endpoint={endpoint}}}", "down", "httpcheck.up", labels, "critical", "firing", "pending", at, at, 0.0, 0.5)
+    return replace(alert, fired_at=at, **more)
+
+
+def leave(state_dir, *alerts, silences=()):
+    store = EventFile(state_dir)
+    store.load()
+    infinity = float("inf")
+    store.put(Changes(alerts, [Standing(alert, "shape", "boot", alert.at, 0.0, 60.0, infinity) for alert in alerts], list(silences)))
+    store.close()
+    assert not store.error
+
+
+def silences_kept(state_dir):
+    store = EventFile(state_dir)
+    saved = store.load()
+    store.close()
+    return saved.silences
+
+
+def test_a_silence_that_ended_since_silences_nothing_and_one_that_was_made_since_does(state_dir, perfconsole):
+    hour = time.time() - 3600
+    ended = Silence("0000000a", (("endpoint", "slow"),), hour - 3600, hour, "bob", "night")
+    slow = alert_at("slow", muted="silenced by bob: night", silence="0000000a")
+    behind = alert_at("behind", muted="http:gateway is down", silence="0000000a")
+    leave(state_dir, slow, behind, silences=[ended])
+    ran = perfconsole("alerts", "list")
+    assert ran.code == 2, ran
+    assert "bob" not in ran.out
+    assert "http:gateway is down" in ran.out  # a reason of its own
+    made = perfconsole("alerts", "silence", "endpoint=*", "--for", "1h", "--reason", "works", "--by", "anna")
+    assert "2 of the alerts that stand now" in made.out, made
+    code, found = listed(perfconsole)
+    assert code == 0
+    muted = {alert["id"]: (alert["muted"], alert["silence"]) for alert in found["alerts"]}
+    silence_id = made.out.split()[1].rstrip(":")
+    assert muted == {
+        "down{endpoint=slow}": ("silenced by anna: works", silence_id), "down{endpoint=behind}": ("http:gateway is down", silence_id),
+    }  # fmt: skip
+    assert [silence["id"] for silence in found["silences"]] == [silence_id]
+    perfconsole("alerts", "unsilence", silence_id)
+    assert listed(perfconsole)[0] == 2
+
+
+@pytest.mark.parametrize("glob", ["a b", "a,b", 'say "hi"', "x=y", '"', "it's [ab]*"])
+def test_what_the_shell_took_as_one_word_is_one(state_dir, perfconsole, glob):
+    ran = perfconsole("alerts", "silence", f"endpoint={glob}", "rule=down*", "--for", "1h", "--reason", "x")
+    assert ran.code == 0, ran
+    assert [silence.match for silence in silences_kept(state_dir)] == [(("endpoint", glob), ("rule", "down*"))]
+
+
+def test_a_label_that_nobody_knows_is_told(state_dir, perfconsole):
+    leave(state_dir, alert_at("shop"))
+    told = "it covers none of the alerts that stand now: no rule or alert has a label enpoint (labels: "
+    ran = perfconsole("alerts", "silence", "enpoint=shop", "--for", "1h", "--reason", "x")
+    assert ran.code == 0, ran
+    assert ran.out.splitlines()[1].startswith(told)
+    for match in ("endpoint=shop", "endpoint=none-yet", "mountpoint=/none-yet"):
+        assert perfconsole("alerts", "silence", match, "--for", "1h", "--reason", "x").out.count("\n") == 1
+
+
+def test_one_that_ended_meanwhile_leaves_the_others_to_be_taken_on(state_dir, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_STATE_HOME", str(state_dir.parent))
+    monkeypatch.chdir(state_dir.parent.parent)
+    first, gone, last = alert_at("a"), alert_at("b"), alert_at("c")
+    leave(state_dir, first, gone, last)
+    asking = standing._ask
+
+    def ended_meanwhile(loaded, spec, args):
+        if args.id == gone.id:
+            leave(state_dir, first, last)
+        return asking(loaded, spec, args)
+
+    monkeypatch.setattr(standing, "_ask", ended_meanwhile)
+    assert dispatch(["alerts", "ack", "down", "--by", "anna"]) == 3
+    told = capsys.readouterr()
+    assert told.out == f"{first.id}: acknowledged by anna\n{last.id}: acknowledged by anna\n"
+    assert told.err == f"perfconsole: {gone.id} does not stand any more, or is another occurrence\n"
+
+
+# Whom to ask --------------------------------------------------------------------------------------------------------------------------
+
+
+def test_several_at_once_wait_for_each_other(state_dir, tmp_path, environment):
+    leave(state_dir, alert_at("shop"))
+    command = [sys.executable, "-m", "perfconsole", "alerts"]
+    verbs = [["silence", f"endpoint=e{number}", "--for", "1h", "--reason", "x"] for number in range(6)] + [["list"], ["ack", "down"]]
+    ways = {"cwd": tmp_path, "env": environment, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    running = [subprocess.Popen([*command, *verb], **ways) for verb in verbs]
+    told = [process.communicate(timeout=30) for process in running]
+    assert [process.returncode for process in running] == [0] * 6 + [2, 0], told
+    assert sorted(silence.match for silence in silences_kept(state_dir)) == [(("endpoint", f"e{number}"),) for number in range(6)]
+
+
+def test_a_lease_that_is_let_go_is_waited_for(state_dir, perfconsole):
+    leave(state_dir, alert_at("shop"))
+    lease = Lease.take(state_dir, Holder(os.getpid(), os.uname().nodename, time.time()))
+    later = threading.Timer(1.5, lease.release)
+    later.start()
+    ran = perfconsole("alerts", "list")
+    assert not later.is_alive()  # it waited, and did not look past the one who wrote
+    later.join()
+    assert (ran.code, ran.err) == (2, ""), ran
+
+
+def test_a_console_that_has_begun_and_does_not_listen_yet_is_waited_for(state_dir, perfconsole):
+    lease = Lease.take(state_dir, Holder(os.getpid(), os.uname().nodename, time.time(), "", str(state_dir / "engine.sock")))
+    engine = Engine([Busy()], Stream("testhost", "s1", "boot", "0"), rules=RULES)
+    engine.start()
+    listening = []
+    later = threading.Timer(1.5, lambda: listening.append(Listener(engine, state_dir / "engine.sock")))
+    later.start()
+    ran = perfconsole("alerts", "list")
+    later.join()
+    listening[0].close()
+    engine.stop()
     lease.release()
-    assert ran.code == 3
-    assert "gone.sock" in ran.err
+    assert (ran.code, ran.err) == (2, ""), ran
+    assert "no console runs" not in ran.out
+
+
+@pytest.mark.parametrize(("socket", "why"), [("", "it does not listen"), ("gone.sock", "gone.sock: No such file or directory")])
+@pytest.mark.parametrize("args", [["list"], ["silence", "rule=x", "--for", "1h", "--reason", "x"]])
+def test_a_holder_that_never_answers_is_named_and_nothing_is_written_past_it(state_dir, monkeypatch, capsys, socket, why, args):
+    monkeypatch.setenv("XDG_STATE_HOME", str(state_dir.parent))
+    monkeypatch.setattr(standing, "_PATIENCE_S", 0.25)
+    lease = Lease.take(state_dir, Holder(os.getpid(), os.uname().nodename, time.time(), "", socket and str(state_dir / socket)))
+    monkeypatch.chdir(state_dir)
+    code = dispatch(["alerts", *args])
+    lease.release()
+    told = capsys.readouterr()
+    assert (code, told.out) == (3, "")
+    assert told.err.startswith(f"perfconsole: PID {os.getpid()} holds {state_dir / 'lease'}, and cannot be asked: ")
+    assert told.err.endswith(f"{why}: try again; if it stays so, end it\n")
     assert not (state_dir / "events.db").exists()
+
+
+def test_a_holder_elsewhere_is_named_with_its_host(state_dir, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_STATE_HOME", str(state_dir.parent))
+    monkeypatch.setattr(standing, "_PATIENCE_S", 0.0)
+    lease = Lease.take(state_dir, Holder(17, "elsewhere", time.time()))
+    monkeypatch.chdir(state_dir)
+    code = dispatch(["alerts", "list"])
+    lease.release()
+    assert (code, capsys.readouterr().err.split(" holds")[0]) == (3, "perfconsole: PID 17 on elsewhere")

@@ -26,11 +26,11 @@ def test_one_alert():
         (notice(alert(severity="warning", flapping=True)), "[WARN] db1: memory avg 92% > 90% over 1m, for 10m (flapping)"),
         (notice(alert(severity="info"), "overdue", made_at=T + 300),
          "[INFO] db1: memory avg 92% > 90% over 1m, for 15m, still nobody on it"),
-        (over(down("checkout", since=T - 73)), "[OK] db1: checkout is up again after 16m13s"),
-        (over(alert(), value=0.71), "[OK] db1: memory 71%, resolved after 25m"),
-        (over(alert(), value=nan, text="it is not measured any more"), "[OK] db1: memory resolved after 25m: it is not measured any more"),
-        (over(alert("errors", metric="httpcheck.up", labels=(("endpoint", "cart"), ("service", "s")), stat="ratio")),
-         "[OK] db1: errors of cart, resolved after 25m"),
+        (over(down("checkout", since=T - 73)), "[OK] db1: checkout is up again, resolved after 16m13s"),
+        (over(alert(), value=0.71), "[OK] db1: memory 71%, was > 90%, resolved after 25m"),
+        (over(alert(), value=nan, text="it is not measured any more"), "[OK] db1: memory: it is not measured any more, resolved after 25m"),
+        (over(alert("errors", metric="httpcheck.up", labels=(("endpoint", "cart"),), stat="ratio", limit=0.01), value=0.002),
+         "[OK] db1: errors of cart 0.2%, was > 1.0%, resolved after 25m"),
         (notice(alert("disk", metric="system.filesystem.utilization", labels=(("mountpoint", "/var"),), stat="last", over_s=0.0)),
          "[CRIT] db1: disk /var 92% > 90%, for 10m"),
         (notice(alert("soon", metric="httpcheck.tls.expiry", labels=(("endpoint", "x"), ("service", "s")), stat="last", value=86400.0)),
@@ -45,13 +45,25 @@ def test_subjects(one, expected):
 
 def test_a_storm_is_one_line():
     storm = message(*(down(f"shop{number}") for number in range(500)))
-    assert words.subject(storm) == "[CRIT] db1: 500 alerts: service-down x500 (shop0, shop1, shop2, ... and 497 more)"
+    assert words.subject(storm) == "[CRIT] db1: 500 alerts: service-down: 500 endpoints (shop0, shop1, ... and 498 more)"
 
 
 def test_several_rules_and_ends_together():
     mixed = message(notice(alert()), notice(down("a"), made_at=T), notice(down("b")), over(alert("cpu", metric="system.cpu.utilization")))
-    assert words.subject(mixed) == "[CRIT] db1: 3 alerts: service-down x2 (a, b), memory-critical; 1 resolved: cpu"
+    assert words.subject(mixed) == "[CRIT] db1: 3 alerts: service-down: 2 endpoints (a, b), memory-critical; 1 resolved: cpu"
     assert (words.severity(mixed), words.resolved(mixed)) == ("critical", False)
+
+
+def test_rules_of_several_severities_are_told_apart():
+    slow = [alert(f"slow-{severity}", severity=severity, labels=(("endpoint", name), ("service", "s")))
+            for severity, names in (("critical", "ab"), ("warning", "cde")) for name in names]  # fmt: skip
+    expected = "[CRIT] db1: 5 alerts: WARN slow: 3 endpoints (c, d, ... and 1 more), CRIT slow: 2 endpoints (a, b)"
+    assert words.subject(message(*slow)) == expected
+
+
+def test_what_is_up_or_down_is_no_number():
+    told = words.annotations(notice(down("x")), "db1", nowhere)
+    assert (told["value"], told["threshold"]) == ("down", "down")
 
 
 def test_what_is_over_counts_for_the_severity_only_where_nothing_fires():
@@ -86,7 +98,7 @@ def test_an_end_has_its_time():
 def test_of_many_the_worst_are_told_and_the_rest_counted():
     text = words.body(message(*(down(f"s{number}") for number in range(45))), nowhere)
     assert text.count("CRIT  ") == words.WORST
-    assert text.rstrip().endswith("... and 25 more: service-down x25 (s20, s21, s22, ... and 22 more)")
+    assert text.rstrip().endswith("... and 25 more: service-down: 25 endpoints (s20, s21, ... and 23 more)")
 
 
 def test_no_text_breaks_out_of_its_line():

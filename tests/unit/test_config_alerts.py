@@ -127,3 +127,11 @@ def test_rules_about_marked_endpoints_are_about_these_alone():
     rule = next(rule for rule in rules(config) if rule.name == API)
     series = [SeriesDef(rule.metric, (("endpoint", name), ("service", "s"))) for name in ("shop", "cart")]
     assert [rule.covers(one) for one in series] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "text", ["alert = 3\n[alerts]\ndefaults = true\n", "alert = [3]\n", "alert = [{ name = 3 }]\n", "[alert]\nname = 'x'\n"]
+)
+def test_what_is_no_array_of_tables_is_told_as_that(text):
+    with pytest.raises(ConfigFileError, match=r"alert"):
+        parse_text(text, env={})

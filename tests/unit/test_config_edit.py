@@ -110,6 +110,98 @@ def test_what_no_alert_can_say_is_refused(written, env):
     assert written.read_text() == WRITTEN
 
 
+SELDOM = '[[tls]]\naddress = "ldap.example:636"\nname = "ldap"\n'
+
+
+@pytest.mark.parametrize("name", ["response-time-critical", "service-down-critical"])
+def test_what_fits_itself_to_what_is_measured_seldom_is_refused_with_the_way_out(written, env, name):
+    written.write_text(SELDOM)
+    for changes in ({"severity": "info"}, {"for": "2m"}):
+        with pytest.raises(ConfigError) as refused:
+            edit_rule(str(written), rule_of(written, env, name), changes, env)
+        assert f"{written}: {name} waits longer where something is measured seldom, which no [[alert]] can say: " in str(refused.value)
+        assert "ldap" in str(refused.value)
+        assert str(refused.value).endswith(": disable it in [alerts], and write [[alert]]s that name endpoints in match")
+    with pytest.raises(ConfigError, match=r"\.above: found"):  # a fault of what was typed is told as that
+        changed(written, env, "response-time-critical", above="lots")
+    assert written.read_text() == SELDOM
+
+
+def test_a_fault_of_what_was_typed_is_told_as_that_where_the_rule_could_be_written(written, env):
+    written.write_text('[[http]]\nurl = "http://shop.example/"\nname = "shop"\ninterval = "30s"\nfailing_interval = "30s"\n')
+    with pytest.raises(ConfigError, match=r"\.for: 1 s, but shop is measured"):
+        changed(written, env, "service-down-critical", for_="1s")
+    changed(written, env, "service-down-critical", for_="5m")
+    assert rule_of(written, env, "service-down-critical").for_s == 300.0
+
+
+# How it is written ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_without_a_newline_at_its_end_gets_one(written, env):
+    written.write_text(WRITTEN.rstrip("\n"))
+    changed(written, env, "memory-usage-critical", for_="20m")
+    assert written.read_text().startswith(WRITTEN)
+    assert rule_of(written, env, "memory-usage-critical").for_s == 1200.0
+    written.write_text(WRITTEN.rstrip("\n"))
+    changed(written, env, "other", keep_firing_for="30s")
+    assert written.read_text() == WRITTEN + 'keep_firing_for = "30s"\n'
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("name", ["other", "memory-usage-critical"])
+def test_lines_end_as_they_did_and_a_byte_order_mark_stays(written, env, mark, name):
+    before = mark + WRITTEN.replace("\n", "\r\n").encode()
+    written.write_bytes(before)
+    changed(written, env, name, keep_firing_for="30s")
+    after = written.read_bytes()
+    assert after.startswith(before)
+    assert len(after) > len(before)
+    assert after.count(b"\r\n") == after.count(b"\n")
+    assert after.count(b"\xef\xbb\xbf") == bool(mark)
+    assert rule_of(written, env, name).keep_s == 30.0
+
+
+def test_lines_that_end_in_both_ways_stay_as_they_are(written, env):
+    before = WRITTEN.replace("\n", "\r\n", 5).encode()
+    written.write_bytes(before)
+    changed(written, env, "other", above="5")
+    assert written.read_bytes() == before.replace(b"above = 4", b"above = 5")
+
+
+@pytest.mark.parametrize("end", [" ", "\n", ",\n  # the last one\n"])
+def test_alerts_in_one_array_are_changed_and_added_to_there(written, env, end):
+    one = '{ name = "mine", severity = "warning", metric = "system.load.1m", above = 4, for = "5m" }'
+    written.write_text(f"# ours\nalert = [ {one}{end}]\n")
+    changed(written, env, "mine", for_="10m", clear="3")
+    changed(written, env, "disk-usage-critical", for_="20m")
+    changed(written, env, "disk-usage-critical", for_="25m")
+    assert (rule_of(written, env, "mine").for_s, rule_of(written, env, "mine").clear) == (600.0, 3.0)
+    rule = rule_of(written, env, "disk-usage-critical")
+    assert (rule.for_s, dict(rule.match)) == (1500.0, dict(next(each for each in SHIPPED if each.name == rule.name).match))
+    assert rule.source.startswith(str(written))
+    assert written.read_text().startswith("# ours\nalert = [ { name")
+    assert ("# the last one" in written.read_text()) == ("# the last one" in end)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"# \xff\n", "it is not UTF-8: save the file as UTF-8"),
+        (b"[console]\ninterval = []\n", "console.interval: found"),
+        (b"alerts = []\n", "alerts: found"),
+        (b"[alerts\n", "not TOML"),
+    ],
+)
+def test_what_is_no_configuration_any_more_is_told_as_that(written, env, content, why):
+    rule = rule_of(written, env, "memory-usage-critical")
+    written.write_bytes(content)
+    with pytest.raises(ConfigError) as refused:
+        edit_rule(str(written), rule, {"for": "20m"}, env)
+    assert why in str(refused.value)
+    assert written.read_bytes() == content
+
+
 def test_where_there_is_no_file_one_is_begun(tmp_path, env):
     rule = rule_of(None, env, "cpu-usage-critical")
     path = edit_rule(None, rule, {"for": "5m"}, env)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from perfconsole.config.check_kinds import is_literal
 from perfconsole.config.notify_kinds import shown_url
+from perfconsole.core import alert_words
 from perfconsole.core.redact import MASK
 from perfconsole.notify.channel import Message
 from perfconsole.notify.channels import words
@@ -62,7 +63,7 @@ class PagerDutyChannel(HttpChannel):
             "source": message.host or "perfconsole",
             "severity": words.severity(message),
             "timestamp": words.rfc3339(words.began(worst.alert)),
-            "component": words.thing(worst.alert),
+            "component": alert_words.measure(worst.alert),
             "class": worst.alert.rule,
             "custom_details": self._details(message),
         }

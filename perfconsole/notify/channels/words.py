@@ -4,14 +4,13 @@ What is returned is plain text of printable lines; each channel escapes what its
 """
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha1
 from math import isfinite
 from typing import Final
 
-from perfconsole.core import units, words
+from perfconsole.core import alert_words, units, words
 from perfconsole.core.notices import Notice
 from perfconsole.core.text import safe
 from perfconsole.core.tick import SEVERITIES, Alert
@@ -26,12 +25,10 @@ WORST: Final = 20
 TEST_RULE: Final = "perfconsole-test"
 """The rule of alerts that are none: sent to try a channel."""
 
-_LEVELS: Final = {"critical": "CRIT", "warning": "WARN", "info": "INFO"}
-_SUBJECT_CHARS: Final = 250
-_NAMED: Final = 3
-"""Things that a subject names; the others are counted."""
+threshold = alert_words.threshold
+"""``> 90%``; of what is up or down that."""
 
-_SAMPLES: Final = re.compile(r" \(n \d+\)$")
+_SUBJECT_CHARS: Final = 250
 _EXPIRY: Final = "httpcheck.tls.expiry"
 
 
@@ -54,14 +51,14 @@ def resolved(message: Message) -> bool:
 
 
 def subject(message: Message) -> str:
-    """``[CRIT] db1: memory avg 92% > 90% over 1m, for 10m``, ``[CRIT] db1: 500 alerts: service-down x500 (cart, ... and 499 more)``."""
+    """``[CRIT] db1: memory avg 92% > 90% over 1m, for 10m``, ``[CRIT] db1: 2 alerts: service-down: 2 endpoints (cart, checkout)``."""
     if len(message.notices) == 1:
         text = sentence(message.notices[0])
     else:
         standing = _standing(message)
         ended = [notice for notice in message.notices if over(notice)]
-        parts = [f"{len(standing)} alert{'s' * (len(standing) > 1)}: {_rules(standing)}"] if standing else []
-        parts += [f"{len(ended)} resolved: {_rules(ended)}"] if ended else []
+        parts = [f"{len(standing)} alert{'s' * (len(standing) > 1)}: {_gathered(standing)}"] if standing else []
+        parts += [f"{len(ended)} resolved: {_gathered(ended)}"] if ended else []
         text = "; ".join(parts)
     return safe(f"[{mark(message)}] {message.host}: {text}", _SUBJECT_CHARS)
 
@@ -70,7 +67,7 @@ def mark(message: Message) -> str:
     """``CRIT``, ``WARN``, ``INFO``, ``OK``; ``TEST`` for what only tries a channel."""
     if is_test(message):
         return "TEST"
-    return "OK" if resolved(message) else _LEVELS[severity(message)]
+    return "OK" if resolved(message) else alert_words.LEVELS[severity(message)]
 
 
 def is_test(message: Message) -> bool:
@@ -85,61 +82,40 @@ def sentence(notice: Notice) -> str:
         return "this tries the channel, nothing is wrong"
     if over(notice):
         return _ended(alert)
-    what = _SAMPLES.sub("", words.breach(alert, alert.value))
-    lasted = lasting(notice.made_at - alert.since)
+    what = alert_words.without_n(words.breach(alert, alert.value))
+    lasted = _lasting(notice.made_at - alert.since)
     told = f"{what}, for {lasted}" if lasted and alert.metric != _EXPIRY else what
     return told + ", still nobody on it" * (notice.status == "overdue") + " (flapping)" * alert.flapping
 
 
-def lasting(seconds: float) -> str:
+def _lasting(seconds: float) -> str:
     """``10m``, ``6m12s``; nothing of less than a second."""
-    return re.sub(r"(?<=[hm])00[ms]$", "", units.duration(seconds)) if isfinite(seconds) and seconds >= 1 else ""
+    return alert_words.short(seconds) if isfinite(seconds) and seconds >= 1 else ""
 
 
 def _ended(alert: Alert) -> str:
-    lasted = lasting(alert.at - alert.since)
-    after = f" after {lasted}" if lasted else ""
-    if alert.text:  # no value says so
-        return f"{thing(alert)} resolved{after}: {alert.text}"
-    if alert.metric == "httpcheck.up" and alert.stat == "last" and not alert.above:
-        return f"{thing(alert)} is up again{after}"
-    now = f" {words.measured(alert.metric, alert.value)}" if isfinite(alert.value) and alert.stat != "ratio" else ""
-    return f"{thing(alert)}{now}, resolved{after}"
-
-
-def thing(alert: Alert) -> str:
-    """What an alert is about: ``checkout``, ``disk /var``, ``memory``."""
-    labels = dict(alert.labels)
-    name = labels.get("endpoint") or labels.get("service")
-    if not name:
-        return words.thing(alert.metric, alert.labels)
-    if alert.metric == _EXPIRY:
-        return f"certificate of {name}"
-    if alert.stat == "ratio" or alert.metric == "httpcheck.error.ratio":
-        return f"errors of {name}"
-    return f"{name} latency" if alert.metric == "httpcheck.duration" else name
+    lasted = _lasting(alert.at - alert.since)
+    return alert_words.ended(alert) + (f", resolved after {lasted}" if lasted else ", resolved")
 
 
 def _standing(message: Message) -> list[Notice]:
     return [notice for notice in message.notices if not over(notice)]
 
 
-def _rules(notices: Sequence[Notice]) -> str:
-    """``service-down x500 (checkout, cart, ... and 498 more), memory-critical``: by rule, the most frequent first."""
-    counts = Counter(notice.alert.rule for notice in notices)
-    return ", ".join(f"{rule} x{count} {_things(rule, notices)}" if count > 1 else rule for rule, count in counts.most_common())
+def _gathered(notices: Sequence[Notice]) -> str:
+    """``service-down: 500 endpoints (checkout, cart, ... and 498 more), memory-critical``: by rule, the most frequent first.
+
+    Where they are not of one severity each line of several begins with its own: the mark of the subject tells the worst alone.
+    """
+    groups = alert_words.gathered([notice.alert for notice in notices], most=1)
+    mixed = len({notice.alert.severity for notice in notices}) > 1
+    return ", ".join(_line(group, mixed=mixed) for group in sorted(groups, key=len, reverse=True))
 
 
-def _things(rule: str, notices: Iterable[Notice]) -> str:
-    found = [_short(notice.alert) for notice in notices if notice.alert.rule == rule]
-    more = len(found) - _NAMED
-    return f"({', '.join(found[:_NAMED])}{f', ... and {more} more' if more > 0 else ''})"
-
-
-def _short(alert: Alert) -> str:
-    """What tells it from others of its rule."""
-    labels = dict(alert.labels)
-    return labels.get("endpoint") or labels.get("service") or " ".join(labels.values()) or thing(alert)
+def _line(group: Sequence[Alert], *, mixed: bool) -> str:
+    if len(group) == 1:
+        return group[0].rule
+    return (alert_words.LEVELS[group[0].severity] + " ") * mixed + alert_words.group_line(group)
 
 
 # What follows ---------------------------------------------------------------------------------------------------------------------
@@ -152,14 +128,14 @@ def body(message: Message, runbook_of: RunbookOf) -> str:
         lines += [*paragraph(notice, message.host, runbook_of), ""]
     rest = message.notices[WORST:]
     if rest:
-        lines += [f"... and {len(rest)} more: {safe(_rules(rest))}", ""]
+        lines += [f"... and {len(rest)} more: {safe(_gathered(rest))}", ""]
     return "\n".join(lines)
 
 
 def paragraph(notice: Notice, host: str, runbook_of: RunbookOf) -> list[str]:
     """One alert: the sentence, then one fact a line."""
     alert = notice.alert
-    level = "TEST" if alert.rule == TEST_RULE else "OK" if over(notice) else _LEVELS[alert.severity]
+    level = "TEST" if alert.rule == TEST_RULE else "OK" if over(notice) else alert_words.LEVELS[alert.severity]
     return [safe(f"{level}  {sentence(notice)}"), *(safe(f"      {name}: {text}") for name, text in facts(notice, host, runbook_of))]
 
 
@@ -180,14 +156,8 @@ def facts(notice: Notice, host: str, runbook_of: RunbookOf) -> list[tuple[str, s
 
 def value(alert: Alert) -> str:
     """What decided, with its unit: ``92% (avg over 1m, n 30)``."""
-    shown = words.measured(alert.metric, alert.value) if alert.stat != "ratio" else units.percent(alert.value, 1)
-    return f"{shown} ({alert.stat} over {lasting(alert.over_s)}, n {alert.n})" if alert.stat != "last" else shown
-
-
-def threshold(alert: Alert) -> str:
-    """``> 90%``."""
-    limit = words.measured(alert.metric, alert.limit) if alert.stat != "ratio" else units.percent(alert.limit, 1)
-    return f"{'>' if alert.above else '<'} {limit}"
+    shown = alert_words.decided(alert)
+    return f"{shown} ({alert.stat} over {alert_words.short(alert.over_s)}, n {alert.n})" if alert.stat != "last" else shown
 
 
 def moment(at: float) -> str:

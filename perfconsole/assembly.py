@@ -68,7 +68,7 @@ def build_engine(
         *endpoints.collectors(lambda: engine),
         OwnCollector(interval_s, lambda: engine.lateness_s, terminal_bytes),
     ]
-    operations = _reloading(endpoints, reload, lambda: engine) if reload else []
+    operations = _reloading(config, endpoints, reload, lambda: engine) if reload else []
     engine = Engine(collectors, _stream(config), rules=rules(config, rule_places), operations=operations, audit=_audit(config))
     return engine
 
@@ -108,15 +108,23 @@ class _Endpoints:
         return _difference("endpoints", before, {check.name: check for check in self._checks}, same)
 
 
-def _reloading(endpoints: _Endpoints, read: Callable[[], Loaded], engine: Callable[[], Engine]) -> list[Operation]:
-    """What reads the configuration again, and what changes a rule in it: endpoints and rules come into force while the engine runs."""
+def _reloading(begun: Config, endpoints: _Endpoints, read: Callable[[], Loaded], engine: Callable[[], Engine]) -> list[Operation]:
+    """What reads the configuration again, and what changes a rule in it: endpoints and rules come into force while the engine runs.
+
+    Channels do not, for messages are under way in them: who is told by a rule stays as it was where it names one that is not there yet.
+    """
+    channels = frozenset(notify.name for notify in begun.notify)
 
     async def use() -> str:
         loaded = await ask(lambda: _ready(read()), "config")
-        told = await endpoints.use(loaded.config, engine)
-        before, found = dict(engine().alerting.rules), rules(loaded.config, loaded.rule_places)
+        told = [await endpoints.use(loaded.config, engine)]
+        before = dict(engine().alerting.rules)
+        found = [_told_by(channels, rule, before, begun) for rule in rules(loaded.config, loaded.rule_places)]
         engine().use_rules(found)
-        return f"{told}; {_difference('rules', before, {rule.name: rule for rule in found}, as_written)}"
+        told.append(_difference("rules", before, {rule.name: rule for rule in found}, as_written))
+        if loaded.config.notify != begun.notify:
+            told.append("channels change at the next start")
+        return "; ".join(told)
 
     async def reload(_: Nothing) -> Done:
         return Done(await use())
@@ -131,6 +139,14 @@ def _reloading(endpoints: _Endpoints, read: Callable[[], Loaded], engine: Callab
         return Done(f"{place}: {await use()}")
 
     return [Operation(CONFIG_RELOAD, reload), Operation(RULE_EDIT, edit)]
+
+
+def _told_by(channels: frozenset[str], rule: Rule, before: Mapping[str, Rule], begun: Config) -> Rule:
+    """A rule that tells nobody but channels that are there; where it names another, whom it told before."""
+    if channels.issuperset(rule.notify):
+        return rule
+    known = before.get(rule.name)
+    return replace(rule, notify=known.notify if known else begun.alerts.notify)
 
 
 def as_written(rule: Rule, other: Rule) -> bool:

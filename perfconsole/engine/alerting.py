@@ -3,7 +3,7 @@
 All of it is on the engine's thread, and none of it waits: a store and an outbox have threads of their own.
 """
 
-import secrets
+import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -206,7 +206,7 @@ class Alerting:
             raise RequestError("a silence needs a reason", "say why: whoever comes next has to know")
         now = self._clock.now().at
         match = tuple(sorted((safe(name, 100), safe(glob, 200)) for name, glob in args.match))
-        silence = Silence(secrets.token_hex(4), match, now, now + args.for_s, _name(args.by), safe(args.reason.strip(), _WORDS))
+        silence = Silence(os.urandom(4).hex(), match, now, now + args.for_s, _name(args.by), safe(args.reason.strip(), _WORDS))
         count = self._muting.silence(silence)
         return Done(f"silence {silence.id}: {count} of the alerts that stand now, for {units.duration(args.for_s)}")
 

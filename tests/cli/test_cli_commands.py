@@ -13,7 +13,8 @@ from perfconsole import __version__
 from perfconsole.cli.parser import build
 
 COMMANDS = ["snapshot", "probe", "record", "replay", "init", "config", "config check", "config show", "config schema", "doctor", "themes",
-            "themes list", "themes show", "keys", "queries", "queries explain", "alerts", "alerts rules", "alerts backtest"]  # fmt: skip
+            "themes list", "themes show", "keys", "queries", "queries explain", "alerts", "alerts rules", "alerts backtest",
+            "alerts list", "alerts silence", "alerts unsilence", "alerts ack", "notify", "notify list", "notify test"]  # fmt: skip
 
 
 def test_version(perfconsole):
@@ -37,7 +38,8 @@ def test_help_has_examples(command, capsys):
      ["probe"], ["probe", "http://127.0.0.1:1/", "--count", "few"], ["--interval", "5s", "probe", "http://127.0.0.1:1/"],
      ["queries", "explain"], ["queries", "explain", "abc"], ["queries", "explain", "5"],
      ["queries", "explain", "5", "--live", "--values", "a"], ["--theme", "paper", "queries", "explain", "5"],
-     ["alerts"], ["alerts", "list"], ["alerts", "backtest"], ["--url", "http://127.0.0.1:1/", "alerts", "rules"]],
+     ["alerts"], ["alerts", "list", "all"], ["alerts", "silence", "rule=x"], ["alerts", "ack"], ["notify"], ["notify", "test"],
+     ["alerts", "backtest"], ["--url", "http://127.0.0.1:1/", "alerts", "rules"]],
 )  # fmt: skip
 def test_wrong_usage_is_64_and_one_line(perfconsole, args):
     ran = perfconsole(*args)
@@ -237,7 +239,7 @@ def test_doctor_sees_that_it_is_in_a_container():
 
 
 @pytest.mark.parametrize("args", [["--version"], ["--help"], ["keys"], ["init"], ["doctor", "--json"], ["config", "schema"], ["themes"],
-                                  ["alerts", "rules"]])  # fmt: skip
+                                  ["alerts", "rules"], ["alerts", "list"], ["notify", "list"]])  # fmt: skip
 def test_a_closed_pipe_is_no_error(environment, tmp_path, args):
     reading, writing = os.pipe()
     os.close(reading)  # nobody will ever read: the first write fails
@@ -270,7 +272,19 @@ def test_a_locale_without_the_glyphs_is_no_crash(perfconsole, config_file):
 
 @pytest.mark.parametrize(
     "args",
-    ["--version", "snapshot", "doctor", "themes", "themes show paper", "keys", "config show", "config check", "init", "alerts rules"],
+    [
+        "--version",
+        "snapshot",
+        "doctor",
+        "themes",
+        "themes show paper",
+        "keys",
+        "config show",
+        "config check",
+        "init",
+        "alerts rules",
+        "notify list",
+    ],
 )
 def test_no_command_imports_the_terminal_ui_or_a_client(environment, tmp_path, args):
     unwanted = {"textual", "rich", "httpx", "asyncpg", "plotext", "sqlite3"}

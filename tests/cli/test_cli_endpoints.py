@@ -61,7 +61,7 @@ def test_every_state_is_told_as_what_it_is(perfconsole, lab, config_file):
         "ours": ("unknown", "unmeasured"), "child": ("suppressed", "status"), "gate": ("failing", "connect"), "resolver": ("up", None),
     }  # fmt: skip
     assert found["hangs"]["at_least"]
-    assert found["hangs"]["last_s"] > 0.299  # a loop's timer may be early by the resolution of its clock
+    assert found["hangs"]["last_s"] == pytest.approx(0.3, abs=0.05)  # what was spent between the phases is not the endpoint's
     assert found["gate"]["last_s"] is None  # a refusal is no quick answer
     assert found["child"]["blocked_by"] == "http:gate"
     assert found["ours"]["availability"] is None

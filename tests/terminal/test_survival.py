@@ -92,9 +92,18 @@ def alert(home, state):
 
 def kept(home):
     """Whether it is written down that something stands."""
+    return _count(home, "standings")
+
+
+def sent(home):
+    """Whether it is written down that somebody was told."""
+    return _count(home, "notices WHERE state = 'sent'")
+
+
+def _count(home, rows):
     with contextlib.suppress(sqlite3.Error), contextlib.closing(_database(home)) as database:
-        return bool(database.execute("SELECT count(*) FROM standings").fetchone()[0])
-    return False
+        return database.execute(f"SELECT count(*) FROM {rows}").fetchone()[0]
+    return 0
 
 
 def _database(home):
@@ -115,6 +124,7 @@ def test_a_console_that_is_killed_twice_in_an_outage_fires_once_and_tells_once(s
     assert firing["since"] == pending["since"]
     assert _seconds(firing["fired_at"]) - _seconds(firing["since"]) == pytest.approx(FOR_S, abs=0.002)
     until(lambda: told.exists() and told.read_text().count("\n"))
+    until(lambda: sent(tmp_path))  # killed before that is written down, it would be sent again, under the same key
     second.kill(signal.SIGKILL)
     third = spawn()
     third.wait_text("shop")

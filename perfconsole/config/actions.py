@@ -79,6 +79,7 @@ ACTIONS: Final = (
     Action("endpoint.runbook", ("o",), "Copy the runbook's address", "endpoints"),
     Action("alert.target", ("w",), "Go where it is: the target's own screen", "alerts"),
     Action("alert.runbook", ("o",), "Copy the runbook's address", "alerts"),
+    Action("alert.edit", ("E",), "Change its rule where it is written", "alerts"),
     Action("process.tree", ("t", "f5"), "Tree", "processes"),
     Action("process.signal", ("x", "f9"), "Send a signal", "processes"),
     Action("process.renice", ("w", "f7"), "Renice", "processes"),

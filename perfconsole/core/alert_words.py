@@ -27,6 +27,9 @@ _KINDS: Final = {
 }  # fmt: skip
 """What several things are called that differ by a label; the first label that is known decides."""
 
+_SILENCED: Final = "silenced by "
+"""How the reason begins that the engine gives for a silence."""
+
 _SAMPLES: Final = re.compile(r" \(n \d+\)$")
 
 _OF_ITSELF: Final = ("rule", "severity", "metric")
@@ -69,24 +72,29 @@ def ended(alert: Alert) -> str:
     what = measure(alert)
     if alert.text:  # no value says so
         return f"{what}: {alert.text}"
-    if _is_up(alert):
-        return f"{what} is {'down' if alert.above else 'up'} again"
+    if _conditions(alert):
+        return f"{what} is {_conditions(alert)[not alert.above]} again"
     return f"{what} {decided(alert)}, was {threshold(alert)}"
 
 
 def threshold(alert: Alert) -> str:
     """``> 90%``; of what is up or down that."""
-    if _is_up(alert):
-        return "up" if alert.above else "down"
+    if _conditions(alert):
+        return _conditions(alert)[alert.above]
     limit = units.percent(alert.limit, 1) if alert.stat == "ratio" else words.measured(alert.metric, alert.limit)
     return f"{'>' if alert.above else '<'} {limit}"
 
 
 def decided(alert: Alert) -> str:
     """What decided: ``92%``, of a share with a digit more; of something that is up or down that."""
-    if _is_up(alert):
-        return units.UNKNOWN if isnan(alert.value) else "up" if alert.value >= 1 else "down"
-    return units.percent(alert.value, 1) if alert.stat == "ratio" else words.measured(alert.metric, alert.value)
+    return units.percent(alert.value, 1) if alert.stat == "ratio" else shown(alert, alert.value)
+
+
+def shown(alert: Alert, value: float) -> str:
+    """A value of its metric: ``92%``; of something that is up or down that."""
+    if _conditions(alert):
+        return units.UNKNOWN if isnan(value) else _conditions(alert)[value >= 1]
+    return words.measured(alert.metric, value)
 
 
 def statistic(alert: Alert) -> str:
@@ -96,9 +104,16 @@ def statistic(alert: Alert) -> str:
     return f"{alert.stat} over {short(alert.over_s)} n {alert.n}"
 
 
-def _is_up(alert: Alert) -> bool:
-    """Whether its samples tell that something is up, or down."""
-    return alert.metric.endswith(".up") and alert.stat == "last"
+def either_or(alert: Alert) -> bool:
+    """Whether its samples tell that something is so or not, and not how much of it there is."""
+    return bool(_conditions(alert))
+
+
+def _conditions(alert: Alert) -> tuple[str, ...]:
+    """What samples of 0 and of 1 mean, where they mean that; else nothing."""
+    if alert.stat != "last":
+        return ()
+    return ("down", "up") if alert.metric.endswith(".up") else ("writable", "read-only") if alert.metric == words.FAILED else ()
 
 
 def without_n(text: str) -> str:
@@ -125,6 +140,11 @@ def lasting(alert: Alert, now: float, began: float) -> str:
 def quiet(alert: Alert) -> str:
     """Why it notifies nobody, in words; empty when it does."""
     return alert.muted or ("silenced" if alert.silence else "")
+
+
+def only_silenced(alert: Alert) -> bool:
+    """Whether nothing but a silence keeps it quiet: that is somebody's wish, and makes nothing well."""
+    return bool(alert.silence) and (not alert.muted or alert.muted.startswith(_SILENCED))
 
 
 def counts(alert: Alert) -> bool:
@@ -217,11 +237,11 @@ def _kind(alert: Alert) -> str:
 
 
 def tally(alerts: Iterable[Alert]) -> str:
-    """``3 silenced, 2 muted, 1 acked``: what is not waiting for anybody; empty when everything is."""
+    """``3 silenced, 2 muted, 1 acked``: what is not waiting for anybody, each by one reason alone; empty when everything is."""
     several = list(alerts)
     found = {
-        "silenced": sum(bool(alert.silence) and not alert.muted for alert in several),
-        "muted": sum(bool(alert.muted) for alert in several),
+        "silenced": sum(bool(alert.silence) for alert in several),
+        "muted": sum(bool(alert.muted) and not alert.silence for alert in several),
         "acked": sum(alert.ack is not None for alert in several),
     }
     return ", ".join(f"{number} {name}" for name, number in found.items() if number)

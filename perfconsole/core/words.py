@@ -16,7 +16,27 @@ _NAMES: Final = {
     "system.filesystem.inodes.utilization": "inodes",
     "system.load.1m": "load",
     "system.fd.utilization": "open files",
+    "system.filesystem.failed": "filesystem",
+    "system.oom_kills": "OOM kills",
+    "system.cpu.steal.ratio": "CPU steal",
+    "postgresql.up": "server",
+    "postgresql.connections.utilization": "connections",
+    "postgresql.sessions.blocked": "blocked sessions",
+    "postgresql.statement.longest": "longest statement",
+    "postgresql.transaction.longest": "longest transaction",
+    "postgresql.transaction.idle": "idle transaction",
+    "postgresql.cache.hit_ratio": "cache hits",
+    "postgresql.replication.lag": "replication lag",
+    "postgresql.replication.slot.retained": "log kept for a slot",
+    "postgresql.xid.age": "transaction id age",
+    "postgresql.pool.max_wait": "wait for the pool",
+    "postgresql.pool.waiting": "clients that wait for the pool",
 }
+FAILED: Final = "system.filesystem.failed"
+"""A filesystem that the kernel has made read-only is told in words, as something is that is down."""
+
+_UP: Final = ".up"
+_KILLS: Final = "system.oom_kills"
 _LONG_S: Final = 600.0
 _EXPIRY: Final = "httpcheck.tls.expiry"
 _OF_ENDPOINTS: Final = frozenset({"httpcheck.up", "httpcheck.duration", _EXPIRY, "httpcheck.error.ratio"})
@@ -41,7 +61,7 @@ def measured(metric: str, value: float) -> str:
 
 def thing(metric: str, labels: Labels) -> str:
     """What a series is about: ``memory``, ``disk /var``, ``load``."""
-    name = _NAMES.get(metric, metric.removeprefix("system."))
+    name = _NAMES.get(metric, metric.removeprefix("system.").removeprefix("postgresql."))
     values = " ".join(value for _, value in labels)
     return f"{name} {values}" if values else name
 
@@ -53,6 +73,8 @@ def breach(alert: Alert, value: float) -> str:
     value = alert.value if isnan(value) else value
     if alert.metric in _OF_ENDPOINTS:
         return _of_endpoint(alert, value)
+    if alert.metric.endswith(_UP) or alert.metric == FAILED:
+        return _of_condition(alert)
     shown = measured(alert.metric, value)
     return f"{thing(alert.metric, alert.labels)} {shown} {'>' if alert.above else '<'} {measured(alert.metric, alert.limit)}"
 
@@ -60,12 +82,22 @@ def breach(alert: Alert, value: float) -> str:
 def _of_statistic(alert: Alert) -> str:
     """``memory avg 92% > 90% over 1m (n 30)``, ``probe errors of checkout 12.5% > 1.0% over 1m (n 8)``: what it was when it was told."""
     sign, over = ">" if alert.above else "<", f"over {units.duration(alert.over_s).removesuffix('00s')} (n {alert.n})"
+    if alert.metric == _KILLS and alert.stat == "max" and alert.above and not alert.limit:
+        return f"memory ran out and the kernel killed processes within {units.duration(alert.over_s).removesuffix('00s')}"
     labels = dict(alert.labels)
-    name = labels.get("endpoint") or labels.get("service")
+    name = labels.get("endpoint") or labels.get("service") or labels.get("server")
     if alert.stat == "ratio":
         return f"probe errors of {name or 'all endpoints'} {units.percent(alert.value, 1)} {sign} {units.percent(alert.limit, 1)} {over}"
     what = f"{name} probe" if name and alert.metric == "httpcheck.duration" else thing(alert.metric, alert.labels)
     return f"{what} {alert.stat} {measured(alert.metric, alert.value)} {sign} {measured(alert.metric, alert.limit)} {over}"
+
+
+def _of_condition(alert: Alert) -> str:
+    """``orders is down``, ``/var was made read-only by the kernel``."""
+    name = " ".join(value for _, value in alert.labels)
+    if alert.metric == FAILED:
+        return f"{name or 'a filesystem'} was{'' if alert.above else ' not'} made read-only by the kernel"
+    return f"{name or 'a server'} is {'up' if alert.above else 'down'}"
 
 
 def _of_endpoint(alert: Alert, value: float) -> str:

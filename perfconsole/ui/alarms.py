@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from textual.events import Event, Key
 
-from perfconsole.core.requests import ALERT_ACK, ALERT_SILENCE
-from perfconsole.core.tick import Alert
+from perfconsole.core.requests import ALERT_ACK, ALERT_SILENCE, RULE_EDIT
+from perfconsole.core.tick import Alert, Rule
 from perfconsole.ui.bell import Bell, sequence
 from perfconsole.ui.moments import MomentsApp
 from perfconsole.ui.newly import Newly, News, news
 from perfconsole.ui.settings import Settings
-from perfconsole.ui.verdict import judge, rules
+from perfconsole.ui.verdict import judge, rules, runbook
 
 if TYPE_CHECKING:
     from perfconsole.ui.screens.base import ConsoleScreen
@@ -111,14 +111,34 @@ class AlarmsApp(MomentsApp, inherit_bindings=False):
 
         await silence(self, self.meant)  # type: ignore[arg-type]  # likewise
 
+    @property
+    def changeable(self) -> Rule | None:
+        """The rule of what is selected, where it may be changed from here."""
+        chosen: Sequence[Alert] = getattr(self.front, "chosen", ())
+        stream = self.state.stream
+        if not chosen or stream is None or stream.read_only or not self.offers(RULE_EDIT.name):
+            return None
+        return rules(self.state).get(chosen[0].rule)
+
+    async def do_alert_edit(self) -> None:
+        """Change the rule of what is selected."""
+        from perfconsole.ui.screens.rule_dialog import RuleDialog  # noqa: PLC0415  only when asked
+
+        if self.changeable:
+            await self.push_screen(RuleDialog(self, self.changeable))  # type: ignore[arg-type]  # likewise
+
+    def offers(self, op: str) -> bool:
+        """Whether the source offers an operation."""
+        raise NotImplementedError
+
     def copy_text(self, text: str) -> None:
         """Copy a text to the terminal's clipboard (OSC 52), and say so."""
         raise NotImplementedError
 
     def copy_runbook(self, alert: Alert) -> None:
-        """Copy the address of the runbook of an alert's rule."""
-        rule = rules(self.state).get(alert.rule)
-        if rule and rule.runbook:
-            self.copy_text(rule.runbook)
+        """Copy the address of the runbook of an alert: of its endpoint, or of its rule."""
+        address = runbook(self.state, alert)
+        if address:
+            self.copy_text(address)
         else:
             self.tell(f'{alert.rule} has no runbook: runbook = "https://..." in its [[alert]]', "warning")

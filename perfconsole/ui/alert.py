@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from math import inf, isnan, nan
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from perfconsole.core import alert_words, units, words
 from perfconsole.core.alert_stats import STATS
 from perfconsole.core.notices import Notice
@@ -26,13 +28,13 @@ class Subject:
 
     Attributes:
         alert: As it was told last.
-        there: Whether the state that was followed last knows of it.
+        live: Whether the state that was followed last knows of it.
         rule: The rule, where it is in force.
     """
 
     def __init__(self, alert: Alert) -> None:
         self.alert = alert
-        self.there = True
+        self.live = True
         self.rule: Rule | None = None
         self._of: tuple[object, ...] = ()
         self._points: tuple[Sequence[float], Sequence[float]] = ((), ())
@@ -40,7 +42,7 @@ class Subject:
     def follow(self, state: State) -> None:
         """Take what a state says of it; why it counts for nothing too, where no engine says that."""
         found = state.alerts.get(self.alert.id)
-        self.there = found is not None
+        self.live = found is not None
         if found is not None:
             self.alert = next((alert for alert in judge(state).muted if alert.id == found.id), found)
         self.rule = rules(state).get(self.alert.rule)
@@ -106,7 +108,7 @@ def course(alert: Alert, told: Iterable[Alert]) -> list[Step]:
 
 
 def _steps(one: Alert, last: Alert | None) -> list[Step]:
-    value = f"{alert_words.decided(one)} {alert_words.threshold(one)}" if not one.metric.endswith(".up") else ""
+    value = f"{alert_words.decided(one)} {alert_words.threshold(one)}" if not alert_words.either_or(one) else ""
     value = f" at {value}" if value and not isnan(one.value) else ""
     if one.before != one.state:
         said = {
@@ -122,9 +124,10 @@ def _steps(one: Alert, last: Alert | None) -> list[Step]:
         took = one.ack
         changes.append(f"acknowledged by {took.by}" + (f": {took.text}" if took.text else "") if took else "given back")
     if one.silence != (was.silence if was else ""):
-        changes.append("silenced" if one.silence else "not silenced any more")
-    if one.muted != (was.muted if was else ""):
-        changes.append(f"quiet: {one.muted}" if one.muted else "not kept quiet any more")
+        changes.append((alert_words.only_silenced(one) and one.muted) or ("silenced" if one.silence else "not silenced any more"))
+    reason, before = ("" if alert_words.only_silenced(told) else told.muted for told in (one, was or replace(one, muted="")))
+    if reason != before:
+        changes.append(f"quiet: {reason}" if reason else "not kept quiet any more")
     if one.flapping and not (was and was.flapping):
         changes.append("flapping: it is held until it has been well for longer")
     return first + [Step(one.ack.at if one.ack and text.startswith("acknowledged") else one.at, "", text) for text in changes]

@@ -10,7 +10,7 @@ from perfconsole.core import alert_words, units, words
 from perfconsole.core.state import State
 from perfconsole.core.tick import Alert, Silence
 from perfconsole.ui.markdown import moment, plain
-from perfconsole.ui.verdict import began, overdue, rules, said
+from perfconsole.ui.verdict import began, overdue, rules, runbook, said
 
 _LISTED = 20
 
@@ -42,8 +42,8 @@ def _state(state: State, alert: Alert) -> str:
 def _value(state: State, alert: Alert) -> str:
     now = state.value(alert.metric, **dict(alert.labels))
     told = f"{alert_words.decided(alert)}, threshold {alert_words.threshold(alert)}"
-    if alert.metric.endswith(".up"):
-        return "" if alert.stat == "last" else told
+    if alert_words.either_or(alert):
+        return ""
     return told if isnan(now) or alert.stat == "ratio" else f"{told}; newest sample {words.measured(alert.metric, now)}"
 
 
@@ -52,7 +52,7 @@ def _rule(state: State, alert: Alert) -> list[tuple[str, str]]:
     lasts = f", for {alert_words.short(rule.for_s)}" if rule and rule.for_s else ""
     depends = ", ".join(rule.depends_on) if rule else ""
     told = [("rule", f"{alert.rule}{lasts} ({alert_words.written(rule)})"), ("depends on", depends)]
-    return [*told, ("runbook", rule.runbook if rule else "")]
+    return [*told, ("runbook", runbook(state, alert))]
 
 
 def _ack(alert: Alert) -> str:

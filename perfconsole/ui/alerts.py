@@ -179,7 +179,7 @@ def state_word(entry: Entry) -> str:
     if alert is None or entry.section not in {FIRING, MUTED}:
         return entry.section
     if entry.section == MUTED:
-        return "silenced" if alert.silence and not alert.muted else MUTED
+        return "silenced" if alert_words.only_silenced(alert) else MUTED
     return alert_words.LEVELS.get(alert.severity, alert.severity)
 
 

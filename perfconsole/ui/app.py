@@ -242,6 +242,8 @@ class ConsoleApp(AlarmsApp, inherit_bindings=False):
         sensible |= {action: self.offers(op) and (action != "alert.ack" or bool(self.meant)) for action, op in ALERT_OPS.items()}
         if self.front is None or self._doer(action_id) is None:
             return False
+        if action_id == "alert.edit":
+            return self.changeable is not None
         return sensible.get(action_id, True) and self.front.can(action_id)
 
     def _doer(self, action_id: str) -> Callable[[], object] | None:

@@ -55,8 +55,11 @@ class Verdict(NamedTuple):
 
     @property
     def matter(self) -> list[Alert]:
-        """What makes a part of the machine unwell: what somebody has silenced does so too."""
-        return self.over + [alert for alert in self.muted if not alert.muted]
+        """What makes a part of the machine unwell: a silence, and that somebody is on it, make nothing well.
+
+        What counts for nothing by its nature does not: in maintenance, by the fault of another, beside a graver one that counts.
+        """
+        return self.over + [alert for alert in self.muted if alert_words.only_silenced(alert)]
 
 
 def of_endpoints(alert: Alert) -> bool:
@@ -85,7 +88,7 @@ def _judged(state: State) -> Verdict:
 
         kept = counted(state, every)
     ids = {alert.id for alert in kept}
-    firing = [alert if alert.id in ids else replace(alert, muted=alert.muted or _why(state, alert)) for alert in every if not alert.colour]
+    firing = [alert if alert.id in ids else _of_no_account(state, alert) for alert in every if not alert.colour]
     said: dict[tuple[str, object], int] = {}
     for alert in firing:
         said[alert.metric, alert.labels] = max(rank(alert.severity), said.get((alert.metric, alert.labels), 0))
@@ -99,6 +102,12 @@ def _judged(state: State) -> Verdict:
             if said.get((alert.metric, alert.labels), -1) < rank(alert.severity)
         ],
     )
+
+
+def _of_no_account(state: State, alert: Alert) -> Alert:
+    """An alert that counts for nothing, with the reason; that it is silenced too is none."""
+    known = "" if alert_words.only_silenced(alert) else alert.muted
+    return replace(alert, muted=known or _why(state, alert))
 
 
 def _why(state: State, alert: Alert) -> str:
@@ -121,6 +130,15 @@ def firing(state: State) -> list[Alert]:
 def rules(state: State) -> dict[str, Rule]:
     """The rules in force, by name."""
     return alert_words.by_name(state.stream.rules) if state.stream else {}
+
+
+def runbook(state: State, alert: Alert) -> str:
+    """Where it is written what to do about an alert: that of its endpoint, where it is known, else that of its rule, else nowhere."""
+    name = dict(alert.labels).get("endpoint", "")
+    table = state.table(EndpointTable, TARGET) if name else None
+    own = next((row.runbook for row in table.rows if row.name == name), "") if table else ""
+    rule = None if own else rules(state).get(alert.rule)
+    return rule.runbook if rule else own
 
 
 def began(state: State) -> float:
@@ -166,7 +184,7 @@ def said(state: State, alert: Alert) -> str:
 
 def views(state: State) -> list[View]:
     """What is to be known of the worst endpoints with an alert wherever their alerts are told: why they fail, and whether it counts."""
-    names = [dict(alert.labels).get("endpoint", "") for alert in firing(state) if of_endpoints(alert)]
+    names = [dict(alert.labels).get("endpoint", "") for alert in judge(state).matter if of_endpoints(alert)]
     keys = sorted({identity(name) for name in names[:_KNOWN] if name})
     return [View("endpoint", TARGET, limit=0, keys=tuple(keys))] if keys else []
 

@@ -24,11 +24,13 @@ BUDGETS = {  # bytes a reading: the promise a second, times the interval
     ("operations", "endpoints-still"): 100 * INTERVAL_S,
     ("endpoints", "endpoints-busy"): 3000 * INTERVAL_S,
     ("endpoints", "endpoints-still"): 100 * INTERVAL_S,
+    ("alerts", "alerts-still"): 100 * INTERVAL_S,
 }
-KEYS = {"processes": "6", "endpoints": "5"}
+KEYS = {"processes": "6", "endpoints": "5", "alerts": "7"}
+SHOWN = {"alerts": r"load-critical"}
 
 
-@pytest.mark.parametrize(("screen", "kind"), BUDGETS, ids="-".join)
+@pytest.mark.parametrize(("screen", "kind"), BUDGETS, ids=["-".join(each) for each in BUDGETS])
 def test_bytes_a_reading(spawn, tell, screen, kind):
     """At 160x48 with fifteen minutes of history; the mean over 25 readings, in which every sparkline has moved on three times."""
     assert Path(STAGED[1]).exists()
@@ -37,6 +39,8 @@ def test_bytes_a_reading(spawn, tell, screen, kind):
     pty.read(1.0)
     if screen in KEYS:
         pty.send(KEYS[screen])
+        if screen in SHOWN:
+            pty.wait_stream(SHOWN[screen])
         pty.read(1.0)
     used = pty.cost(READINGS * READING_S)
     each = used.bytes_s * READING_S

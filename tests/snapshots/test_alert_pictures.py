@@ -21,6 +21,7 @@ LIST = {
     "silence": (("7", "j", "z"), USUAL, {}),
     "silence in vain": (("7", "j", "z", "enter"), USUAL, {}),
     "silence light": (("7", "j", "z"), USUAL, PAPER),
+    "change a rule": (("7", "j", "j", "E", "ctrl+u", *"90%"), USUAL, {}),
     "end silence": (("7", "G", "z"), USUAL, {}),
 }
 ONE = {

@@ -3,7 +3,7 @@
 ``hostile`` and ``raw`` tell text that means harm, the first passed through `core.text.safe` as collectors do, the second not.
 ``busy`` and ``quiet`` tell of machines, always the same ones, four ticks for every reading as an engine does and fifteen minutes of
 history before; ``still`` of one on which nothing changes at all. With ``endpoints-`` before them fifty endpoints are checked every 10 s
-beside such a machine.
+beside such a machine. ``alerts-`` before them has three alerts fire on it, of which one is acknowledged and one silenced.
 """
 
 import itertools
@@ -34,7 +34,7 @@ from perfconsole.core.requests import (
 )
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.text import safe
-from perfconsole.core.tick import Alert, Event, Group, Health, Reading, Rule, SeriesDef, Stream, Tick
+from perfconsole.core.tick import Ack, Alert, Event, Group, Health, Reading, Rule, SeriesDef, Silence, Stream, Tick
 from perfconsole.ui.app import ConsoleApp
 from perfconsole.ui.settings import Settings
 
@@ -163,6 +163,34 @@ def _moved(dice, row, swing):
         cpu_s=row.cpu_s + row.cpu * INTERVAL_S,
         memory_bytes=row.memory_bytes * (1 + dice.uniform(-swing, swing) / 20),
     )
+
+
+def alarmed(kind):
+    """Ticks of a machine on which three alerts fire."""
+    match = (("mountpoint", "*"),)
+    rules = (
+        Rule("cpu-busy-warning", "warning", "system.cpu.utilization", 0.2, stat="avg", over_s=60.0, for_s=300.0, colour=False),
+        Rule("load-critical", "critical", "system.load.1m", 2.0, for_s=60.0, respond_s=300.0, colour=False),
+        Rule("disk-usage-warning", "warning", "system.filesystem.utilization", 0.7, match=match, for_s=60.0, colour=False),
+    )
+    silence = Silence("5f00aa01", (("rule", "disk-usage-warning"),), START - 600, START + 86_400, "ops", "growing it tonight")
+    told = {"state": "firing", "before": "pending", "at": START - 900, "since": START - 1000, "fired_at": START - 900}
+
+    def fires(rule, value, labels=(), **more):
+        return Alert(rule.name, rule.name, rule.metric, labels, rule.severity, value=value, limit=rule.limit, stat=rule.stat,
+                     over_s=rule.over_s, **told, **more)  # fmt: skip
+
+    cpu, load, disk = rules
+    alerts = [
+        fires(cpu, 0.31, n=30, ack=Ack("kim", START - 800, "looking")), fires(load, 2.4),
+        fires(disk, 0.86, (("mountpoint", "/var"),), silence=silence.id, muted="silenced by ops: growing it tonight"),
+    ]  # fmt: skip
+    for tick in machine(kind):
+        if tick.key:
+            stream = structs.replace(tick.stream, rules=(*tick.stream.rules, *rules), recorder="db-7", began=START - 1e5)
+            yield structs.replace(tick, stream=stream, alerts=[*tick.alerts, *alerts], silences=(silence,))
+        else:
+            yield tick
 
 
 # Endpoints --------------------------------------------------------------------------------------------------------------------------
@@ -370,6 +398,8 @@ def main(kind, every_s="0.15"):
         ticks, answer = hostile(raw=raw), hostile_answer(raw=raw)
     elif kind.startswith("endpoints-"):
         ticks, answer = endpoints(kind.removeprefix("endpoints-")), hostile_answer(raw=False)
+    elif kind.startswith("alerts-"):
+        ticks, answer = alarmed(kind.removeprefix("alerts-")), hostile_answer(raw=False)
     else:
         ticks, answer = machine(kind), hostile_answer(raw=False)
     words = "".join(HARM)

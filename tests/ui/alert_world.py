@@ -15,7 +15,7 @@ from world import START, Console, Scripted, console_app
 from perfconsole.core.alert_requests import AlertHistory
 from perfconsole.core.notices import Notice
 from perfconsole.core.ports import Operation
-from perfconsole.core.requests import ALERT_ACK, ALERT_HISTORY, ALERT_SILENCE, ALERT_UNSILENCE, Done
+from perfconsole.core.requests import ALERT_ACK, ALERT_HISTORY, ALERT_SILENCE, ALERT_UNSILENCE, RULE_EDIT, Done
 from perfconsole.core.shipped import SHIPPED, THRESHOLDS
 from perfconsole.core.tick import Ack, Alert, Rule, Silence, Tick
 
@@ -49,7 +49,7 @@ DOWN = alert("service-down-critical", "httpcheck.up", checked(CHECKOUT), value=0
 CPU = alert(OWN.name, OWN.metric, (), "warning", ago=4000.0, value=0.93, limit=0.8, stat="avg", over_s=60.0, n=30,
             ack=Ack("ops", START - 600, "looking at the batch job"))  # fmt: skip
 DISK = alert("disk-usage-warning", "system.filesystem.utilization", (("mountpoint", "/var"),), "warning", ago=7200.0, value=0.91,
-             limit=0.85, silence="5f00aa01")  # fmt: skip
+             limit=0.85, silence="5f00aa01", muted="silenced by ops: growing it tonight")  # fmt: skip
 SLOW = alert("response-time-warning", "httpcheck.duration", checked("cart"), "warning", ago=1000.0, value=0.81, limit=0.5, stat="p50",
              over_s=60.0, n=6, muted="inhibited by response-time-critical")  # fmt: skip
 SOON = alert(
@@ -100,7 +100,7 @@ class Keeper(Scripted):
         super().__init__("keeper")
         self.asked = []
         self.answers = {ALERT_HISTORY.name: HISTORY_OF_DOWN}
-        specs = (ALERT_ACK, ALERT_SILENCE, ALERT_UNSILENCE, ALERT_HISTORY)
+        specs = (ALERT_ACK, ALERT_SILENCE, ALERT_UNSILENCE, ALERT_HISTORY, RULE_EDIT)
         self.operations = tuple(Operation(spec, self._answering(spec)) for spec in specs)
 
     def _answering(self, spec):

@@ -1,17 +1,18 @@
 """Alerts on Operations and in the header: alerts before thresholds, each counted once, what is muted always seen; opened from there."""
 
 import pytest
-from alert_world import ALERTS, CPU, DISK, DOWN, SOON, AlertWorld, alert, alert_world, crowd, make_alert_world
-from http_world import many
+from alert_world import ALERTS, CPU, DISK, DOWN, RULES, SOON, AlertWorld, alert, alert_world, checked, crowd, make_alert_world
+from http_world import CHECKOUT, SCRIPTS, many
 from msgspec import structs
 from world import START
 
 from perfconsole.core.state import State
-from perfconsole.core.tick import Tick
+from perfconsole.core.tick import Stream, Tick
 from perfconsole.ui import verdict
 from perfconsole.ui.screens.alert import AlertScreen
 from perfconsole.ui.screens.alerts import AlertsScreen
 from perfconsole.ui.screens.processes import ProcessesScreen
+from perfconsole.ui.widgets.header import recorder_text
 from perfconsole.ui.widgets.over import OverPane
 
 __all__ = ["alert_world", "make_alert_world"]
@@ -52,12 +53,50 @@ def test_an_alert_and_a_threshold_about_the_same_are_told_once():
 
 
 def test_a_silenced_alert_hides_its_threshold_from_the_list_and_not_the_state_of_the_machine():
-    silenced = structs.replace(SOON, state="firing", silence="1")
+    silenced = structs.replace(SOON, state="firing", silence="1", muted="silenced by ops: deploy")
     found = judged(silenced, threshold())
     assert (found.alerts, found.muted, found.thresholds) == ([], [silenced], [])
     assert verdict.worst_of(found.matter) == "critical"
-    inhibited = structs.replace(silenced, silence="", muted="inhibited by x")
-    assert verdict.worst_of(judged(inhibited).matter) == ""
+    for silence in ("", "1"):
+        inhibited = structs.replace(silenced, silence=silence, muted="inhibited by x")
+        assert verdict.worst_of(judged(inhibited).matter) == ""
+
+
+@pytest.mark.parametrize("kind", ["local", "remote"])
+async def test_a_silence_makes_no_endpoint_well(make_alert_world, open_console, kind):
+    silenced = structs.replace(DOWN, silence="5f00aa01", muted="silenced by ops: deploy")
+    alone = [script for script in SCRIPTS if script.name == CHECKOUT]
+    async with open_console(make_alert_world(4, alone, alerts=[silenced]), kind, LARGE) as console:
+        assert "HTTP ■ CRIT" in console.lines[0]
+        assert "1 muted" in console.lines[0]
+        assert " 1 CRIT" not in console.lines[0]
+
+
+async def test_what_is_in_maintenance_makes_none_ill_though_it_is_silenced_too(make_alert_world, open_console):
+    (search,) = [script for script in SCRIPTS if script.state == "maintenance"]
+    labels = checked(search.name, search.service)
+    planned = structs.replace(DOWN, labels=labels, silence="5f00aa01", muted="silenced by ops: deploy")
+    async with open_console(make_alert_world(4, [search], alerts=[planned]), size=LARGE) as console:
+        assert "HTTP ● OK" in console.lines[0]
+        assert "1 muted" in console.lines[0]
+
+
+async def test_who_records_is_told_where_there_is_room(make_alert_world, open_console):
+    for size, there in ((LOW, False), ((120, 36), False), (LARGE, True)):
+        world = make_alert_world(4)
+        world.engine.stream = structs.replace(world.engine.stream, recorder="/var/lib/perfconsole/a/very/long/way/recording")
+        world.say(rules=RULES)
+        async with open_console(world, size=size) as console:
+            assert ("ay/recording  03:1" in console.lines[0]) == there, console.lines[0]
+            assert ("recorder …" in console.lines[0]) == there
+            await console.press("7")
+            title = f"/a/very/long/way/recording  {len(RULES) - 11} rules"
+            assert (title in console.lines[2]) == (size != LOW), console.lines[2]
+            assert "recorder" not in console.lines[0], "it is told once"
+    quiet = State()
+    assert recorder_text(quiet, console.app.look, 99) == ""
+    quiet.apply(Tick(1, START, 0.0, key=True, stream=Stream("h", "s", "b", "0", recorder="ops")))
+    assert [recorder_text(quiet, console.app.look, room) for room in (12, 11)] == ["recorder ops", ""]
 
 
 def test_the_worst_is_first_then_the_oldest_and_thresholds_are_last():

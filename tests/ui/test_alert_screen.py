@@ -10,6 +10,7 @@ from alert_world import (
     HISTORY_OF_DOWN,
     OVER,
     OWN,
+    RULES,
     RUNBOOK,
     SOON,
     alert,
@@ -26,6 +27,7 @@ from perfconsole.core.alert_requests import AlertArgs, AlertHistory
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import ALERT_HISTORY
 from perfconsole.core.tick import Stream, Tick
+from perfconsole.ui.alert import course
 from perfconsole.ui.screens.alert import AlertScreen
 from perfconsole.ui.screens.alerts import AlertsScreen
 from perfconsole.ui.screens.endpoint import EndpointScreen
@@ -295,8 +297,53 @@ async def test_its_runbook_is_copied_where_there_is_one(alert_world):
         await opened(console, CPU)
         await console.press("o")
         assert console.app.clipboard == RUNBOOK
-        await opened(console, DOWN)
+        await opened(console, SOON)
+        assert "runbook  none" in console.text
         assert not console.app.can("alert.runbook")
+
+
+async def test_the_runbook_of_the_endpoint_comes_before_that_of_the_rule(make_alert_world, kind):
+    own = "https://wiki.example/runbooks/checkout"
+    rules = [structs.replace(rule, runbook="https://wiki.example/down") if rule.name == DOWN.rule else rule for rule in RULES]
+    async with alerts_screen(make_alert_world(4, rules=rules), kind, LARGE) as console:
+        await opened(console, DOWN)
+        await console.until(lambda: f"runbook  {own[:14]}" in console.text)
+        await console.press("y")
+        assert f"- runbook: {own}" in console.app.clipboard
+        await console.press("o")
+        assert console.app.clipboard == own
+        await opened(console, structs.replace(DOWN, labels=checked("gone"), id="gone"))
+        await console.press("o")
+        assert console.app.clipboard == "https://wiki.example/down"
+
+
+async def test_that_it_is_silenced_is_said_once(alert_world):
+    disk = ALERTS[2]
+    both = structs.replace(disk, muted="host is down")
+    kept_ended = structs.replace(disk, id="x", silence="gone")
+    async with alerts_screen(alert_world, size=LARGE) as console:
+        for one, words, times in (
+            (disk, "silenced by ops until 04:02: growing it tonight", 1),
+            (kept_ended, "silenced by ops: growing it tonight", 1),
+            (both, "quiet: host is down", 1),
+        ):
+            alert_world.say(structs.replace(one, ack=None))
+            await opened(console, one)
+            line = console.lines[4]
+            assert words in line
+            assert line.count("silenced by") == times
+            assert ("quiet:" in line) == (one is both)
+            await console.press("escape")
+
+
+def test_what_a_silence_begins_and_ends_is_a_step_each():
+    fired = structs.replace(ALERTS[2], silence="", muted="")
+    silenced, over = structs.replace(ALERTS[2], before="firing", at=START - 600), structs.replace(fired, before="firing", at=START - 60)
+    steps = [step.text for step in course(over, [fired, silenced])]
+    assert steps[:2] == ["not silenced any more", "silenced by ops: growing it tonight"]
+    assert not any(text.startswith(("quiet", "not kept quiet")) for text in steps)
+    inhibited = structs.replace(silenced, muted="inhibited by other", at=START - 300)
+    assert next(step.text for step in course(inhibited, [fired, silenced])) == "quiet: inhibited by other"
 
 
 async def test_no_samples_is_no_end(make_alert_world):

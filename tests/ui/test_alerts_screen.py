@@ -269,7 +269,7 @@ async def test_sorted_within_what_they_are(make_alert_world):
         ("rule:down", ["firing", "resolved"]),
         ("endpoint:cart", ["muted"]),
         ("acked ops", ["firing"]),
-        ("growing", ["silence"]),
+        ("growing", ["muted", "silence"]),
         ("mountpoint:/var", ["muted"]),
         ("nobody", []),
     ],
@@ -442,7 +442,10 @@ async def test_a_runbook_is_copied_or_how_to_have_one(alert_world):
         assert console.app.clipboard == RUNBOOK
         await select(console, DOWN.rule)
         await console.press("o")
-        assert 'service-down-critical has no runbook: runbook = "https://..." in its [[alert]]' in console.lines[-1]
+        assert console.app.clipboard == "https://wiki.example/runbooks/checkout", "the endpoint has one of its own"
+        await select(console, DISK.rule)
+        await console.press("o")
+        assert 'disk-usage-warning has no runbook: runbook = "https://..." in its [[alert]]' in console.lines[-1]
 
 
 async def test_hostile_words_are_drawn_not_obeyed(make_alert_world):

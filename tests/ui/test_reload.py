@@ -52,7 +52,7 @@ async def console_over(file, *endpoints, size=(120, 36)):
         return settings(screen="operations")._replace(reload=read_settings)
 
     write(*endpoints)
-    engine = assembly.build_engine(read().config, reload=read)
+    engine = assembly.build_engine(read().config, rule_places=read().rule_places, reload=read)
     engine.start()
     app = ConsoleApp(LocalSource(engine), read_settings())
     try:
@@ -191,3 +191,39 @@ async def test_rules_change_while_it_runs_also_by_hand_and_where_they_are_writte
         await until(console, "rules: 1 removed")
         await console.until(lambda: "too{}" not in console.app.pump.live.alerts or console.app.pump.live.alerts["too{}"].text)
         assert [rule.name for rule in console.app.pump.live.stream.rules][-1] == "always"
+
+
+async def test_a_rule_is_changed_from_the_screen_where_it_is_written(lab, tmp_path):
+    file = tmp_path / "config.toml"
+    async with console_over(file, ALWAYS) as (console, _write):
+        await console.until(lambda: "always{}" in console.app.pump.live.alerts)
+        await console.pilot.press("7")
+        await until(console, "% of 1h")
+        await console.pilot.press("j")
+        await console.until(lambda: console.app.front.chosen)
+        await console.pilot.press("E")
+        await until(console, "written in ")
+        await console.pilot.press("tab", "ctrl+u", *"moons", "enter")
+        await console.until(lambda: console.screen.trouble)
+        assert "moons" in console.screen.trouble
+        assert file.read_text() == ALWAYS
+        await console.pilot.press("ctrl+u", *"2h", "enter")
+        await until(console, "always is changed")
+        assert file.read_text() == ALWAYS.replace("1h", "2h")
+        await console.until(lambda: [rule.for_s for rule in console.app.pump.live.stream.rules if rule.name == "always"] == [7200.0])
+
+
+async def test_a_channel_comes_with_the_next_start_and_until_then_the_ones_there_are_told(lab, tmp_path):
+    def hook(name):
+        return f'[alerts]\nnotify = ["{name}"]\n[[notify]]\nname = "{name}"\ntype = "hook"\ncommand = ["/bin/true"]\n'
+
+    async with console_over(tmp_path / "config.toml", hook("ops"), ALWAYS) as (console, write):
+        await console.until(lambda: console.app.state.stream is not None)
+        write(hook("ops-new"), ALWAYS, ALWAYS.replace("always", "too"))
+        await console.pilot.press("ctrl+r")
+        await until(console, "channels change at the next start")
+
+        def notified():
+            return {rule.name: rule.notify for rule in console.app.pump.live.stream.rules if rule.name in {"always", "too"}}
+
+        await console.until(lambda: notified() == {"always": ("ops",), "too": ("ops",)})

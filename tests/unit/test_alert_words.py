@@ -48,8 +48,10 @@ def test_a_subject_has_level_and_sentence():
             alert("slow", "httpcheck.duration", CHECKED, value=0.812, limit=0.5, stat="p50", over_s=300.0, n=30),
             "checkout", "checkout latency", "812ms", "> 500ms", "p50 over 5m n 30",
         ),
-        (alert("cache", "postgresql.cache.hit_ratio", (("server", "orders"),), above=False), "orders", "postgresql.cache.hit_ratio orders",
+        (alert("cache", "postgresql.cache.hit_ratio", (("server", "orders"),), above=False), "orders", "cache hits orders",
          "95%", "< 90%", "last sample"),
+        (alert("failed", "system.filesystem.failed", (("mountpoint", "/var"),), value=1.0, limit=0.5), "/var", "filesystem /var",
+         "read-only", "read-only", "last sample"),
     ],
 )  # fmt: skip
 def test_what_an_alert_is_about_and_what_decided(one, thing, measure, decided, threshold, statistic):
@@ -61,6 +63,11 @@ def test_what_an_alert_is_about_and_what_decided(one, thing, measure, decided, t
 def test_what_is_over_is_said_to_be_well():
     assert alert_words.ended(structs.replace(DOWN, state="resolved")) == "checkout is up again"
     assert alert_words.ended(alert(state="resolved", value=0.72)) == "memory 72%, was > 90%"
+    mended = alert("failed", "system.filesystem.failed", (("mountpoint", "/var"),), state="resolved", value=0.0, limit=0.5)
+    assert alert_words.ended(mended) == "filesystem /var is writable again"
+    orders = alert("database-down", "postgresql.up", (("server", "orders"),), state="resolved", value=1.0, limit=0.5, above=False)
+    assert alert_words.ended(orders) == "server orders is up again"
+    assert not alert_words.either_or(structs.replace(orders, stat="ratio"))
     gone = alert(state="resolved", text="it is not measured any more")
     assert alert_words.ended(gone) == "memory: it is not measured any more"
 
@@ -80,6 +87,9 @@ def test_only_what_fires_and_is_told_counts():
     assert [alert_words.quiet(one) for one in (DOWN, silenced, muted)] == ["", "silenced", "inhibited by other"]
     assert alert_words.tally([DOWN, silenced, muted, structs.replace(DOWN, ack=Ack("ops", NOW))]) == "1 silenced, 1 muted, 1 acked"
     assert alert_words.tally([DOWN]) == ""
+    by_ops, both = structs.replace(silenced, muted="silenced by ops: deploy"), structs.replace(muted, silence="5f00aa01")
+    assert alert_words.tally([silenced, by_ops, both, muted]) == "3 silenced, 1 muted", "each is counted once"
+    assert [alert_words.only_silenced(one) for one in (DOWN, silenced, by_ops, both, muted)] == [False, True, True, False, False]
 
 
 @pytest.mark.parametrize(

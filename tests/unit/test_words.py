@@ -6,6 +6,7 @@ import pytest
 from msgspec import structs
 
 from perfconsole.core.alerts import worst_first
+from perfconsole.core.shipped import SHIPPED
 from perfconsole.core.tick import Alert
 from perfconsole.core.words import breach, lasting
 
@@ -84,3 +85,55 @@ def test_a_statistic_is_told_with_its_window_and_of_how_many_samples_it_is():
     errors = structs.replace(alert(metric="httpcheck.up", labels=labels, value=0.125, limit=0.01), stat="ratio", over_s=60.0, n=8)
     assert breach(errors, 0.0) == "probe errors of shop 12.5% > 1.0% over 1m (n 8)"
     assert worst_first([errors, slow]) == [errors, slow]  # an endpoint with errors is not down: that it is slow is told, too
+
+
+SERVER, MOUNT = (("server", "orders"),), (("mountpoint", "/var"),)
+
+
+@pytest.mark.parametrize(
+    ("metric", "labels", "value", "limit", "above", "said"),
+    [
+        ("postgresql.up", SERVER, 0.0, 0.5, False, "orders is down"),
+        ("postgresql.up", (), 0.0, 0.5, False, "a server is down"),
+        ("postgresql.up", SERVER, 1.0, 0.5, True, "orders is up"),
+        ("postgresql.connections.utilization", SERVER, 0.92, 0.8, True, "connections orders 92% > 80%"),
+        ("postgresql.connections", SERVER, 812.0, 500.0, True, "connections orders 812 > 500"),
+        ("postgresql.statement.longest", SERVER, 612.0, 1.0, True, "longest statement orders 10m12s > 1.0s"),
+        ("postgresql.cache.hit_ratio", SERVER, 0.91, 0.95, False, "cache hits orders 91% < 95%"),
+        ("postgresql.sessions.blocked", SERVER, 3.0, 0.0, True, "blocked sessions orders 3 > 0"),
+        ("postgresql.transaction.idle", SERVER, 130.0, 60.0, True, "idle transaction orders 2m10s > 1m00s"),
+        ("postgresql.transaction.longest", SERVER, 3700.0, 600.0, True, "longest transaction orders 1h01m > 10m00s"),
+        ("postgresql.replication.lag", SERVER, 45.0, 30.0, True, "replication lag orders 45s > 30s"),
+        ("postgresql.replication.slot.retained", SERVER, 12e9, 10e9, True, "log kept for a slot orders 11G > 9.3G"),
+        ("postgresql.xid.age", SERVER, 1.2e9, 1e9, True, "transaction id age orders 1.2G > 1.0G"),
+        ("postgresql.pool.max_wait", SERVER, 2.1, 1.0, True, "wait for the pool orders 2.1s > 1.0s"),
+        ("postgresql.pool.waiting", SERVER, 7.0, 5.0, True, "clients that wait for the pool orders 7 > 5"),
+        ("postgresql.deadlocks", SERVER, 0.5, 0.0, True, "deadlocks orders 0.5/s > 0/s"),
+        ("system.filesystem.failed", MOUNT, 1.0, 0.5, True, "/var was made read-only by the kernel"),
+        ("system.filesystem.failed", (), 1.0, 0.5, True, "a filesystem was made read-only by the kernel"),
+        ("system.uptime", (), 30.0, 60.0, False, "uptime 30s < 1m00s"),
+        ("system.oom_kills", (), 0.5, 0.1, True, "OOM kills 0.5/s > 0.1/s"),
+    ],
+)
+def test_no_metric_of_a_rule_is_told_by_its_name(metric, labels, value, limit, above, said):
+    assert breach(alert(metric=metric, labels=labels, value=value, limit=limit, above=above), nan) == said
+
+
+def test_of_no_shipped_rule_the_metric_is_told_by_its_name():
+    for rule in SHIPPED:
+        labels = tuple((name, "x") for name, _ in rule.match)
+        one = structs.replace(
+            alert(metric=rule.metric, labels=labels, limit=rule.limit, above=rule.above), stat=rule.stat, over_s=rule.over_s
+        )
+        assert rule.metric.partition(".")[2] not in breach(one, nan), rule.name
+        assert rule.metric not in breach(one, nan), rule.name
+
+
+def test_statistics_of_what_is_no_share_have_words_of_their_own():
+    killed = structs.replace(alert(metric="system.oom_kills", value=0.5, limit=0.0), stat="max", over_s=600.0, n=300)
+    assert breach(killed, nan) == "memory ran out and the kernel killed processes within 10m"
+    assert breach(structs.replace(killed, limit=0.1), nan) == "OOM kills max 0.5/s > 0.1/s over 10m (n 300)"
+    steal = structs.replace(alert(metric="system.cpu.steal.ratio", value=0.15, limit=0.1), stat="avg", over_s=60.0, n=30)
+    assert breach(steal, nan) == "CPU steal avg 15% > 10% over 1m (n 30)"
+    failing = structs.replace(alert(metric="postgresql.up", labels=SERVER, value=0.125, limit=0.01), stat="ratio", over_s=60.0, n=8)
+    assert breach(failing, nan) == "probe errors of orders 12.5% > 1.0% over 1m (n 8)"

@@ -16,6 +16,7 @@ from perfconsole.ui.alert import Subject, spans
 from perfconsole.ui.alert_markdown import markdown
 from perfconsole.ui.screens.alert_target import go_to_target, wanted_views
 from perfconsole.ui.screens.sectioned import SectionedScreen
+from perfconsole.ui.verdict import runbook
 from perfconsole.ui.widgets.alert_facts import AlertChart, AlertFacts
 from perfconsole.ui.widgets.alert_sections import CourseSection, NoticesSection, RelatedSection, RuleSection
 from perfconsole.ui.widgets.pane import Pane
@@ -32,8 +33,8 @@ class AlertScreen(SectionedScreen):
     SCOPE = "alerts"
     HINTS: ClassVar[Sequence[tuple[str, str]]] = (
         ("back", "back"), ("pane.next", "section"), ("alert.ack", "acknowledge"), ("alert.silence", "silence"),
-        ("alert.target", "where it is"), ("alert.next", "next"), ("copy", "copy"), ("alert.runbook", "runbook"), ("time.wider", "window"),
-        ("help", "help"), ("open", "open"), ("quit", "quit"),
+        ("alert.target", "where it is"), ("alert.next", "next"), ("copy", "copy"), ("alert.runbook", "runbook"),
+        ("alert.edit", "change the rule"), ("time.wider", "window"), ("help", "help"), ("open", "open"), ("quit", "quit"),
     )  # fmt: skip
     CSS_PATH = "../styles/alert.tcss"
     ONLY_LIVE = "what is kept of alerts is read of the running engine, not of a recording"
@@ -96,7 +97,7 @@ class AlertScreen(SectionedScreen):
 
     def can(self, action_id: str) -> bool:
         """A runbook's address has to be known."""
-        return action_id != "alert.runbook" or bool(self.subject.rule and self.subject.rule.runbook)
+        return action_id != "alert.runbook" or bool(runbook(self.console_app.state, self.subject.alert))
 
     def do_open(self) -> None:
         """The selected one of the related alerts; else read again."""
@@ -141,5 +142,5 @@ class AlertScreen(SectionedScreen):
         await go_to_target(self.console_app, self.subject.alert)
 
     def do_alert_runbook(self) -> None:
-        """Copy the address of its rule's runbook."""
+        """Copy the address of its runbook."""
         self.console_app.copy_runbook(self.subject.alert)

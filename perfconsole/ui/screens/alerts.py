@@ -22,7 +22,7 @@ class AlertsScreen(ConsoleScreen):
     HINTS: ClassVar[Sequence[tuple[str, str]]] = (
         ("screen.operations", "Operations"), ("open", "open"), ("alert.ack", "acknowledge"), ("alert.silence", "silence"),
         ("filter", "filter"), ("sort", "sort"), ("alert.target", "where it is"), ("help", "help"), ("copy", "copy"), ("freeze", "freeze"),
-        ("alert.runbook", "runbook"), ("time.wider", "window"), ("quit", "quit"),
+        ("alert.runbook", "runbook"), ("alert.edit", "change the rule"), ("time.wider", "window"), ("quit", "quit"),
     )  # fmt: skip
 
     def body(self) -> ComposeResult:
@@ -105,7 +105,7 @@ class AlertsScreen(ConsoleScreen):
             self._nothing_selected()
 
     def do_alert_runbook(self) -> None:
-        """Copy the address of the runbook of the selected alert's rule."""
+        """Copy the address of the runbook of the selected alert."""
         if self.chosen:
             self.console_app.copy_runbook(self.chosen[0])
         else:

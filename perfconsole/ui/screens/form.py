@@ -4,7 +4,7 @@ Letters are text here: only arrows and Tab go from field to field.
 """
 
 from textwrap import wrap
-from typing import Final
+from typing import ClassVar, Final
 
 from textual.events import Key, Paste
 
@@ -13,7 +13,6 @@ from perfconsole.ui.line import Line
 from perfconsole.ui.screens.dialogs import Dialog
 
 _LONGEST: Final = 400
-_TROUBLE_LINES: Final = 2
 _NAME: Final = 8
 
 
@@ -57,7 +56,10 @@ class FormDialog(Dialog[None]):
     Attributes:
         fields: Its fields; none where there is only to be confirmed.
         trouble: Why it cannot be done as it stands, in one line.
+        TROUBLE_LINES: How many lines of the dialog that may take.
     """
+
+    TROUBLE_LINES: ClassVar[int] = 2
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,16 +89,16 @@ class FormDialog(Dialog[None]):
     def content(self, height: int) -> list[Line]:
         """The fields, and what came of them."""
         lines = [self._drawn(field) for field in self.fields]
-        told = wrap(self.trouble, self.box.size.width - 4)[:_TROUBLE_LINES]
+        told = wrap(self.trouble, self.box.size.width - 4)[: self.TROUBLE_LINES]
         trouble = [self.box.inner().put(part, "warning_bar") for part in told]
-        lines += [*self.rest(), *trouble, *(self.box.inner() for _ in range(_TROUBLE_LINES - len(trouble)))]
+        lines += [*self.rest(), *trouble, *(self.box.inner() for _ in range(self.TROUBLE_LINES - len(trouble)))]
         # Where not all of it has room, why it cannot be done comes before what it would do.
         return [*lines[: height - len(trouble)], *trouble] if trouble and height < len(lines) else lines[:height]
 
     def _drawn(self, field: Field) -> Line:
         mine = field is self.field
-        line = self.box.inner("selection" if mine else "background")
-        line.put(self.box.look.glyphs.marker if mine else " ", "accent").put(field.name, "dim", _NAME)
+        line, names = self.box.inner("selection" if mine else "background"), max(_NAME, *(len(other.name) + 1 for other in self.fields))
+        line.put(self.box.look.glyphs.marker if mine else " ", "accent").put(field.name, "dim", names)
         cursor = "_" if mine else ""
         presets = "  ".join(field.presets)
         room = max(4, line.left - len(presets) - 2 * bool(presets) - len(cursor))

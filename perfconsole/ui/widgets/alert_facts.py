@@ -13,7 +13,7 @@ from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
 from perfconsole.ui.screens.alert_target import target_name
 from perfconsole.ui.spark import Limits, fitting_window, put_cells, put_spark, scale_top
-from perfconsole.ui.verdict import began, overdue, present, said
+from perfconsole.ui.verdict import began, overdue, present, runbook, said
 from perfconsole.ui.widgets import chart
 from perfconsole.ui.widgets.detail import day_and_time
 from perfconsole.ui.widgets.facts import FactsGrid, Told
@@ -30,21 +30,8 @@ def moment(at: float, now: float) -> str:
     return units.UNKNOWN if isnan(at) else day_and_time(at) if now - at > _DAY_S else clock(at)
 
 
-class AlertFacts(FactsGrid):
-    """What is the matter, and what is known of it.
-
-    Args:
-        subject: The alert.
-    """
-
-    def __init__(self, subject: Subject) -> None:
-        super().__init__()
-        self._subject = subject
-
-    @property
-    def faded(self) -> bool:
-        """Whether nobody knows of it any more."""
-        return not self._subject.there
+class AlertFacts(FactsGrid[Subject]):
+    """What is the matter, and what is known of it."""
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
         """The title, the sentence, who is on it, and facts in a grid."""
@@ -54,7 +41,7 @@ class AlertFacts(FactsGrid):
     def _title(self, state: State) -> Line:
         alert = self._subject.alert
         line = self.line("panel").gap().put("ALERT ", "title").put(alert.rule, "accent").gap(2)
-        if not self._subject.there:
+        if not self._subject.live:
             return line.put(f"{self.look.glyph('stale')} not known at this moment, what was known last is shown", "stale")
         if alert.state == "firing":
             line.put(f"{self.look.glyph(alert.severity)} {WORDS[alert.severity]}", alert.severity).gap()
@@ -95,12 +82,12 @@ class AlertFacts(FactsGrid):
             line.put(f": {alert.ack.text}" if alert.ack.text else "").gap(2)
         elif alert.state == "firing" and not alert_words.quiet(alert):
             line.put("nobody has taken it on", "dim").put(self._within(state), "dim").gap(2)
-        silence = next((one for one in state.silences if one.id == alert.silence), None)
+        silence, alone = next((one for one in state.silences if one.id == alert.silence), None), alert_words.only_silenced(alert)
         if silence:
             line.put("silenced", "warning_bar").put(f" by {silence.by} until {clock(silence.until)[:5]}: {silence.reason}").gap(2)
         elif alert.silence:
-            line.put("silenced", "warning_bar").gap(2)
-        if alert.muted:
+            line.put((alone and alert.muted) or "silenced", "warning_bar").gap(2)
+        if alert.muted and not alone:
             line.put(f"quiet: {alert.muted}", "warning_bar").gap(2)
         return line.put("flapping", "warning_bar") if alert.flapping else line
 
@@ -118,7 +105,7 @@ class AlertFacts(FactsGrid):
             yield "limit", alert_words.threshold(alert), "foreground"
         yield "by", alert_words.statistic(alert), "foreground"
         now = state.value(alert.metric, **dict(alert.labels))
-        if not alert.metric.endswith(".up"):
+        if not alert_words.either_or(alert):
             yield "now", words.measured(alert.metric, now), "foreground"
         yield "fired", moment(alert.fired_at, state.at), "foreground"
         if rule:
@@ -126,7 +113,8 @@ class AlertFacts(FactsGrid):
         yield "where", target_name(alert), "foreground"
         if rule and rule.depends_on:
             yield "needs", ", ".join(rule.depends_on), "foreground"
-        yield "runbook", rule.runbook if rule and rule.runbook else "none", "foreground" if rule and rule.runbook else "dim"
+        address = runbook(state, alert)
+        yield "runbook", address or "none", "foreground" if address else "dim"
 
 
 class AlertChart(Pane):
@@ -161,7 +149,7 @@ class AlertChart(Pane):
             values, above = [1 - value for value in values], True
         top, edge = self._top(values), clock(state.at) if self.console_app.pump.past else "now"
         plot = chart.Plot(
-            values, top, self._scale, window_s, edge, limits if above else (), "chart" if subject.there else "stale_bar",
+            values, top, self._scale, window_s, edge, limits if above else (), "chart" if subject.live else "stale_bar",
             floors=() if above else limits,
         )  # fmt: skip
         drawn = chart.chart_lines(self.look, width, height - 2, plot)

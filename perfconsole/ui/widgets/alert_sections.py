@@ -16,30 +16,20 @@ from perfconsole.ui.markdown import fenced, moment, plain
 from perfconsole.ui.verdict import said
 from perfconsole.ui.widgets.alert_facts import moment as shown_moment
 from perfconsole.ui.widgets.failure import chopped
-from perfconsole.ui.widgets.section import Answer, ChoiceSection, Section
+from perfconsole.ui.widgets.section import AnswerSection, ChoiceSection, SubjectSection
 
 _NOTICE_ROLES: Final = {"sent": "foreground", "waiting": "accent", "failed": "critical_bar", "dropped": "dim"}
 _STEP_ROLES: Final = {"resolved": "ok_bar", "inactive": "ok_bar", "": "foreground"}
 
 
-class CourseSection(Section):
-    """What came about, newest first.
-
-    Args:
-        subject: The alert.
-        history: What is kept of it.
-    """
+class CourseSection(AnswerSection[Subject, AlertHistory]):
+    """What came about, newest first."""
 
     TITLE = NAME = "Timeline"
 
-    def __init__(self, subject: Subject, history: Answer[AlertHistory]) -> None:
-        super().__init__()
-        self._subject = subject
-        self._history = history
-
     def steps(self) -> list[Step]:
         """Its course, as far as it is known."""
-        told = self._history.result.told if self._history.result else ()
+        told = self._answer.result.told if self._answer.result else ()
         return course(self._subject.alert, [one for one in told if one.id == self._subject.alert.id])
 
     def rows(self, state: State, width: int) -> Sequence[Parts]:
@@ -52,13 +42,9 @@ class CourseSection(Section):
             role = _STEP_ROLES.get(step.state, f"{severity}_bar")
             text = [(shown_moment(step.at, state.at), wide + 1, "dim"), (f"{glyph} ", 0, role), (step.state, 9, role)]
             rows.append([*text, (step.text, 0, "foreground" if not step.state or step.state == "firing" else "dim")])
-        if self._history.trouble:
-            rows += self.paragraph(f"only what is told now is known: {self._history.text}", width, "dim")
+        if self._answer.trouble:
+            rows += self.paragraph(f"only what is told now is known: {self._answer.text}", width, "dim")
         return rows
-
-    def note(self, state: State) -> str:  # noqa: ARG002  not of the state
-        """When it was read."""
-        return self.read_at(self._history)
 
     def copied(self) -> str:
         """A list."""
@@ -66,18 +52,10 @@ class CourseSection(Section):
         return "\n".join([f"**{plain(self._subject.alert.rule)}**: what came about", "", *lines])
 
 
-class RuleSection(Section):
-    """The rule as it is written.
-
-    Args:
-        subject: The alert.
-    """
+class RuleSection(SubjectSection[Subject]):
+    """The rule as it is written."""
 
     TITLE = NAME = "Rule"
-
-    def __init__(self, subject: Subject) -> None:
-        super().__init__()
-        self._subject = subject
 
     def rows(self, state: State, width: int) -> Sequence[Parts]:  # noqa: ARG002  a rule has no time
         """Its lines."""
@@ -146,27 +124,17 @@ class RelatedSection(ChoiceSection[Related]):
         return "\n".join([f"**{plain(self._subject.alert.rule)}**: related alerts", "", *lines])
 
 
-class NoticesSection(Section):
-    """Who was told, by which channel, and what came of it.
-
-    Args:
-        subject: The alert.
-        history: What is kept of it.
-    """
+class NoticesSection(AnswerSection[Subject, AlertHistory]):
+    """Who was told, by which channel, and what came of it."""
 
     TITLE = NAME = "Notified"
 
-    def __init__(self, subject: Subject, history: Answer[AlertHistory]) -> None:
-        super().__init__()
-        self._subject = subject
-        self._history = history
-
     def rows(self, state: State, width: int) -> Sequence[Parts]:
         """A line each, the newest first."""
-        if self._history.result is None:
-            return self.unanswered(self._history, width)
+        if self._answer.result is None:
+            return self.unanswered(self._answer, width)
         rows: list[Parts] = []
-        for notice in self._history.result.notices:
+        for notice in self._answer.result.notices:
             at = notice.made_at if notice.state != "sent" else notice.sent_at
             role = _NOTICE_ROLES.get(notice.state, "foreground")
             head = [(shown_moment(at, state.at), 9, "dim"), (notice.channel, 14, "title"), (f" {notice.status}", 10, "dim")]
@@ -185,12 +153,8 @@ class NoticesSection(Section):
             return self.paragraph("nobody is told: the rule names no channel ([alerts] notify, or notify in its [[alert]])", width, "dim")
         return self.paragraph("nobody was told yet", width, "dim")
 
-    def note(self, state: State) -> str:  # noqa: ARG002  not of the state
-        """When it was read."""
-        return self.read_at(self._history)
-
     def copied(self) -> str:
         """A list."""
-        notices = self._history.result.notices if self._history.result else ()
+        notices = self._answer.result.notices if self._answer.result else ()
         lines = [f"- {moment(one.made_at)}: {plain(one.channel)}, {one.status}, {plain(notice_line(one))}" for one in notices]
         return "\n".join([f"**{plain(self._subject.alert.rule)}**: who was told", "", *(lines or ["- nobody"])])

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 
 from rich.cells import cell_len
 
-from perfconsole.core import alert_words, units, words
+from perfconsole.core import alert_words, units
 from perfconsole.core.state import State
 from perfconsole.core.tables import Key, View
 from perfconsole.core.tick import Alert, Silence
@@ -19,12 +19,16 @@ from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
 from perfconsole.ui.spark import Track, bar, put_spark, scale_top
 from perfconsole.ui.verdict import began, borders, overdue, present, rules, said
-from perfconsole.ui.widgets.header import clock
+from perfconsole.ui.widgets.header import clock, recorder_text
 from perfconsole.ui.widgets.table import TablePane
 
 _BAR: Final = 8
 _WIDE: Final = 110
 """Cells of the pane from which on notes are given more room than they need at the least."""
+
+
+_WIDEST: Final = 120
+"""And from which on the title says who records."""
 
 
 class AlertsPane(TablePane):
@@ -148,7 +152,9 @@ class AlertsPane(TablePane):
             if number and line.left > len(text) + 3:
                 line.put(text, role).gap(2)
         note = self._moment(state) or f"{self._watching(state)[0]} rules"
-        return line.to(max(line.x, line.width - len(note) - 1)).put(note, "dim") if line.left > len(note) + 1 else line
+        if self.size.width >= _WIDEST:
+            note = "  ".join(filter(None, (recorder_text(state, self.look, line.left - len(note) - 4), note)))
+        return line.to(max(line.x, line.width - cell_len(note) - 1)).put(note, "dim") if line.left > cell_len(note) + 1 else line
 
     def _moment(self, state: State) -> str:
         """That this is not the present."""
@@ -286,9 +292,8 @@ class AlertsPane(TablePane):
         if alert is None or alert.stat == "ratio":
             return ""
         value = state.value(alert.metric, **dict(alert.labels))
-        if alert.metric.endswith(".up"):
-            return units.UNKNOWN if isnan(value) else "up" if value >= 1 else "down"
-        return f"{words.measured(alert.metric, value)} {alert_words.threshold(alert)}"
+        shown = alert_words.shown(alert, value)
+        return shown if alert_words.either_or(alert) else f"{shown} {alert_words.threshold(alert)}"
 
     def _put(self, line: Line, item: Item, column: Column, state: State) -> None:
         """A history has a style a cell; a state is no block of its colour."""

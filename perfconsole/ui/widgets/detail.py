@@ -36,21 +36,8 @@ def what_became(subject: Subject) -> str:
     }[subject.status]
 
 
-class FactsPane(FactsGrid):
-    """Identity and condition in words, and the command line.
-
-    Args:
-        subject: The process.
-    """
-
-    def __init__(self, subject: Subject) -> None:
-        super().__init__()
-        self._subject = subject
-
-    @property
-    def faded(self) -> bool:
-        """Whether these are its last facts."""
-        return not self._subject.live
+class FactsPane(FactsGrid[Subject]):
+    """Identity and condition in words, and the command line."""
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
         """The title, facts in a grid, and what is left for the command line."""

@@ -30,21 +30,8 @@ def began(at: float, now: float) -> str:
     return clock(at) if now - at < _DAY_S else day_and_time(at)
 
 
-class EndpointFacts(FactsGrid):
-    """Name and state, what is checked, what came of it last, and facts.
-
-    Args:
-        subject: The endpoint.
-    """
-
-    def __init__(self, subject: Endpoint) -> None:
-        super().__init__()
-        self._subject = subject
-
-    @property
-    def faded(self) -> bool:
-        """Whether these are its last facts."""
-        return not self._subject.live
+class EndpointFacts(FactsGrid[Endpoint]):
+    """Name and state, what is checked, what came of it last, and facts."""
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
         """Title, target, words, grid."""

@@ -19,7 +19,7 @@ from perfconsole.ui.line import Parts
 from perfconsole.ui.markdown import moment, plain, table_of
 from perfconsole.ui.widgets.endpoint_facts import began
 from perfconsole.ui.widgets.failure import chopped
-from perfconsole.ui.widgets.section import Answer, Section
+from perfconsole.ui.widgets.section import AnswerSection, SubjectSection
 
 _EVERY: Final = ("p50", "p90", "p95", "p99", "max")
 _FEW: Final = ("p50", "p95", "p99")
@@ -44,18 +44,10 @@ class Numbers(NamedTuple):
         return f">={units.latency(value)}" if value >= self.cut_s else units.latency(value)
 
 
-class PercentilesSection(Section):
-    """Probe percentiles over the windows that are held.
-
-    Args:
-        subject: The endpoint.
-    """
+class PercentilesSection(SubjectSection[Endpoint]):
+    """Probe percentiles over the windows that are held."""
 
     TITLE = NAME = "Percentiles"
-
-    def __init__(self, subject: Endpoint) -> None:
-        super().__init__()
-        self._subject = subject
 
     def numbers(self, state: State) -> list[Numbers]:
         """One a window."""
@@ -109,23 +101,14 @@ class PercentilesSection(Section):
         return f"**{plain(self._subject.row.name)}**: probe latencies\n\n" + table_of(["over", "n", *_EVERY, "error %"], rows)
 
 
-class ReadSection(Section):
+class ReadSection(AnswerSection[Endpoint, EndpointDetail]):
     """What was read of the endpoint.
 
     Attributes:
         NOTHING: What is said where that is nothing.
-
-    Args:
-        subject: The endpoint.
-        answer: What was read.
     """
 
     NOTHING: ClassVar[str] = "none"
-
-    def __init__(self, subject: Endpoint, answer: Answer[EndpointDetail]) -> None:
-        super().__init__()
-        self._subject = subject
-        self._answer = answer
 
     def entries(self, detail: EndpointDetail, state: State, width: int) -> Sequence[Parts]:
         """The lines of what was read."""
@@ -142,10 +125,6 @@ class ReadSection(Section):
             return [*self.known(state, width), *self.unanswered(self._answer, width)]
         trouble = self.paragraph(self._answer.text, width, "warning_bar") if self._answer.trouble else []
         return [*trouble, *(self.entries(detail, state, width) or self.paragraph(self.NOTHING, width, "dim"))]
-
-    def note(self, state: State) -> str:  # noqa: ARG002  what was read stays as it was
-        """When it was read."""
-        return self.read_at(self._answer)
 
     def pairs(self, facts: Sequence[tuple[str, str]], width: int) -> Iterator[Parts]:
         """Names and texts, the texts over as many lines as they take."""

@@ -1,7 +1,7 @@
 """Facts in a grid: a label and a value each, as many abreast as there is room for, the most telling ones first."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from perfconsole.ui.line import Line
 from perfconsole.ui.widgets.pane import Pane
@@ -14,13 +14,32 @@ Told = tuple[str, str, str]
 """Label, value and role."""
 
 
-class FactsGrid(Pane):
-    """A pane with facts in it."""
+class Live(Protocol):
+    """What is followed through states, and may not be there any more."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it is there."""
+
+
+S = TypeVar("S", bound=Live)
+
+
+class FactsGrid(Pane, Generic[S]):
+    """A pane with facts in it.
+
+    Args:
+        subject: What they are of.
+    """
+
+    def __init__(self, subject: S) -> None:
+        super().__init__()
+        self._subject = subject
 
     @property
     def faded(self) -> bool:
-        """Whether these are facts of something that is not there any more."""
-        raise NotImplementedError
+        """Whether these are the last facts of something that is not there any more."""
+        return not self._subject.live
 
     def deep(self, count: int, width: int) -> int:
         """Lines that so many facts take."""

@@ -16,7 +16,7 @@ from perfconsole.ui.endpoint import Endpoint
 from perfconsole.ui.line import Parts
 from perfconsole.ui.markdown import fenced, moment, plain, table_of
 from perfconsole.ui.widgets.endpoint_facts import began
-from perfconsole.ui.widgets.section import Answer, Section
+from perfconsole.ui.widgets.section import Answer, AnswerSection
 
 _LEAST: Final = 12
 _LABEL: Final = 9
@@ -54,7 +54,7 @@ def ours(outcome: Outcome) -> str:
     return ", ".join(filter(None, (late, waited, doubt)))
 
 
-class FailureSection(Section):
+class FailureSection(AnswerSection[Endpoint, EndpointDetail]):
     """The last failure.
 
     Args:
@@ -65,9 +65,7 @@ class FailureSection(Section):
     TITLE = NAME = "Failure"
 
     def __init__(self, subject: Endpoint, answer: Answer[EndpointDetail]) -> None:
-        super().__init__()
-        self._subject = subject
-        self._answer = answer
+        super().__init__(subject, answer)
         self._lines: list[Parts] = []
         self._of: tuple[object, ...] = ()
 

@@ -5,12 +5,14 @@ from math import isnan
 from time import localtime, strftime
 from typing import NamedTuple
 
+from rich.cells import cell_len
+
 from perfconsole.core import alert_words, units
 from perfconsole.core.endpoints import TARGET
 from perfconsole.core.state import State
 from perfconsole.core.tick import Alert
 from perfconsole.ui.line import Line
-from perfconsole.ui.look import WORDS
+from perfconsole.ui.look import WORDS, Look
 from perfconsole.ui.verdict import (
     HTTP,
     Verdict,
@@ -32,6 +34,13 @@ LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 _ROOMY = 76
 """Cells from which on there is room for more than the time, and between the counts."""
 
+_WIDE = 120
+"""And from which on for what can be done without."""
+
+_RECORDS = "recorder "
+_RECORDER, _RECORDER_LEAST = 48, 12
+"""Cells of who records, at most, and of the name at least: less of one tells nothing."""
+
 
 def clock(at: float) -> str:
     """Local time of day."""
@@ -48,6 +57,24 @@ def limits_text(state: State) -> str:
     if memory < total:
         parts.append(f"{units.size(memory)} of {units.size(total)}")
     return "container: " + ", ".join(parts) if parts else ""
+
+
+def recorder_text(state: State, look: Look, room: int) -> str:
+    """Who records: ``recorder /var/lib/perfconsole``; of a long name the end, which tells it from others. Empty where nobody does.
+
+    Args:
+        state: What is known.
+        look: How it is drawn.
+        room: Cells; with too few of them to say whom, nothing is said.
+    """
+    name, room = state.stream.recorder if state.stream else "", min(room, _RECORDER) - len(_RECORDS)
+    if not name or room < min(cell_len(name), _RECORDER_LEAST):
+        return ""
+    if cell_len(name) <= room:
+        return _RECORDS + name
+    while cell_len(name) >= room:
+        name = name[1:]
+    return _RECORDS + look.glyphs.ellipsis + name
 
 
 class Count(NamedTuple):
@@ -119,7 +146,9 @@ class Header(Pane):
         if silent_s:
             line.put(f"no data since {units.duration(silent_s)}", "stale")
         told = next((text for text in right if line.left > len(text)), "")
-        return line.to(max(line.x, line.width - len(told) - 1)).put(told, "dim")
+        if self.size.width >= _WIDE and self.console_app.front and self.console_app.front.SCOPE != "alerts":  # its own title says so
+            told = "  ".join(filter(None, (recorder_text(state, self.look, line.left - len(told) - 4), told)))
+        return line.to(max(line.x, line.width - cell_len(told) - 1)).put(told, "dim")
 
     def _counts(self, judged: Verdict) -> list[Count]:
         """How many alerts of which severity, how many somebody has taken on, how many notify nobody; then thresholds and pending."""
@@ -158,7 +187,7 @@ class Header(Pane):
         uptime = state.value("system.uptime")
         own = state.value("perfconsole.cpu.utilization")
         parts = [clock(state.at), f"up {units.duration(uptime)}", f"self {units.percent(own, 1)}"]
-        if self.size.width >= 120:
+        if self.size.width >= _WIDE:
             used = state.value("perfconsole.memory.usage")
             parts[2] += f" {units.size(used)}"
         if self.size.width < _ROOMY:

@@ -199,7 +199,8 @@ class OverPane(Pane, can_focus=True):
             return [], ("", "dim")
         roomy = width >= _SPARK_WIDTH
         late = overdue(state, alert)
-        fate = late or alert_words.quiet(alert) or alert_words.acked(alert) if not alert.colour else ""
+        quiet = "silenced" if alert_words.only_silenced(alert) and not roomy else alert_words.quiet(alert)  # by whom, its screen tells
+        fate = late or quiet or alert_words.acked(alert) if not alert.colour else ""
         if len(entry.members) > 1:
             fate = alert_words.tally(entry.members)
         most = max(8, width // 3)

@@ -14,7 +14,7 @@ from perfconsole.ui.look import Look
 from perfconsole.ui.markdown import plain, table_of
 from perfconsole.ui.spark import fitting_window
 from perfconsole.ui.widgets import chart
-from perfconsole.ui.widgets.section import Section
+from perfconsole.ui.widgets.section import SubjectSection
 
 LETTERS: Final = dict(zip(PHASES, "DCTSWX", strict=True))
 """What stands at the beginning of each part: it reads without colour."""
@@ -43,18 +43,10 @@ def total(phases: Mapping[str, float]) -> float:
     return sum(known) if known else float("nan")
 
 
-class PhasesSection(Section):
-    """Phases of the last check and of the usual one.
-
-    Args:
-        subject: The endpoint.
-    """
+class PhasesSection(SubjectSection[Endpoint]):
+    """Phases of the last check and of the usual one."""
 
     TITLE = NAME = "Phases"
-
-    def __init__(self, subject: Endpoint) -> None:
-        super().__init__()
-        self._subject = subject
 
     @property
     def faded(self) -> bool:

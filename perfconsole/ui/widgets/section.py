@@ -158,6 +158,38 @@ class Section(Pane, can_focus=True):
         self.move(-3)
 
 
+S = TypeVar("S")
+
+
+class SubjectSection(Section, Generic[S]):
+    """A list about what the screen is about.
+
+    Args:
+        subject: What that is.
+    """
+
+    def __init__(self, subject: S) -> None:
+        super().__init__()
+        self._subject = subject
+
+
+class AnswerSection(SubjectSection[S], Generic[S, T]):
+    """A list of what was read of it on request.
+
+    Args:
+        subject: What the screen is about.
+        answer: What was read.
+    """
+
+    def __init__(self, subject: S, answer: Answer[T]) -> None:
+        super().__init__(subject)
+        self._answer = answer
+
+    def note(self, state: State) -> str:  # noqa: ARG002  what was read stays as it was
+        """When it was read."""
+        return self.read_at(self._answer)
+
+
 class Keyed(Protocol):
     """What has an identity."""
 

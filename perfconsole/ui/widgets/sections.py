@@ -16,7 +16,7 @@ from perfconsole.ui.arrange import Item
 from perfconsole.ui.columns import command, cpu_text
 from perfconsole.ui.line import Line, Parts
 from perfconsole.ui.subject import Subject, family
-from perfconsole.ui.widgets.section import Answer, ChoiceSection, Section
+from perfconsole.ui.widgets.section import Answer, AnswerSection, ChoiceSection, Section
 
 _OWN_WORDS: Final = (("open files", "files"), ("limits", "limits"), ("memory", "memory"), ("proportional memory", "memory"))
 """How a reason for something missing begins, and in which section it is told; all others under facts."""
@@ -24,13 +24,8 @@ _OWN_WORDS: Final = (("open files", "files"), ("limits", "limits"), ("memory", "
 _VALUE_LEAST: Final = 12
 
 
-class ReadSection(Section):
+class ReadSection(AnswerSection[Subject, ProcessDetail]):
     """A list of what was read of the process."""
-
-    def __init__(self, subject: Subject, answer: Answer[ProcessDetail]) -> None:
-        super().__init__()
-        self._subject = subject
-        self._answer = answer
 
     def entries(self, detail: ProcessDetail) -> Sequence[Parts]:
         """The lines of what was read."""
@@ -52,10 +47,6 @@ class ReadSection(Section):
     def _denied(self, detail: ProcessDetail) -> list[str]:
         own = self.NAME.lower()
         return [text for text in detail.denied if dict(_OWN_WORDS).get(text.partition(":")[0], "facts") == own]
-
-    def note(self, state: State) -> str:  # noqa: ARG002  what was read stays as it was
-        """When it was read."""
-        return self.read_at(self._answer)
 
 
 class FilesSection(ReadSection):

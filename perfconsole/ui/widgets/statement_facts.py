@@ -34,21 +34,8 @@ def measures() -> tuple[Measure[Statement], Measure[Statement], Measure[Statemen
     )
 
 
-class StatementFacts(FactsGrid):
-    """Whose it is, and its numbers.
-
-    Args:
-        subject: The statement.
-    """
-
-    def __init__(self, subject: Statement) -> None:
-        super().__init__()
-        self._subject = subject
-
-    @property
-    def faded(self) -> bool:
-        """Whether it was not executed within the window: these are its last numbers."""
-        return not self._subject.live
+class StatementFacts(FactsGrid[Statement]):
+    """Whose it is, and its numbers."""
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
         """The title, the numbers in a grid, and what limits them."""

@@ -16,7 +16,7 @@ from perfconsole.ui.line import Line, Parts
 from perfconsole.ui.plan import plan_lines
 from perfconsole.ui.sql import Uncut, laid_out, long, plain, wrapped
 from perfconsole.ui.statement import HIDDEN, Statement
-from perfconsole.ui.widgets.section import Answer, ChoiceSection, Section
+from perfconsole.ui.widgets.section import Answer, AnswerSection, ChoiceSection, Section
 
 _AT_ONCE: Final = 2000
 """Characters of a text that are shown as they are while it is laid out."""
@@ -32,7 +32,7 @@ _DEAD_ROWS: Final = 1000.0
 """A fifth of a table dead, and not few: where autovacuum acts by its defaults, and has not."""
 
 
-class TextSection(Section):
+class TextSection(AnswerSection[Statement, StatementDetail]):
     """The statement's text, laid out for reading; copied as it is.
 
     Laying it out takes up to a second for a hostile one, and is done in a thread; a long one is shown as it is.
@@ -41,9 +41,7 @@ class TextSection(Section):
     TITLE = NAME = "Text"
 
     def __init__(self, subject: Statement, answer: Answer[StatementDetail]) -> None:
-        super().__init__()
-        self._subject = subject
-        self._answer = answer
+        super().__init__(subject, answer)
         self._lines: Sequence[Parts] = []
         self._of = ("", 0)
         self._wanted = ("", 0)

@@ -51,7 +51,7 @@ class Webhook(ByHttp, frozen=True, kw_only=True):
         dict[str, str], _key(kinds.HEADERS, "Sent with it; secrets by reference.", {"Authorization": "Bearer ${HOOK_TOKEN}"})
     ] = {}
     secret: Annotated[str, _key(kinds.SECRET, "Signs the body: X-Perfconsole-Signature: sha256=HMAC. By reference.", "${HOOK_SECRET}")] = ""
-    max_alerts: Annotated[int, _key(whole(1, 10_000), "The most alerts in one message; truncatedAlerts counts the rest.")] = 100
+    max_alerts: Annotated[int, _key(whole(0, 10_000), "The most alerts in one message, 0 for all; truncatedAlerts counts the rest.")] = 0
 
 
 class AlertsApi(ByHttp, frozen=True, kw_only=True):

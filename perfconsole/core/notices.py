@@ -71,7 +71,7 @@ class Notice(Struct, frozen=True, array_like=True):
 
 
 class Saved(NamedTuple):
-    """What is kept of earlier runs. Of notices: those that wait, and of every alert that stands those that were sent."""
+    """What is kept of earlier runs. Of notices: those that wait, those that were sent of what stands, and of what is owed its end."""
 
     standings: Sequence[Standing] = ()
     silences: Sequence[Silence] = ()

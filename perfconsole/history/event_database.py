@@ -26,6 +26,10 @@ KEEP_S: Final = 90 * 86400.0
 MOST: Final = 100_000
 """Transitions kept, and notices."""
 
+SURE: Final = 1000
+"""Age is counted from what was written so many rows ago, never from the present alone: a clock that is wrong for a while must not take the
+history with it. So that many are kept, however old they are."""
+
 PRUNED: Final = 300
 """Rows removed with one commit, at most: 1 ms."""
 
@@ -52,14 +56,18 @@ _SETTINGS: Final = (
     "PRAGMA journal_size_limit = 2097152",
 )
 _OLD: Final = (
-    ("told", "seq IN (SELECT seq FROM told WHERE at < :before ORDER BY at LIMIT :left)"),
+    ("told", "seq IN (SELECT seq FROM told WHERE at < {before} ORDER BY at LIMIT :left)"),
     ("told", "seq IN (SELECT seq FROM told WHERE seq <= (SELECT max(seq) FROM told) - :kept ORDER BY seq LIMIT :left)"),
-    ("notices", "seq IN (SELECT seq FROM notices AS n WHERE made_at < :before {over} ORDER BY made_at LIMIT :left)"),
+    ("notices", "seq IN (SELECT seq FROM notices AS n WHERE made_at < {before} {over} ORDER BY made_at LIMIT :left)"),
     (
         "notices",
         "seq IN (SELECT seq FROM notices AS n WHERE seq <= (SELECT max(seq) FROM notices) - :kept {over} ORDER BY seq LIMIT :left)",
     ),
 )
+_BEFORE: Final = (
+    "(SELECT min(:now, {at}) - :keep_s FROM {table} WHERE seq <= (SELECT max(seq) FROM {table}) - :sure ORDER BY seq DESC LIMIT 1)"
+)
+_MOMENT: Final = {"told": "at", "notices": "made_at"}
 _OVER: Final = (
     "AND state <> 'waiting' AND NOT EXISTS (SELECT 1 FROM standings AS s WHERE s.alert = n.alert AND s.state IN ('pending', 'firing'))"
 )
@@ -74,7 +82,8 @@ class EventDatabase:
         path: The file.
         now: Epoch seconds.
         keep_s: How long transitions and notices are kept.
-        most: How many of each.
+        most: How many of each, at most.
+        sure: How many of each, whatever the clock says.
 
     Attributes:
         connection: For reading.
@@ -86,10 +95,10 @@ class EventDatabase:
         DamagedError: When it is damaged, or another program's.
     """
 
-    def __init__(self, path: Path, now: float, keep_s: float = KEEP_S, most: int = MOST) -> None:
+    def __init__(self, path: Path, now: float, keep_s: float = KEEP_S, most: int = MOST, sure: int = SURE) -> None:
         self.refused = 0
         self._path = path
-        self._keep_s, self._most = keep_s, most
+        self._keep_s, self._most, self._sure = keep_s, most, sure
         self._standings: dict[str, int] | None = None  # digests of what is on the disk; None: not known
         try:
             prepare(path, now)
@@ -195,8 +204,9 @@ class EventDatabase:
     def _remove_old(self, now: float) -> bool:
         left = PRUNED
         for table, which in _OLD:
-            values = {"before": now - self._keep_s, "kept": self._most, "left": left}
-            left -= self.connection.execute(f"DELETE FROM {table} WHERE {which.format(over=_OVER)}", values).rowcount  # noqa: S608  constants
+            values = {"now": now, "keep_s": self._keep_s, "sure": self._sure, "kept": self._most, "left": left}
+            where = which.format(over=_OVER, before=_BEFORE.format(table=table, at=_MOMENT[table]))
+            left -= self.connection.execute(f"DELETE FROM {table} WHERE {where}", values).rowcount  # noqa: S608  constants
         return left <= 0
 
 

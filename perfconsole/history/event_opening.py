@@ -153,10 +153,11 @@ def prepare(path: Path, now: float) -> None:
         EventsError: When what is there is not to be touched.
         OSError: When there is nothing and nothing can be made.
     """
+    with suppress(FileNotFoundError):
+        owner = path.parent.stat().st_uid
+        if owner != os.geteuid():
+            raise EventsError(f"the directory belongs to uid {owner}", "set another [history] dir, one of your own")
     make_private(path.parent)
-    owner = path.parent.stat().st_uid
-    if owner != os.geteuid():
-        raise EventsError(f"the directory belongs to uid {owner}", "set another [history] dir, one of your own")
     if not _is_there(path):
         if any(os.path.lexists(path.with_name(path.name + suffix)) for suffix in BESIDE):
             set_aside(path, now)

@@ -4,8 +4,9 @@ A body that another version wrote so that this one cannot read it is left out an
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from math import isnan
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -21,6 +22,12 @@ RESOLVED: Final = 200
 
 _LOOKED_AT: Final = 20_000
 """Rows of those looked through for them: a storm must not hold up a start."""
+
+_UNENDED_S: Final = 7 * 86400.0
+"""So old at most is word that an alert fires for its end to be told after a start, where that does not stand any more."""
+
+_OF_ONE: Final = 50
+"""Notices of one alert to one channel that are looked through for where it stands."""
 
 _WORDS: Final = {
     sqlite3.SQLITE_PERM: "it may not be written to",
@@ -50,6 +57,11 @@ _NOTICES: Final = f"""
         WHERE s.{_STANDS} AND n.state IN ('sent', 'failed') AND (s.since IS NULL OR n.since = s.since OR n.made_at >= s.since)
     ) ORDER BY seq
 """  # noqa: S608  a constant
+
+_LAST_SENT: Final = """
+    SELECT body, max(seq) FROM notices WHERE state = 'sent' AND seq > (SELECT max(seq) FROM notices) - ? GROUP BY alert, channel
+"""
+_NEWEST_OF: Final = "SELECT body FROM notices WHERE alert = ? AND channel = ? ORDER BY seq DESC LIMIT ?"
 
 T = TypeVar("T")
 
@@ -105,11 +117,15 @@ def load(connection: sqlite3.Connection, now: float) -> Found:
         part(lambda table=table: [_check(connection, table)])  # type: ignore[misc]  # of a default in a lambda
     standings = part(rows(_standings, "SELECT body FROM standings ORDER BY rowid"))
     silences = part(rows(_silences, "SELECT body FROM silences WHERE until > ? ORDER BY rowid", now))
+    stand = {one.alert.id: one.alert for one in standings}
     notices = part(rows(_notices, _NOTICES))
+    unended = part(lambda: _unended(connection, stand, now))
     if damage:  # without any index
         every = part(rows(_notices, "SELECT body FROM notices NOT INDEXED ORDER BY seq"))
-        stand = {one.alert.id: one.alert for one in standings}
         notices = [notice for notice in every if _matters(notice, stand)]
+        unended = [notice for chain in _chains(every) for notice in open_end(chain) if _recent(notice, stand, now)]
+    known = {notice.key for notice in notices}
+    notices += [notice for notice in unended if notice.key not in known]
     told = part(lambda: _resolved(connection, now, skipped))
     return Found(Saved(standings, silences, notices, told), skipped[0], damage[0] if damage else "")
 
@@ -160,6 +176,54 @@ def _matters(notice: Notice, standings: dict[str, Alert]) -> bool:
     if stands is None or stands.state not in ("pending", "firing") or notice.state not in ("sent", "failed"):
         return notice.state == "waiting"
     return notice.alert.since == stands.since or not notice.made_at < stands.since
+
+
+def open_end(newest_first: Iterable[Notice]) -> list[Notice]:
+    """Of what one channel was told of one alert what was sent of an occurrence whose end it is not owed yet; oldest first.
+
+    An alert that flaps has ended, and fired again, without a word since: neither where it stands nor since when leads to it. Nor does that
+    for one that ended while there was nobody to tell.
+    """
+    ends: list[Notice] = []
+    overdue: list[Notice] = []
+    for notice in newest_first:
+        if notice.status == "resolved":
+            ends.append(notice)
+        elif notice.state == "sent" and notice.status == "firing":
+            if any(_same(end, notice) or end.made_at > notice.made_at for end in ends):
+                return []
+            return [notice, *(one for one in reversed(overdue) if _same(one, notice))]
+        elif notice.state == "sent":
+            overdue.append(notice)
+    return []
+
+
+def _same(one: Notice, other: Notice) -> bool:
+    """Whether they are about the same occurrence."""
+    a, b = one.alert.fired_at, other.alert.fired_at
+    return abs(a - b) < 1e-3 or (isnan(a) and isnan(b))
+
+
+def _recent(notice: Notice, standings: Mapping[str, Alert], now: float) -> bool:
+    stands = standings.get(notice.alert.id)
+    return notice.made_at > now - _UNENDED_S or bool(stands and stands.state == "firing")
+
+
+def _unended(connection: sqlite3.Connection, standings: Mapping[str, Alert], now: float) -> Iterator[Notice]:
+    """See `open_end`."""
+    skipped = [0]  # they are counted elsewhere, or do not matter
+    last = _decoded(_notices, ((body,) for body, _ in connection.execute(_LAST_SENT, (_LOOKED_AT,))), skipped)
+    for one in [one for one in last if one.status != "resolved" and _recent(one, standings, now)]:
+        rows = connection.execute(_NEWEST_OF, (one.alert.id, one.channel, _OF_ONE))
+        yield from open_end(_decoded(_notices, rows, skipped))
+
+
+def _chains(notices: Iterable[Notice]) -> Iterable[list[Notice]]:
+    """By alert and channel, newest first."""
+    chains: dict[tuple[str, str], list[Notice]] = {}
+    for notice in notices:
+        chains.setdefault((notice.alert.id, notice.channel), []).append(notice)
+    return [chain[::-1] for chain in chains.values()]
 
 
 def _resolved(connection: sqlite3.Connection, now: float, skipped: list[int]) -> Iterable[Alert]:

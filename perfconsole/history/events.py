@@ -66,7 +66,7 @@ class EventFile:
         retry_s: Seconds after a failed write until the next attempt.
         patience_s: Seconds until a disk that does not answer counts as one that failed.
         check_s: Seconds after the start until the file is looked through for damage.
-        bound: Transitions and notices held while they cannot be written.
+        bound: Transitions, and settled notices, held while they cannot be written.
 
     Attributes:
         error: Why nothing is kept, in words; empty while all is well.

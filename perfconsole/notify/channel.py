@@ -14,7 +14,6 @@ class Message(NamedTuple):
         notices: Worst first (critical before warning before info, then oldest); statuses may be mixed: firing, overdue, resolved.
         host: Name of the machine.
         at: Epoch seconds of this attempt.
-        links: Unused for now.
         thread: Of a channel with `Channel.each`, what told of many alerts at once, is overdue or is over as one: the same in all messages
             about it, the only ones that have it. One with a single alert is about the occurrence of that alert, from its beginning
             (`Alert.id`, `Alert.fired_at`) to its end; empty then.
@@ -24,7 +23,6 @@ class Message(NamedTuple):
     notices: tuple[Notice, ...]
     host: str
     at: float
-    links: tuple[str, ...] = ()
     thread: str = ""
 
 
@@ -32,7 +30,7 @@ class SendError(PerfconsoleError):
     """A message that was not taken; the text holds no secret.
 
     Attributes:
-        final: Trying again is of no use (400, 401, 404).
+        final: Trying again is of no use (400, 410, 413, 422).
         after_s: The receiver said when to come again (Retry-After), in seconds from now; None when it did not.
         unsure: It may have been taken all the same: it was sent, and no answer came.
     """

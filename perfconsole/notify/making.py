@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from perfconsole.config.rules import rules
 from perfconsole.config.schema import Config
+from perfconsole.core.errors import ConfigError
 from perfconsole.core.tick import Alert
 from perfconsole.notify.channel import Channel
 
@@ -29,12 +30,12 @@ AT_ONCE: Final = 4
 def channels(config: Config, env: Mapping[str, str] = os.environ) -> tuple[Channel, ...]:
     """The channels of a checked configuration. Nothing is sent, looked up or connected to.
 
+    In place of one that cannot be made, because what it needs is not installed, stands one that says so whenever it is to send: the
+    others must not fall silent for it, and what it is owed waits for the next start.
+
     Args:
         config: The configuration.
         env: The environment that references are looked up in.
-
-    Raises:
-        ConfigError: When what a channel needs is not installed.
     """
     if not config.notify:
         return ()
@@ -47,9 +48,14 @@ def channels(config: Config, env: Mapping[str, str] = os.environ) -> tuple[Chann
 
 
 def _made(notify: "Notify", given: Any, turns: "Semaphore") -> Channel:
-    module, name = _MADE_BY[notify.type]
-    maker: Callable[..., Channel] = getattr(import_module(f"perfconsole.notify.channels.{module}"), name)
-    return maker(notify, given, turns) if notify.type == "hook" else maker(notify, given)
+    try:
+        module, name = _MADE_BY[notify.type]
+        maker: Callable[..., Channel] = getattr(import_module(f"perfconsole.notify.channels.{module}"), name)
+        return maker(notify, given, turns) if notify.type == "hook" else maker(notify, given)
+    except ConfigError as error:
+        from perfconsole.notify.channels.unmade import UnmadeChannel  # noqa: PLC0415  only where one is needed
+
+        return UnmadeChannel(notify, given, error)
 
 
 def runbooks(config: Config) -> Callable[[Alert], str]:

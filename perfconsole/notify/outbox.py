@@ -72,7 +72,6 @@ class Outbox:
         rules: By name: whom they tell, and within what time somebody should answer.
         keep: Has changed notices kept.
         saved: What earlier runs left of notices.
-        default: Names of the channels that are told where a rule names none.
         host: Name of the machine.
         given: Clocks and chance.
     """
@@ -83,7 +82,6 @@ class Outbox:
         rules: Mapping[str, Rule],
         keep: Keep,
         saved: Sequence[Notice] = (),
-        default: Sequence[str] = (),
         *,
         host: str = "",
         given: Given = _WORLD,
@@ -91,7 +89,7 @@ class Outbox:
         self._keep, self._host = keep, host
         self._clock, self._steady, chance = given
         self._lanes = {channel.name: Lane(channel, chance) for channel in channels}
-        self._books = Books(self._lanes, rules, default)
+        self._books = Books(self._lanes, rules)
         self._lock = threading.Lock()
         self._closed = False
         self._books.restore(saved, self._clock(), self._steady())
@@ -102,10 +100,11 @@ class Outbox:
 
     def take(self, alerts: Sequence[Alert], at: float) -> list[Notice]:
         """Take what a tick told of alerts; returns notices that are new or changed: to be kept, then given to `send`."""
-        if not alerts and at < self._next:
+        now = self._steady()
+        if not alerts and now < self._next:
             return []
         with self._lock:
-            changed = self._books.take(alerts, at, self._steady())
+            changed = self._books.take(alerts, at, now)
             first, self._next = self._next == -inf, self._books.due
             waiting = first and self._busy
         if waiting:
@@ -169,6 +168,10 @@ class Outbox:
             notices = [owed.notice for _, batch in formed for owed in batch.owed]
         if formed:
             self._have_kept(notices, partial(self._kept, formed))
+        with self._lock:
+            now = self._steady()
+            dropped = [notice for lane in self._lanes.values() for notice in lane.drop_muted(now)]
+        self._have_kept(dropped)
         with self._lock:
             now, at = self._steady(), self._clock()
             parcels = [self._parcel(lane, batch, at) for lane in self._lanes.values() for batch in lane.attempts(now)]

@@ -40,6 +40,11 @@ class Batch:
         self.running = False
         self._first = inf  # when it was first tried in this run
 
+    @property
+    def failed(self) -> bool:
+        """Whether it was tried, and not taken."""
+        return self.tries > self.running
+
     def begin(self, now: float) -> None:
         """Try it."""
         self.running = True

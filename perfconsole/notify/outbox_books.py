@@ -34,14 +34,13 @@ class Books:
     Args:
         lanes: Of each channel, by its name.
         rules: By name: whom they tell, and within what time somebody should answer.
-        default: Channels that are told where a rule names none.
 
     Attributes:
-        due: When time alone changes something, epoch seconds.
+        due: When time alone changes something, by the clock of the lanes.
     """
 
-    def __init__(self, lanes: Mapping[str, Lane], rules: Mapping[str, Rule], default: Sequence[str]) -> None:
-        self._lanes, self._rules, self._default = lanes, rules, tuple(default)
+    def __init__(self, lanes: Mapping[str, Lane], rules: Mapping[str, Rule]) -> None:
+        self._lanes, self._rules = lanes, rules
         self._standing: dict[str, Occurrence] = {}
         self._left: list[Occurrence] = []
         self._orphans: list[Notice] = []
@@ -62,9 +61,9 @@ class Books:
         """
         for alert in alerts:
             if not alert.colour:
-                self._pass_time(min(alert.at, at), at, now)
+                self._pass_time(now - max(at - alert.at, 0.0), at, now)
                 self._take_one(alert, at, now)
-        self._pass_time(at, at, now)
+        self._pass_time(now, at, now)
         self.due = self._times[0][0] if self._times else inf
         changed, self._changed = self._changed, {}
         return list(changed.values())
@@ -82,7 +81,7 @@ class Books:
     # After a start ----------------------------------------------------------------------------------------------------------------
 
     def restore(self, notices: Iterable[Notice], at: float, now: float) -> None:
-        """Take up what earlier runs left: what was sent of what stands, and what waits."""
+        """Take up what earlier runs left: what was sent and whose end was not told, and what waits."""
         found: dict[tuple[str, int], Occurrence] = {}
         ended: set[tuple[str, int]] = set()
         order = (FIRING, OVERDUE, RESOLVED)
@@ -96,7 +95,7 @@ class Books:
                 if notice.status == RESOLVED:
                     ended.add(place(notice.alert))
         for where in sorted(found.keys() - ended, key=lambda where: where[1]):
-            self._stand(found[where])
+            self._stand(found[where], at, now)
         self._go_on(waiting, at, now)
 
     def resume(self, alerts: Sequence[Alert], at: float, now: float) -> list[Notice]:
@@ -109,9 +108,9 @@ class Books:
             alert = known.get(occurrence.alert.id)
             if not alert or not occurrence.is_that_of(alert) or alert.state not in {FIRING, RESOLVED}:
                 if not alert or alert.state != FIRING:
-                    self._end(occurrence, over(occurrence.alert, at), at, now)
+                    self._ended(occurrence, over(occurrence.alert, at), at, now)  # one that flaps may be over for now only
             elif alert.state == RESOLVED:
-                self._end(occurrence, alert, at, now)
+                self._ended(occurrence, alert, at, now)
             else:
                 occurrence.alert = alert  # before time passes: who took it on, took it on then
         gone = "there is no such channel any more"
@@ -132,18 +131,23 @@ class Books:
             self._lanes[notice.channel].join([owed])
         return owed
 
-    def _stand(self, occurrence: Occurrence) -> None:
-        """Go on with an occurrence of an earlier run; an older one of the same alert is over."""
+    def _stand(self, occurrence: Occurrence, at: float, now: float) -> None:
+        """Go on with an occurrence of an earlier run; an older one of the same alert is over, unless it flaps: then they are the same."""
         key = occurrence.alert.id
-        older, self._standing[key] = self._standing.get(key), occurrence
-        self._left += [older] if older else []
+        older = self._standing.get(key)
+        if older and older.join(occurrence):
+            occurrence = older
+        elif older:
+            self._left.append(older)
+        self._standing[key] = occurrence
         for channel, chain in occurrence.told.items():
             if self._lanes[channel].channel.refresh_s:
                 self._lanes[channel].standing[key] = chain[0]
         notices = [owed.notice for owed in occurrence.owed()]
         if notices:
-            occurrence.begin_overdue(self._rules.get(occurrence.alert.rule), min(notice.made_at for notice in notices))
-            occurrence.pass_overdue(max((notice.made_at for notice in notices if notice.status == OVERDUE), default=-inf))
+            occurrence.begin_overdue(self._rules.get(occurrence.alert.rule), min(notice.made_at for notice in notices), at, now)
+            last = max((notice.made_at for notice in notices if notice.status == OVERDUE), default=-inf)
+            occurrence.pass_overdue(now + (last - at), at, now)
             self._note_time(occurrence.overdue_at, occurrence)
 
     def _go_on(self, waiting: Iterable[Owed], at: float, now: float) -> None:
@@ -189,30 +193,33 @@ class Books:
         alert, lane, chain = occurrence.alert, self._lanes[channel], occurrence.told.get(channel)
         if chain and (alert.muted or alert.ack):
             self._withdraw(chain, OVERDUE, at, now)
+        for one in chain or ():
+            one.latest = alert
+        if chain and all(one.notice.state == DROPPED for one in chain):  # left out of its message, muted: that is over
+            chain = None
         if alert.muted:
             lane.standing.pop(alert.id, None)
-            if chain is not None and not self._withdraw(chain, FIRING, at, now):
-                del occurrence.told[channel]
+            if chain is None or not self._withdraw(chain, FIRING, at, now):
+                occurrence.told.pop(channel, None)
             return
         if not chain:
             chain = occurrence.told[channel] = [self._owe(Owed(new_notice(channel, alert, FIRING, at)))]
-            occurrence.begin_overdue(self._rules.get(alert.rule), at)
+            occurrence.begin_overdue(self._rules.get(alert.rule), at, at, now)
             self._note_time(occurrence.overdue_at, occurrence)
-        chain[0].latest = alert
         if lane.channel.refresh_s:
             lane.standing[alert.id] = chain[0]
 
     def _channels(self, alert: Alert) -> list[str]:
         """Whom an alert is for."""
         rule = self._rules.get(alert.rule)
-        names = dict.fromkeys((rule.notify if rule else ()) or self._default)
+        names = dict.fromkeys(rule.notify if rule else ())
         return [name for name in names if name in self._lanes and alert.severity in self._lanes[name].channel.wants]
 
     def _ended(self, occurrence: Occurrence, alert: Alert, at: float, now: float) -> None:
         if alert.state != RESOLVED:
             alert = over(occurrence.alert, at)
         if occurrence.flaps and alert.flapping:
-            occurrence.calm(alert, self._rules.get(alert.rule))
+            occurrence.calm(alert, self._rules.get(alert.rule), at, now)
             self._note_time(occurrence.quiet_at, occurrence)
         else:
             self._end(occurrence, alert, at, now)
@@ -263,7 +270,7 @@ class Books:
             if due == occurrence.quiet_at:
                 self._end(occurrence, occurrence.alert, at, now)
             elif due == occurrence.overdue_at:
-                occurrence.pass_overdue(until)  # of all that passed unseen, one
+                occurrence.pass_overdue(until, at, now)  # of all that passed unseen, one
                 self._note_time(occurrence.overdue_at, occurrence)
                 for owed in self._overdue(occurrence, at):
                     self._owe(owed)

@@ -54,6 +54,13 @@ OPEN: Final = 4
 
 EACH_OPEN: Final = 2 * EACH_BURST
 
+PROBE_S: Final = 60.0
+"""Where each of those failed, one more may go, and another so long after that, if it fails as well: whether nothing is taken, or only those
+are choked on, is seen by one that was never tried."""
+
+PROBE_MOST_S: Final = 900.0
+"""The longest of these waits, which double; a message that is taken ends them."""
+
 KEEP_S: Final = 2.0
 """How long a new message waits until it is kept which notices are in it: a disk that hangs is no reason to tell nobody."""
 
@@ -91,7 +98,8 @@ class Lane:
         self._not_before = -inf
         self.standing: dict[str, Owed] = {}
         self._refresh_at = -inf
-        self._refreshing = False
+        self._refreshed: frozenset[str] = frozenset()  # alerts that are being told of again just now
+        self._probe_at, self._probe_s = -inf, PROBE_S
         self.error, self.failing = "", -inf
 
     # What comes -------------------------------------------------------------------------------------------------------------------
@@ -193,17 +201,23 @@ class Lane:
 
     def _ready(self) -> float:
         """When the next message can be made, all told."""
-        if not self._pool or len(self._open) >= self._most_open:
+        if not self._pool:
             return inf
-        return max(self._ripe(), self._bucket.ready(), self._not_before)
+        return max(self._ripe(), self._bucket.ready(), self._not_before, self._place_free())
 
     @property
-    def _most_open(self) -> int:
-        return EACH_OPEN if self._each else OPEN
+    def _full(self) -> bool:
+        return len(self._open) >= (EACH_OPEN if self._each else OPEN)
+
+    def _place_free(self) -> float:
+        """From when on there is a place for one more message."""
+        if not self._full:
+            return -inf
+        return self._probe_at if all(batch.failed for batch in self._open.values()) else inf
 
     def due(self) -> float:
         """When there is something to do next, unless something comes before."""
-        dues = [max(batch.due, self._not_before) for batch in self._open.values() if not batch.running]
+        dues = [max(batch.due, self._not_before) for batch in self._open.values() if self._may_go(batch)]
         return min(self._ready(), self._refresh_due(), *dues) if dues else min(self._ready(), self._refresh_due())
 
     def form(self, now: float) -> list[Batch]:
@@ -212,7 +226,7 @@ class Lane:
         if now < self._ready():
             return formed
         for name, owed in self._parts():
-            if len(self._open) >= self._most_open or not self._bucket.take(now):
+            if now < self._place_free() or not self._bucket.take(now):
                 break
             formed.append(self._formed(name, owed, now))
         return formed
@@ -238,6 +252,8 @@ class Lane:
         return parts
 
     def _formed(self, name: str, owed: Sequence[Owed], now: float) -> Batch:
+        if self._full:
+            self._probe_at, self._probe_s = now + self._probe_s, min(2 * self._probe_s, PROBE_MOST_S)
         batch = self._open[name] = Batch(name, owed, now + KEEP_S)
         for one in owed:
             self._remove(one)
@@ -259,17 +275,39 @@ class Lane:
         """Messages that are to be tried now."""
         if now < self._not_before:
             return []
-        found = [batch for batch in self._open.values() if not batch.running and batch.due <= now]
+        found = [batch for batch in self._open.values() if batch.due <= now and self._may_go(batch)]
         if now >= self._refresh_due():
             owed = by_gravity(one for one in self.standing.values() if one.notice.state == SENT)
-            self._refreshing, self._refresh_at = True, now + self.channel.refresh_s
+            self._refreshed, self._refresh_at = frozenset(one.notice.alert.id for one in owed), now + self.channel.refresh_s
             found.append(Batch(f"{batch_name(owed)}-{self._refresh_at:.3f}", owed, now, refresh=True))
         for batch in found:
             batch.begin(now)
         return found
 
+    def drop_muted(self, now: float) -> list[Notice]:
+        """Leave out of messages that are due what is muted by now, and certainly not taken yet; returns the notices that changed."""
+        dropped: list[Notice] = []
+        for batch in [batch for batch in self._open.values() if batch.due <= now and not batch.running]:
+            if any(one.doubt for one in batch.owed):
+                continue  # as it was it may have been taken: the same goes again
+            muted = [one for one in batch.owed if one.latest.muted and one.notice.status != RESOLVED]
+            for one in muted:
+                dropped.append(one.become(state=DROPPED))
+                self._leave(one, thread_of(batch.name), now)
+            if muted:
+                batch.owed = tuple(one for one in batch.owed if not one.settled)
+            if not batch.owed:
+                del self._open[batch.name]
+        return dropped + self.promote(now) if dropped else []
+
+    def _may_go(self, batch: Batch) -> bool:
+        """Whether it can be tried. No end of an alert beside word that it still fires: the other way round that would begin it anew."""
+        if batch.running:
+            return False
+        return not any(one.notice.status == RESOLVED and one.notice.alert.id in self._refreshed for one in batch.owed)
+
     def _refresh_due(self) -> float:
-        if not self.channel.refresh_s or self._refreshing or not any(one.notice.state == SENT for one in self.standing.values()):
+        if not self.channel.refresh_s or self._refreshed or not any(one.notice.state == SENT for one in self.standing.values()):
             return inf
         return max(self._refresh_at, self._not_before)
 
@@ -287,8 +325,9 @@ class Lane:
             The notices that changed, to be kept.
         """
         self.error = ""
+        self._probe_at, self._probe_s = -inf, PROBE_S
         if batch.refresh:
-            self._refreshing = False
+            self._refreshed = frozenset()
             return []
         del self._open[batch.name]
         if self._refresh_at <= now:
@@ -303,7 +342,7 @@ class Lane:
         self.error = safe(str(error), ERROR_CHARS) or "failed"
         self._not_before = max(self._not_before, now + asked_s(error))
         if batch.refresh:
-            self._refreshing = False
+            self._refreshed = frozenset()
             return []
         if batch.put_off(error, now, self._chance()):
             return [one.become(tries=batch.tries, error=self.error, due_at=at + batch.due - now) for one in batch.owed]

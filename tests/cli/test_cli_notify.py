@@ -129,6 +129,15 @@ def test_a_hook_is_tried(perfconsole, configured):
     assert ran.out.endswith("\n\ntaken: exit status 0: True\n")
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--json",)])
+def test_a_channel_that_cannot_be_made_is_told_at_once(perfconsole, config_file, tmp_path, more):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['apprise'] = None\n")  # as where it is not installed
+    config_file('[[notify]]\nname = "others"\ntype = "apprise"\nurls = "${URL}"\n')
+    ran = perfconsole("notify", "test", "others", *more, PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    assert (ran.code, ran.out) == (64, "")
+    assert ran.err == "perfconsole: [[notify]] others: apprise is not installed: pip install 'perfconsole[apprise]'\n"
+
+
 def test_no_such_channel(perfconsole, configured):
     ran = perfconsole("notify", "test", "opz")
     assert (ran.code, ran.err) == (64, 'perfconsole: no channel is called "opz": did you mean "ops"?\n')

@@ -56,16 +56,17 @@ class Idle:
 class Desk:
     """An outbox, its store, and time. The steady clock is far from the wall clock: who mixes them up is found out."""
 
-    def __init__(self, *channels, rules=(), default=None, saved=(), at=T0, chance=lambda: 0.5):
+    def __init__(self, *channels, rules=(), notify=None, saved=(), at=T0, chance=lambda: 0.5):
         self.channels = channels
-        self.at = at
+        self.at, self.set_s = at, 0.0
         self.store = {notice.key: notice for notice in saved}
         self.history = []
-        self.rules = {rule.name: rule for rule in rules}
-        self.default = [channel.name for channel in channels] if default is None else default
+        names = tuple(channel.name for channel in channels) if notify is None else tuple(notify)
+        given = [*rules] if any(one.name == "slow" for one in rules) else [*rules, rule()]
+        self.rules = {one.name: one if one.notify else replace(one, notify=names) for one in given}
         self.outbox = Outbox(
-            channels, self.rules, self.keep, saved, self.default, host="db1",
-            given=Given(clock=lambda: self.at, steady=lambda: self.at - T0 + 77.0, chance=chance),
+            channels, self.rules, self.keep, saved, host="db1",
+            given=Given(clock=lambda: self.at, steady=lambda: self.at - self.set_s - T0 + 77.0, chance=chance),
         )  # fmt: skip
         self.outbox._sender = Idle()
 
@@ -115,6 +116,11 @@ class Desk:
                 self.tell()
                 tick += ticks
         raise AssertionError("it never rests")
+
+    def set_clock(self, seconds):
+        """Somebody sets the wall clock forward, or back."""
+        self.at += seconds
+        self.set_s += seconds
 
     def states(self):
         return {(notice.channel, notice.alert.id, notice.status): notice.state for notice in self.store.values()}

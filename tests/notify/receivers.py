@@ -5,6 +5,7 @@ import json
 import socketserver
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
@@ -161,11 +162,21 @@ class _SmtpHandler(socketserver.BaseRequestHandler):
             owner.mails.append(Mail(self.sender, tuple(self.receivers), b"".join(lines), self.user, self.password, self.encrypted))
             self.say(owner.taken)
         elif verb == "QUIT":
-            self.say("221 bye")
+            self.part(owner)
             return False
         else:
             self.say("250 fine")
         return True
+
+    def part(self, owner):
+        if owner.bye == "hang":
+            owner.over.wait(30)
+        elif owner.bye == "drip":
+            with suppress(OSError):
+                while not owner.over.wait(0.05):
+                    self.request.sendall(b"2")
+        elif owner.bye != "close":
+            self.say(owner.bye)
 
 
 class _Smtp(socketserver.ThreadingTCPServer):
@@ -182,6 +193,7 @@ class MailServer:
     def __init__(self, tls="", context=None):
         self.mails, self.tls, self.context, self.mood = [], tls, context, ""
         self.greeting, self.auth, self.taken, self.refuses = "220 here", "235 fine", "250 taken", {}
+        self.bye = "221 bye"
         self.over = threading.Event()
         self._server = _Smtp(("127.0.0.1", 0), _SmtpHandler)
         self._server.owner = self

@@ -85,8 +85,34 @@ def test_it_ends_in_time(receiver):
         asyncio.run(apprise(f'["json://127.0.0.1:{receiver.port}/"]', 'timeout = "500ms"').send(message(alert())))
 
 
-def test_without_it_the_configuration_is_refused(monkeypatch):
+def test_without_it_the_others_are_told(monkeypatch, receiver):
     monkeypatch.setitem(sys.modules, "apprise", None)
-    with pytest.raises(ConfigError) as caught:
-        apprise('["${URL}"]')
-    assert str(caught.value) == "[[notify]] others: apprise is not installed: pip install 'perfconsole[apprise]'"
+    text = f"""
+[[notify]]
+name = "others"
+type = "apprise"
+urls = "${{URL}}"
+severities = ["info"]
+resolved = false
+[[notify]]
+name = "ops"
+type = "webhook"
+url = "{receiver.url}"
+"""
+    missing, ops = channels(parse_text(text, env={}), {})
+    assert asyncio.run(told(ops)) == "200 ok"
+    why = "[[notify]] others: apprise is not installed: pip install 'perfconsole[apprise]'"
+    with pytest.raises(SendError) as caught:
+        asyncio.run(told(missing))
+    assert (str(caught.value), caught.value.final, caught.value.unsure) == (why, False, False)
+    assert (missing.name, missing.wants, missing.send_resolved, missing.each) == ("others", {"info"}, False, False)
+    with pytest.raises(ConfigError) as refused:  # whoever tries it is told at once
+        missing.preview(message(alert()))
+    assert str(refused.value) == why
+
+
+async def told(made):
+    try:
+        return await made.send(message(alert()))
+    finally:
+        await made.close()

@@ -6,8 +6,12 @@ import hmac
 import json
 import re
 import socket
+import subprocess
+import sys
+import threading
 import time
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 from authority import Authority
@@ -133,6 +137,12 @@ def test_of_a_storm_as_many_as_are_wanted(receiver):
     assert [one["labels"]["endpoint"] for one in receiver.last.json["alerts"]] == ["s0", "s1", "s2"]
 
 
+def test_of_a_storm_all_unless_it_is_said(receiver):
+    """Who is not told that it fires must not be told that it is over."""
+    sent(webhook(receiver), message(*(down(f"s{number}") for number in range(500))))
+    assert (receiver.last.json["truncatedAlerts"], len(receiver.last.json["alerts"])) == (0, 500)
+
+
 def test_it_is_signed(receiver):
     made = webhook(receiver, 'secret = "${SECRET}"')
     sent(made, message(alert()))
@@ -181,11 +191,62 @@ def test_a_secret_that_is_not_there_may_come(receiver):
     assert receiver.requests == []
 
 
+QUOTED = {
+    "path": ("Cannot POST {path}", "/services/T0AAAA/B0BBBB/s3cr3tTOKENs3cr3t"),
+    "one part of it": ("no hook s3cr3tTOKENs3cr3t", "/services/T0AAAA/B0BBBB/s3cr3tTOKENs3cr3t"),
+    "escaped": (r'{{"path": "\/services\/T0AAAA\/B0BBBB\/s3cr3t\/x"}}', "/services/T0AAAA/B0BBBB/s3cr3t/x"),
+    "encoded": ("at %2fservices%2FT0AAAA%252FB0BBBB/s3cr3t", "/services/T0AAAA/B0BBBB/s3cr3t"),
+    "in HTML": ("<p>/in?a=1&amp;key=s3cr3t&#x2F;T0AAAA</p>", "/in?a=1&key=s3cr3t/T0AAAA"),
+    "a value of the query": ("the key s3cr3t/x is unknown", "/in?key=s3cr3t%2Fx&b=T0AAAA"),
+    "user and password": ("you are T0AAAA:s3cr3t, or VDBBQUFBOnMzY3IzdA==", "/in"),
+    "cut off": ("x" * 150 + " s3cr3tTOK", "/services/s3cr3tTOKENs3cr3t"),
+}
+
+
+@pytest.mark.parametrize("given", ["itself", "${URL}", "file"])
+@pytest.mark.parametrize("how", QUOTED)
+def test_an_address_is_hidden_however_it_is_quoted(receiver, tmp_path, how, given):
+    text, path = QUOTED[how]
+    url = (receiver.url.replace("//", "//T0AAAA:s3cr3t@") if "password" in how else receiver.url) + path
+    (tmp_path / "url").write_text(url + "\n")
+    receiver.status, receiver.text = 404, text.format(path=path)
+    written = {"itself": url, "${URL}": "${URL}", "file": f"file:{tmp_path}/url"}[given]
+    for kind in ("webhook", "slack"):
+        found = str(refusal(channel(f'url = "{written}"', kind, env={"URL": url})))
+        assert found.startswith("answered 404 ")
+        assert "***" in found
+        for part in ("s3cr3t", "T0AAAA", "VDBB"):
+            assert part not in found
+
+
+@pytest.mark.parametrize(
+    ("header", "echoed"),
+    [
+        ('Authorization = "Bearer hush/literal"', r"bad token hush\/literal"),
+        ('Cookie = "session=hush%literal; a=b"', "no session hush%25literal"),
+        ('Authorization = "Bearer ${T}"', r"bad token hush\/referred"),
+        ('X-Api-Key = "hush-key-1"', "no such key: hush-key-1"),
+    ],
+)
+def test_so_are_headers(receiver, header, echoed):
+    receiver.status, receiver.text = 401, echoed
+    found = str(refusal(webhook(receiver, f"headers = {{ {header} }}", env={"T": "hush/referred"})))
+    assert "hush" not in found
+    assert "***" in found
+
+
+def test_what_is_no_secret_stays(receiver):
+    receiver.status, receiver.text = 503, "the alerts queue is 100% full, try \\ later & again + again"
+    found = str(refusal(channel(f'url = "{receiver.url}/api"', "alertmanager")))
+    assert found == f"answered 503 {receiver.text}"
+
+
 # Bad days -------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("status", "final"), [(400, True), (401, True), (404, True), (410, True), (408, False), (425, False), (500, False), (503, False)]
+    ("status", "final"),
+    [*((status, True) for status in (400, 410, 413, 422)), *((status, False) for status in (401, 403, 404, 405, 408, 425, 429, 500, 503))],
 )
 def test_which_answers_are_worth_another_try(receiver, status, final):
     receiver.status, receiver.text = status, "no\nsuch \x1b[2Jhook"
@@ -211,7 +272,7 @@ def test_retry_after(receiver, status):
 def test_no_redirect_is_followed(receiver):
     receiver.status, receiver.headers = 302, {"Location": f"{receiver.url}/elsewhere"}
     found = refusal(webhook(receiver))
-    assert found.final
+    assert not found.final
     assert "a redirect, which is not followed" in str(found)
     assert [request.path for request in receiver.requests] == ["/hook"]
 
@@ -254,6 +315,67 @@ def test_a_connection_that_is_not_made_in_time():
         assert (str(found), found.final, found.unsure) == ("no connection in time", False, False)
         for one in waiting:
             one.close()
+
+
+HANGS = """
+import asyncio, socket, sys, threading
+sys.path.insert(0, "tests/notify")
+from receivers import alert, message
+from perfconsole.config.load import parse_text
+from perfconsole.notify.channel import SendError
+from perfconsole.notify.making import channels
+
+def hangs(*_, **__):
+    threading.Event().wait(30)
+
+socket.getaddrinfo = hangs
+(made,) = channels(parse_text('[[notify]]\\nname = "x"\\ntype = "webhook"\\nurl = "http://hooks.example/"\\ntimeout = "500ms"', env={}), {})
+
+async def once():
+    try:
+        await made.send(message(alert()))
+    except SendError as error:
+        print(error, flush=True)
+    finally:
+        await made.close()
+
+asyncio.run(once())
+"""
+
+
+def test_a_name_server_that_is_dead_does_not_keep_the_process():
+    root = Path(__file__).parents[2]
+    with subprocess.Popen([sys.executable, "-c", HANGS], cwd=root, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() in {"no connection in time\n", "no answer within 0.5 s\n"}
+            assert process.wait(2) == 0
+        finally:
+            process.kill()
+
+
+def test_the_name_is_what_a_certificate_is_verified_by(tmp_path, monkeypatch):
+    """Though it is an address that is connected to."""
+    asked = []
+
+    def found(host, port, *more, **_):
+        asked.append((host, threading.current_thread().name))
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    authority = Authority(tmp_path)
+    server = Receiver(authority.issue("leaf", names=("DNS:hooks.example",)).bundle().server_context())
+    try:
+        for name, expected in (("hooks.example", "200 ok"), ("other.example", None)):
+            made = channel(f'url = "https://{name}:{server.port}/"\nca = "{authority.root.cert}"')
+            if expected:
+                assert sent(made, message(alert())) == expected
+            else:
+                assert "the certificate is not accepted" in str(refusal(made))
+        assert [(name.decode() if isinstance(name, bytes) else name, thread) for name, thread in asked] == [
+            ("hooks.example", "perfconsole-names"), ("other.example", "perfconsole-names"),
+        ]  # fmt: skip
+    finally:
+        server.close()
 
 
 def test_a_name_that_there_is_not():
@@ -340,6 +462,15 @@ def test_nobody_is_called_by_text_of_others(receiver):
     sent(slack(receiver), message(down("<!channel> & <https://evil.example|here>")))
     assert "<" not in receiver.last.body.decode()
     assert "&lt;!channel&gt; &amp; &lt;https://evil.example|here&gt;" in receiver.last.json["text"]
+
+
+@pytest.mark.parametrize("name", ["@channel", "@all down", "(@here)", "ops@all"])
+def test_nor_does_mattermost_call_them(receiver, name):
+    sent(slack(receiver), message(down(name)))
+    told = receiver.last.json
+    for text in (told["text"], told["attachments"][0]["fallback"], told["attachments"][0]["blocks"][0]["text"]["text"]):
+        assert re.search(r"@(?!\u2060)", text) is None
+        assert "@" in text
 
 
 def test_slack_takes_so_much_and_no_more(receiver):

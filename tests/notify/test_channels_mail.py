@@ -172,6 +172,27 @@ def test_who_is_refused_is_told_and_the_others_have_it(server):
     assert len(server.mails) == 1
 
 
+@pytest.mark.parametrize("bye", ["hang", "drip", "close", "421 too busy", "500 what", "nonsense"])
+def test_what_was_taken_is_taken_whatever_becomes_of_the_goodbye(server, bye):
+    """To try again would tell everybody twice."""
+    server.bye = bye
+    began = time.monotonic()
+    assert sent(mail(server, 'timeout = "500ms"'), message(alert())) == "taken by the server for 1 receiver"
+    assert time.monotonic() - began < 5
+    assert len(server.mails) == 1
+    eventually(lambda: not any(thread.name == "perfconsole-mail" for thread in threading.enumerate()))
+
+
+def test_why_it_was_refused_is_told_whatever_becomes_of_the_goodbye(server):
+    server.taken, server.bye = "452 disk full", "500 what"
+    assert str(refusal(mail(server))) == "answered 452 disk full"
+
+
+def test_a_password_is_hidden_as_it_was_sent(server):
+    server.auth = "535 bad AG1lAGh1c2gtaHVzaA=="
+    assert str(refusal(mail(server, LOGIN))) == "answered 535 bad ***"
+
+
 @pytest.mark.parametrize("mood", ["hang", "drip"])
 def test_a_server_that_never_answers(server, mood):
     server.mood = mood

@@ -291,7 +291,7 @@ def test_while_nothing_is_taken_few_messages_are_tried_and_none_is_lost():
         desk.run(70)
         if number > 10:
             desk.tell(over(alert(f"e{number}", fired_at=desk.at - 70), desk.at))
-    assert len({message.key for message in ops.got}) == 4
+    assert len({message.key for message in ops.got}) == 4 + 6, "four, and one ever more seldom"
     ops.answer = lambda message: "ok"
     ops.got.clear()
     desk.run(1000)
@@ -299,6 +299,31 @@ def test_while_nothing_is_taken_few_messages_are_tried_and_none_is_lost():
     assert sorted(name for status, name in told if status == "firing") == sorted(f"e{number}" for number in range(30))
     for number in range(11, 30):
         assert told.index(("firing", f"e{number}")) < told.index(("resolved", f"e{number}"))
+
+
+@pytest.mark.parametrize("poisoned", [4, 9])
+def test_messages_that_are_choked_on_are_not_in_the_way_of_a_good_one(poisoned):
+    ops = FakeChannel()
+
+    def answer(message):
+        if any(notice.alert.id.startswith("poison") for notice in message.notices):
+            raise SendError("answered 500")
+        return "ok"
+
+    ops.answer = answer
+    desk = Desk(ops)
+    for number in range(poisoned):
+        desk.tell(alert(f"poison{number}", at=desk.at, fired_at=desk.at))
+        desk.run(70 if number < 4 else 900)
+    before = desk.at
+    desk.tell(alert("good", at=desk.at, fired_at=desk.at, severity="critical"))
+    while ("firing", "good") not in ops.told() and desk.at < before + 1000:
+        desk.run(1)
+    assert desk.at - before <= (6 if poisoned == 4 else 906)
+    desk.run(60)
+    desk.tell(alert("next", at=desk.at, fired_at=desk.at, severity="critical"))
+    desk.run(6)
+    assert ("firing", "next") in ops.told(), "one was taken: those that fail are at fault themselves"
 
 
 def test_one_channel_that_fails_is_nothing_to_another():
@@ -463,6 +488,24 @@ def test_telling_again_goes_on_after_a_start_and_after_a_fault():
     assert again.outbox.health() == [("ops", "ok", "")]
 
 
+def test_no_end_goes_beside_word_that_it_still_fires():
+    manager = FakeChannel(refresh_s=60)
+    desk = Desk(manager)
+    desk.tell(alert("a"), alert("b"))
+    desk.run(10)
+    desk.at = T0 + 70
+    (again,), _ = desk.outbox._due()
+    assert [notice.status for notice in again.message.notices] == ["firing", "firing"]
+    desk.tell(over(alert("a"), desk.at))
+    desk.at += 6
+    parcels, wait_s = desk.outbox._due()
+    _, wait_s = desk.outbox._due()
+    assert (parcels, wait_s > 1) == ([], True), "it neither goes nor keeps the sender busy"
+    desk.outbox._done(again, SendError("no answer", unsure=True))
+    desk.run(1)
+    assert manager.told()[-1] == ("resolved", "a")
+
+
 # For the screens ------------------------------------------------------------------------------------------------------------------
 
 
@@ -481,7 +524,7 @@ def test_how_a_channel_does():
 
 
 def test_nobody_to_tell_costs_nothing():
-    desk = Desk(default=["ops"])
+    desk = Desk(notify=["ops"])
     assert desk.tell(alert()) == []
     assert desk.outbox._due() == ([], inf)
     assert desk.outbox._sender.woken == 0

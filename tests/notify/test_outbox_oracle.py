@@ -63,10 +63,11 @@ class World:
         self.alerts = {}
         self.longest = defaultdict(float)  # of occurrences: how long unmuted at a stretch
         self.unmuted = set()
+        self.silenced = set()  # occurrences that were muted at some time after they were not
         self.flapped = set()
         self.restarts = 0
         self.batches = set()
-        self.begin({}, T0, ())
+        self.begin({}, T0)
 
     def answer(self, name, message):
         mood = self.mood[name]
@@ -148,7 +149,9 @@ class World:
         self.flapped |= {one.id} if one.flapping else set()
         if one.state == "firing":
             self.alerts[one.id] = one
-            if not one.muted:
+            if one.muted and key in self.longest:
+                self.silenced.add(key)
+            elif not one.muted:
                 self.unmuted.add(key)
                 self.longest[key] = max(self.longest[key], 0.0)
 
@@ -159,19 +162,17 @@ class World:
     def restart(self):
         """Killed: some time passes, and some alerts are gone when it is back."""
         self.restarts += 1
-        standing = set(self.alerts)  # as the store knows it
         for one in [one for one in self.alerts.values() if self.dice.random() < 0.2]:
             self.note(replace(one, state="resolved"))
-        self.begin(self.desk.store, self.desk.at + self.dice.choice([0.1, 30.0, 3000.0]), standing)
+        self.begin(self.desk.store, self.desk.at + self.dice.choice([0.1, 30.0, 3000.0]))
         self.desk.resume(*self.alerts.values())
 
-    def begin(self, store, at, standing):
-        """Another process. Of notices it finds those that wait, and those that were sent of occurrences that stand."""
+    def begin(self, store, at):
+        """Another process. Of notices it finds those that wait, and those that were sent of occurrences whose end is owed to nobody."""
         over = {(one.channel, one.alert.id, one.alert.fired_at) for one in store.values() if one.status == "resolved"}
         saved = [
             one for one in store.values()
-            if one.state == "waiting"
-            or (one.state == "sent" and one.alert.id in standing and (one.channel, one.alert.id, one.alert.fired_at) not in over)
+            if one.state == "waiting" or (one.state == "sent" and (one.channel, one.alert.id, one.alert.fired_at) not in over)
         ]  # fmt: skip
         self.desk = DyingDesk(*self.channels, rules=self.rules, saved=saved, at=at, chance=self.dice.random)
         self.desk.store, self.desk.dice, self.desk.batches = store, self.dice, self.batches
@@ -196,15 +197,28 @@ class World:
         return [(at, message, did) for at, message, did in self.attempts[channel.name] if message.key in self.batches]
 
     def check_messages(self, channel):
-        """A notice goes with one message, which is the same at every attempt; taken, it is tried again only after a death."""
-        of, within, taken = {}, {}, defaultdict(int)
+        """A notice goes with one message, which is the same at every attempt; taken, it is tried again only after a death.
+
+        But for what was muted in between: it is left out where no attempt can have been taken, and may be told later.
+        """
+        of, within, taken, maybe = {}, {}, defaultdict(int), set()
         for _, message, did in self.real(channel):
             keys = tuple(notice.key for notice in message.notices)
-            assert within.setdefault(message.key, keys) == keys
+            before = within.setdefault(message.key, {})
+            if before and tuple(before) != keys:
+                assert not maybe & before.keys()
+                assert keys == tuple(key for key in before if key in keys)
+                assert {before[key] for key in before if key not in keys} <= self.silenced
+            within[message.key] = {notice.key: (notice.alert.id, notice.alert.fired_at) for notice in message.notices}
             for notice in message.notices:
-                assert of.setdefault(notice.key, message.key) == message.key
+                if of.get(notice.key, message.key) != message.key:
+                    assert notice.key not in maybe
+                    assert (notice.alert.id, notice.alert.fired_at) in self.silenced
+                of[notice.key] = message.key
+                maybe |= {notice.key} if did in {"ok", "unsure"} else set()
                 taken[notice.key] += did == "ok"
                 if did == "final" and self.restarts:
+                    maybe.discard(notice.key)
                     del of[notice.key]  # a new run, maybe with another address or secret, owes it anew while it fires
                 assert notice.channel == channel.name
                 assert notice.alert.severity in channel.wants
@@ -240,7 +254,7 @@ class World:
         for key, lasted_s in self.longest.items():
             critical = key[0][1:].isdecimal() and (int(key[0][1:]) % 2 or int(key[0][1:]) >= 100)
             wanted = critical or "warning" in channel.wants
-            if lasted_s > WAIT_S and wanted and key[0] not in self.flapped:
+            if lasted_s > WAIT_S and wanted and key[0] not in self.flapped and key not in self.silenced:
                 assert key in told | refused, (channel.name, key, lasted_s)
         # taken, killed before that was written down, tried again and refused for good: then it counts as refused
         refused = refused if self.restarts else set()

@@ -24,12 +24,12 @@ def test_an_alert_that_fires_is_told_once_to_each_channel_it_is_for():
     assert desk.states() == {("ops", "a", "firing"): "sent"}
 
 
-def test_where_a_rule_names_nobody_the_default_is_told():
-    ops, dev = FakeChannel("ops"), FakeChannel("dev")
-    desk = Desk(ops, dev, rules=[rule()], default=["dev"])
-    desk.tell(alert(), alert("b", rule="one that was written since"))
+def test_where_a_rule_names_nobody_or_is_not_known_nobody_is_told():
+    ops = FakeChannel()
+    desk = Desk(ops, rules=[rule()], notify=[])
+    assert desk.tell(alert(), alert("b", rule="one that was written since")) == []
     desk.run(60)
-    assert (ops.told(), dev.told()) == ([], [("firing", "a"), ("firing", "b")])
+    assert ops.told() == []
 
 
 def test_pending_and_thresholds_are_told_to_nobody():
@@ -287,13 +287,136 @@ def test_what_flapped_and_ends_for_good_is_over_at_once():
     assert ops.told() == [("firing", "a"), ("resolved", "a")]
 
 
+def test_what_flaps_and_ended_for_now_is_over_in_the_next_run_too():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    one = alert(flapping=True)
+    desk.tell(one)
+    desk.run(100)
+    desk.tell(over(one, desk.at))
+    desk.run(60)
+    again = restarted(desk, ops)
+    again.resume()
+    again.run(590, ticks=10)
+    assert ops.told() == [("firing", "a")], "it may fire again: that would be the same one"
+    again.run(60, ticks=10)
+    assert ops.told() == [("firing", "a"), ("resolved", "a")]
+    assert restarted(again, ops).resume() == []
+
+
+def test_what_flaps_and_fires_again_is_the_same_one_after_a_start():
+    ops, late = FakeChannel("ops"), FakeChannel("late", wants=frozenset({"critical"}))
+    desk = Desk(ops, late)
+    one = alert(flapping=True)
+    desk.tell(one)
+    desk.run(100)
+    desk.tell(over(one, desk.at))
+    desk.run(60)
+    second = alert(flapping=True, at=desk.at, fired_at=desk.at, severity="critical")  # only now one of them wants to hear of it
+    desk.tell(second)
+    desk.run(100)
+    again = restarted(desk, ops, late)
+    again.resume(second)
+    again.run(100, ticks=10)
+    assert (ops.told(), late.told()) == ([("firing", "a")], [("firing", "a")])
+    again.tell(over(replace(second, flapping=False), again.at))
+    again.run(100, ticks=10)
+    assert (ops.told(), late.told()) == ([("firing", "a"), ("resolved", "a")],) * 2
+    assert len({message.notices[0].alert.fired_at for message in ops.got}) == 1
+
+
+# Muted while it is tried again ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_muted_while_its_message_waits_for_its_next_attempt_is_left_out():
+    ops = FakeChannel()
+    ops.answer = refuse
+    desk = Desk(ops)
+    desk.tell(alert(), alert("b"))
+    desk.run(400)
+    desk.tell(alert(before="firing", muted="silenced"))
+    ops.answer = lambda message: "ok"
+    ops.got.clear()
+    desk.run(700, ticks=5)
+    assert (ops.told(), desk.states()) == ([("firing", "b")], {("ops", "a", "firing"): "dropped", ("ops", "b", "firing"): "sent"})
+    desk.tell(alert(before="firing"))
+    desk.run(100)
+    desk.tell(over(alert(), desk.at))
+    desk.run(100)
+    assert ops.told() == [("firing", "b"), ("firing", "a"), ("resolved", "a")]
+
+
+def test_muted_to_its_end_nobody_hears_of_it():
+    ops = FakeChannel()
+    ops.answer = refuse
+    desk = Desk(ops)
+    desk.tell(alert())
+    desk.run(400)
+    desk.tell(alert(before="firing", muted="silenced"))
+    ops.answer = lambda message: "ok"
+    ops.got.clear()
+    desk.run(700, ticks=5)
+    desk.tell(over(alert(muted="silenced"), desk.at))
+    desk.run(700, ticks=5)
+    assert (ops.got, desk.outbox.health()[0][2].partition(";")[2]) == ([], "")
+
+
+def test_what_may_have_been_taken_goes_again_though_it_is_muted():
+    ops = FakeChannel()
+    ops.answer = unanswered
+    desk = Desk(ops)
+    desk.tell(alert())
+    desk.run(20)
+    desk.tell(alert(before="firing", muted="silenced"))
+    ops.answer = lambda message: "ok"
+    desk.run(100)
+    assert desk.states() == {("ops", "a", "firing"): "sent"}
+
+
+def unanswered(message):
+    raise SendError("no answer", unsure=True)
+
+
+# The clock is set -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0])
+def test_a_clock_that_is_set_makes_nothing_overdue_nor_late(step_s):
+    ops = FakeChannel()
+    desk = Desk(ops, rules=[rule(respond_s=300)])
+    desk.tell(alert())
+    desk.run(20, ticks=1)
+    desk.set_clock(step_s)
+    desk.run(279, ticks=1)
+    assert ops.told() == [("firing", "a")]
+    desk.run(10, ticks=1)
+    assert ops.told() == [("firing", "a"), ("overdue", "a")]
+
+
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0])
+def test_a_clock_that_is_set_does_not_end_what_flaps(step_s):
+    ops = FakeChannel()
+    desk = Desk(ops)
+    desk.tell(alert(flapping=True))
+    desk.run(20, ticks=1)
+    desk.tell(over(alert(flapping=True), desk.at))
+    desk.set_clock(step_s)
+    desk.run(590, ticks=1)
+    assert ops.told() == [("firing", "a")]
+    desk.run(20, ticks=1)
+    assert ops.told() == [("firing", "a"), ("resolved", "a")]
+
+
 # After a start --------------------------------------------------------------------------------------------------------------------
 
 
-def restarted(desk, *channels, standing=(), **given):
-    """Another run: of notices, those that wait and those of what stands that were sent."""
-    ids = {one.id for one in standing}
-    saved = [notice for notice in desk.store.values() if notice.state == "waiting" or (notice.state == "sent" and notice.alert.id in ids)]
+def restarted(desk, *channels, **given):
+    """Another run: of notices, those that wait and those that were sent of what nobody is owed the end of."""
+    over = {(one.channel, one.alert.id, one.alert.fired_at) for one in desk.store.values() if one.status == "resolved"}
+    saved = [
+        one for one in desk.store.values()
+        if one.state == "waiting" or (one.state == "sent" and (one.channel, one.alert.id, one.alert.fired_at) not in over)
+    ]  # fmt: skip
     return Desk(*channels, rules=desk.rules.values(), saved=saved, at=desk.at, **given)
 
 
@@ -302,7 +425,7 @@ def test_what_was_sent_is_not_sent_again():
     desk = Desk(ops)
     desk.tell(alert())
     desk.run(100)
-    again = restarted(desk, ops, standing=[alert()])
+    again = restarted(desk, ops)
     assert again.resume(alert()) == []
     again.tell(alert(before="firing"))
     again.run(100)
@@ -316,7 +439,7 @@ def test_what_was_never_written_down_is_owed_and_what_ended_meanwhile_too():
     desk = Desk(ops)
     desk.tell(alert("ended"), alert("gone"))
     desk.run(100)
-    again = restarted(desk, ops, standing=[alert("ended"), alert("gone")])
+    again = restarted(desk, ops)
     again.resume(alert("new"), over(alert("ended"), T0 + 90))
     again.run(100)
     assert sorted(ops.told()[2:]) == [("firing", "new"), ("resolved", "ended"), ("resolved", "gone")]
@@ -342,7 +465,7 @@ def test_what_waits_goes_on_with_its_tries_and_its_message():
     desk.tell(alert(), alert("b"))
     desk.run(20)
     tries = len(ops.got)
-    again = restarted(desk, ops, standing=[alert(), alert("b")])
+    again = restarted(desk, ops)
     again.resume(alert(), alert("b"))
     again.tell(alert("c"))
     ops.answer = lambda message: "ok"
@@ -360,7 +483,7 @@ def test_a_message_that_was_made_but_may_not_have_been_tried_keeps_its_key():
     desk.at += 5
     (parcel,), _ = desk.outbox._due()
     assert {notice.batch for notice in desk.store.values()} == {parcel.message.key}
-    again = restarted(desk, ops, standing=[alert(), alert("b")])
+    again = restarted(desk, ops)
     again.resume(alert(), alert("b"), alert("c"))
     again.run(1)
     assert [(message.key, len(message.notices)) for message in ops.got] == [(parcel.message.key, 2)]
@@ -388,7 +511,7 @@ def test_what_may_have_been_taken_before_the_start_is_told_the_end():
     desk.at += 5
     desk.outbox._due()  # killed in the middle of it
     ops.answer = lambda message: refuse_for_good() if message.notices[0].status == "firing" else "ok"
-    again = restarted(desk, ops, standing=[alert()])
+    again = restarted(desk, ops)
     again.resume(alert())
     again.run(10)
     again.tell(over(alert(), again.at))
@@ -407,11 +530,11 @@ def test_overdue_goes_on_where_it_was_and_says_once_what_passed_meanwhile():
     desk.run(700, ticks=1)
     assert overdues(desk, ops) == [305, 605]
     desk.at += 2000
-    again = restarted(desk, ops, standing=[alert()])
+    again = restarted(desk, ops)
     again.resume(alert())
     again.run(2000, ticks=1)
     assert overdues(again, ops) == [305, 605, 2705]
-    third = restarted(again, ops, standing=[alert()])
+    third = restarted(again, ops)
     third.resume(alert(ack=Ack("eve", third.at)))
     third.run(9000, ticks=1)
     assert len(overdues(third, ops)) == 3
@@ -423,7 +546,7 @@ def test_who_took_it_on_before_the_start_is_not_told_that_it_is_overdue():
     desk.tell(alert(), alert("b"))
     desk.run(100)
     desk.at += 3600
-    again = restarted(desk, ops, standing=[alert(), alert("b")])
+    again = restarted(desk, ops)
     acked = alert(ack=Ack("eve", T0 + 60))
     assert again.resume(alert("b", at=again.at, ack=Ack("eve", T0 + 60)), acked) == []
     again.run(100, ticks=1)
@@ -445,7 +568,7 @@ def test_word_of_an_end_that_waits_is_sent_after_a_start():
 def test_of_a_channel_that_is_gone_nothing_waits_for_ever():
     desk = Desk(FakeChannel("old"))
     desk.tell(alert())
-    again = restarted(desk, FakeChannel("ops"), standing=[alert()])
+    again = restarted(desk, FakeChannel("ops"))
     dropped = [notice for notice in again.resume(alert()) if notice.channel == "old"]
     assert [(notice.state, notice.error) for notice in dropped] == [("dropped", "there is no such channel any more")]
 
@@ -454,7 +577,7 @@ def test_without_a_word_to_resume_the_first_tick_goes_on():
     ops = FakeChannel()
     desk = Desk(ops)
     desk.tell(alert())
-    again = restarted(desk, ops, standing=[alert()])
+    again = restarted(desk, ops)
     again.tell()
     assert again.outbox._sender.woken == 1
     again.run(10)

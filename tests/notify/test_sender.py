@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from outbox_desk import FakeChannel, alert
+from outbox_desk import FakeChannel, alert, rule
 
 from perfconsole.core.notices import Notice
 from perfconsole.notify import outbox_lane, sender
@@ -48,12 +48,16 @@ class Store:
             return [notice.state for notice in self.notices.values() if notice.channel == channel]
 
 
+def rules(*channels):
+    return {"slow": rule(notify=channels)}
+
+
 class Office:
     """An outbox that really sends."""
 
     def __init__(self, *channels):
         self.store = Store()
-        self.outbox = Outbox(channels, {}, self.store, default=[channel.name for channel in channels], host="db1")
+        self.outbox = Outbox(channels, rules(*(channel.name for channel in channels)), self.store, host="db1")
 
     def tell(self, *alerts):
         notices = self.outbox.take(alerts, time.time())
@@ -193,7 +197,7 @@ def test_at_the_end_what_is_under_way_is_finished_and_what_hangs_is_left(office)
     assert time.monotonic() - before < 2
     assert (one.store.states("soon"), one.store.states("hung")) == (["sent"], ["waiting"])
     assert (soon.closed, hung.closed, hung.broken_off) == (1, 1, 1)
-    again = Outbox([hung2 := FakeChannel("hung")], {}, one.store, list(one.store.notices.values()), ["hung"])
+    again = Outbox([hung2 := FakeChannel("hung")], rules("hung"), one.store, list(one.store.notices.values()))
     again.take([], time.time())
     eventually(lambda: hung2.got)
     assert hung2.got[0].key == hung.got[0].key
@@ -274,7 +278,7 @@ def test_many_threads_tell_and_ask_at_once(office):
 CHILD = """
 import asyncio, os, sys, time
 import msgspec
-from outbox_desk import FakeChannel, alert
+from outbox_desk import FakeChannel, alert, rule
 from perfconsole.core.notices import Notice
 from perfconsole.notify import outbox_batch, outbox_lane
 from perfconsole.notify.outbox import Outbox
@@ -307,7 +311,7 @@ with open(path, "rb") as file:
             store[notice.key] = notice
 standing = [alert(f"e{number}") for number in range(count)]
 saved = [notice for notice in store.values() if notice.state in ("waiting", "sent")]
-outbox = Outbox([Socket()], {}, keep, saved, ["ops"], host="db1")
+outbox = Outbox([Socket()], {"slow": rule(notify=["ops"])}, keep, saved, host="db1")
 notices = outbox.resume(standing, time.time())
 keep(notices)
 outbox.send(notices)

@@ -173,7 +173,7 @@ def test_names_are_those_of_channels(text, expected):
         (webhook("severities = ['page']"), 'notify[1].severities: found ["page"]: accepted: a list, each at most once, of'),
         (webhook("severities = []"), "notify[1].severities: found [], which is nobody's alert: accepted: one at least"),
         (webhook("timeout = '2m'"), 'notify[1].timeout: found "2m": accepted: a duration in quotes such as'),
-        (webhook("max_alerts = 0"), "accepted: a whole number, 1 to 10000"),
+        (webhook("max_alerts = -1"), "accepted: a whole number, 0 to 10000"),
         (webhook(url="hooks.example/x"), 'did you mean "https://hooks.example/x"?'),
         (webhook("headers = { Content-Type = 'x' }"), "notify[1].headers.Content-Type: found a header that follows from the message"),
         (webhook("secret = '${S}'\nheaders = { X-Perfconsole-Signature = '${X}' }"), "found a signature, and secret as well"),

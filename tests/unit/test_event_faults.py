@@ -223,7 +223,7 @@ def test_a_full_disk_is_said_and_survived(small_disk, opened, eventually):
     file = opened(small_disk / "state")
     saved = file.load()
     assert saved.silences == [silence(1), silence(2)]
-    assert [one.key for one in saved.notices] == ["key-1", "key-2"]  # the alert of the third does not stand
+    assert [one.key for one in saved.notices] == ["key-1", "key-2", "key-3"]  # the alert of the third does not stand: its end is owed
     assert [one.id for one in file.history("", 10**6)[0]] == [alert(4).id, *[alert(3).id] * count, alert(1).id]
 
 
@@ -292,8 +292,10 @@ def test_what_is_held_is_bounded(tmp_path, opened, eventually):
     assert "; 200 transitions were let go" in file.error
     told, notices = file.history("", 1000)
     assert [one.at for one in told] == [NOW + number for number in reversed(range(200, 300))]
-    assert len(notices) == 100
-    assert {one.state for one in notices} == {"waiting"}  # whom somebody waits for is let go last
+    assert [one.key for one in notices if one.state == "waiting"] == [f"key-{number}" for number in range(298, -1, -2)], "none is let go"
+    settled = [one.key for one in notices if one.state != "waiting"]
+    assert 90 <= len(settled) <= 100
+    assert settled == [f"key-{number}" for number in range(299, 299 - 2 * len(settled), -2)]
     (tmp_path / "state" / "events.db").unlink()
     eventually(lambda: not file.error)
     eventually(lambda: file.said)
@@ -679,6 +681,24 @@ def test_what_was_put_last_stands_last():
     memory.take(Changes(notices=[notice(1), notice(2)]))
     memory.take(Changes(notices=[notice(1, "sent")]))
     assert [one.key for one in memory.notices("")] == ["key-1", "key-2"]
+
+
+def test_thousands_of_notices_that_wait_are_all_held_and_cost_each_the_same():
+    memory = event_memory.Memory(bound=10, waiting_bound=20_000)
+    many = [notice(number) for number in range(22_000)]
+    began = time.perf_counter()
+    memory.take(Changes(notices=many[:19_000]))
+    for one in many[19_000:20_000]:
+        memory.take(Changes(notices=[one]))
+    took = time.perf_counter() - began
+    assert [one.key for one in memory.notices("")] == [one.key for one in reversed(many[:20_000])]
+    assert took < 0.5, "it was minutes where each was looked for among all"
+    memory.take(Changes(notices=many[20_000:]))
+    held = memory.notices("")
+    assert 18_000 <= len(held) <= 20_000
+    assert [one.key for one in held] == [one.key for one in reversed(many[-len(held) :])], "past that the newest"
+    memory.take(Changes(notices=[notice(21_000, "sent")]))
+    assert [one.key for one in memory.notices("")][:2] == ["key-21000", "key-21999"]
 
 
 def test_what_failed_is_owed_before_what_came_since():

@@ -135,6 +135,49 @@ def test_notices_of_alerts_that_stand_and_those_that_wait_are_found(opened):
     assert [one.key for one in opened().load().notices] == ["key-1-firing", "key-2-resolved", "key-1-overdue"]
 
 
+def of(status, fired_at, state="sent", made_at=None, **more):
+    told = alert(1, since=fired_at - 60, fired_at=fired_at, **more)
+    return Notice(f"{status}-{fired_at - NOW:.0f}", "hook", status, told, fired_at if made_at is None else made_at, state)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_was_sent_is_found_until_its_end_is_owed(opened, tmp_path, damaged):
+    def found(notices, standings=(), now=NOW):
+        directory = tmp_path / str(len(list(tmp_path.iterdir())))
+        put_and_close(opened(directory), Changes(standings=standings, notices=notices))
+        if damaged:
+            spoil(directory / "events.db")
+        file = opened(directory, now=now)
+        keys = sorted(one.key for one in file.load().notices)
+        file.close()
+        assert bool(file.said) is damaged
+        return keys
+
+    first = of("firing", NOW - 900, flapping=True)
+    again = [standing(1, fired_at=NOW - 100, since=NOW - 160, flapping=True)]
+    assert found([first]) == ["firing--900"], "it has ended for now, and nobody was told"
+    assert found([first], again) == ["firing--900"], "it fires again, and nobody was told"
+    assert found([first, of("overdue", NOW - 900, made_at=NOW - 500)]) == ["firing--900", "overdue--900"]
+    assert found([first, of("overdue", NOW - 900, "dropped")]) == ["firing--900"]
+    for state in ("sent", "failed", "dropped"):
+        assert found([first, of("resolved", NOW - 900, state, made_at=NOW - 50)]) == [], state
+    assert found([first, of("resolved", NOW - 950, made_at=NOW - 850)]) == [], "some channels are told only of a later firing"
+    assert found([of("resolved", NOW - 950, made_at=NOW - 900), first]) == ["firing--900"]
+    assert found([of("firing", NOW - 900, "failed")]) == []
+    assert found([first], now=NOW + 8 * 86400) == [], "that is too long ago"
+
+
+def spoil(path):
+    """An index of what is looked through at the start is not one any more."""
+    with sqlite3.connect(path) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_silences_1'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    with path.open("r+b") as raw:
+        raw.seek((root - 1) * size)
+        raw.write(b"\xaa" * size)
+
+
 def test_silences_that_ended_are_left_out(opened):
     put_and_close(opened(), Changes(silences=[silence(1, NOW + 1), silence(2, NOW - 1)]))
     assert opened().load().silences == [silence(1, NOW + 1)]
@@ -248,7 +291,6 @@ def test_whoever_is_told_may_fail(opened, eventually):
 
 
 def test_files_are_ours_alone(opened, tmp_path):
-    (tmp_path / "state").mkdir(mode=0o755)
     file = opened()
     kept(file, Changes([alert(1)]))
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
@@ -266,15 +308,18 @@ def test_every_commit_is_synced(opened):
 
 
 def test_what_is_old_goes_a_little_at_a_time(tmp_path):
-    database = event_database.EventDatabase(tmp_path / "events.db", NOW, keep_s=1000.0, most=900)
+    database = event_database.EventDatabase(tmp_path / "events.db", NOW, keep_s=1000.0, most=900, sure=0)
     memory = Memory()
     memory.take(
         Changes(
             [alert(number, at=NOW - 2000 + number) for number in range(2000)],
             [standing(1), standing(2, "inactive")],
-            notices=[notice(1, "sent", made_at=NOW - 5000), notice(2, "sent", made_at=NOW - 5000), notice(3, made_at=NOW - 5000)],
+            notices=[
+                notice(1, "sent", made_at=NOW - 5000), notice(2, "sent", made_at=NOW - 5000), notice(3, made_at=NOW - 5000),
+                notice(4, "sent", made_at=NOW),
+            ],
         )
-    )
+    )  # fmt: skip
     connection = database.connection
     database.write(memory.begin(), NOW)
     (left,) = connection.execute("SELECT count(*) FROM told").fetchone()
@@ -285,14 +330,31 @@ def test_what_is_old_goes_a_little_at_a_time(tmp_path):
     database.prune(NOW)
     assert rounds >= 3
     assert connection.execute("SELECT min(at), count(*) FROM told").fetchone() == (NOW - 900, 900)
-    assert [row[0] for row in connection.execute("SELECT key FROM notices ORDER BY seq")] == ["key-1-firing", "key-3-firing"]
+    assert [row[0] for row in connection.execute("SELECT key FROM notices ORDER BY seq")] == [
+        "key-1-firing", "key-3-firing", "key-4-firing",
+    ]  # fmt: skip
     database.close()
 
 
+def test_a_clock_that_was_wrong_for_a_while_takes_nothing_with_it(opened):
+    clock = [NOW]
+    file = opened(now=lambda: clock[0])
+    kept(file, Changes([alert(number) for number in range(250)], notices=[notice(number, "sent") for number in range(250)]))
+    clock[0] += 365 * 86400.0
+    kept(file, Changes([alert(250, at=clock[0])], notices=[notice(250, "sent", made_at=clock[0])]))
+    kept(file, Changes([alert(251, at=clock[0])]))
+    clock[0] = NOW
+    kept(file, Changes([alert(252)]))
+    assert [len(part) for part in file.history("", 1000)] == [253, 251]
+
+
 def test_old_rows_go_also_when_nothing_is_put(opened, tmp_path, eventually):
-    put_and_close(opened(), Changes([alert(number, at=NOW) for number in range(1000)]))
-    file = opened(now=NOW + event_database.KEEP_S + 1, check_s=0.01)
-    eventually(lambda: file.history("", 1)[0] == [])
+    late = NOW + event_database.KEEP_S + 1
+    new = [alert(number, at=late) for number in range(event_database.SURE + 1)]
+    put_and_close(opened(), Changes([*(alert(number, at=NOW) for number in range(1000)), *new]))
+    file = opened(now=late, check_s=0.01)
+    eventually(lambda: {one.at for one in file.history("", 5000)[0]} == {late})
+    assert len(file.history("", 5000)[0]) == len(new)
 
 
 def test_bodies_of_another_version_are_left_out_and_counted(opened, tmp_path):

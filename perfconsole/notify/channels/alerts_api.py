@@ -11,7 +11,8 @@ from perfconsole.config.notify_kinds import shown_url
 from perfconsole.core.notices import Notice
 from perfconsole.notify.channel import Message
 from perfconsole.notify.channels import words
-from perfconsole.notify.channels.base import Given, Secrets
+from perfconsole.notify.channels.base import Given
+from perfconsole.notify.channels.hiding import Secrets
 from perfconsole.notify.channels.http import HttpChannel, shown
 
 if TYPE_CHECKING:

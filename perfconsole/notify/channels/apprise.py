@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ from perfconsole.core.errors import ConfigError
 from perfconsole.core.text import safe
 from perfconsole.notify.channel import Message
 from perfconsole.notify.channels import words
-from perfconsole.notify.channels.base import Base, Given, Secrets, in_thread, refused
+from perfconsole.notify.channels.base import Base, Given, in_thread, refused
+from perfconsole.notify.channels.hiding import Secrets
 
 if TYPE_CHECKING:
     from perfconsole.config.schema_notify import Apprise
@@ -36,7 +38,7 @@ class AppriseChannel(Base):
         """Send to all of its URLs. Where some took it and some did not, it is tried again with all: Apprise does not tell which."""
         secrets = Secrets(self._given.env)
         urls = await self._looked_up(secrets, *self._urls)
-        secrets.hide(*urls)
+        secrets.hide(*urls, *(part for url in urls for part in re.split(r"[/?&=@:]+", url.partition("://")[2]) if len(part) > 5))
         try:
             async with asyncio.timeout(self._timeout_s):
                 failure = await in_thread(lambda: self._notified(message, urls), "perfconsole-apprise")

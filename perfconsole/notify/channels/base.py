@@ -1,23 +1,22 @@
-"""What all channels have in common: their settings, secrets that are looked up when something is sent and never told, threads, trust."""
+"""What all channels have in common: their settings, threads, trust, the words of what went wrong."""
 
 import asyncio
 import os
+import socket
 import ssl
 import time
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
-from urllib.parse import quote, unquote
 
-from perfconsole.config import secrets
 from perfconsole.core.errors import ConfigError
-from perfconsole.core.redact import MASK
 from perfconsole.core.text import safe
 from perfconsole.notify.channel import SendError
+from perfconsole.notify.channels.hiding import Secrets
 from perfconsole.notify.channels.words import RunbookOf
 
 if TYPE_CHECKING:
@@ -46,76 +45,6 @@ class Given(NamedTuple):
 def refused(message: str, *, final: bool = False, after_s: float | None = None, unsure: bool = False) -> SendError:
     """An attempt that failed, in one printable line."""
     return SendError(safe(message, ANSWER_CHARS), final=final, after_s=after_s, unsure=unsure)
-
-
-# Secrets --------------------------------------------------------------------------------------------------------------------------
-
-
-class Secrets:
-    """Texts with their references looked up, and whatever was found by that hidden again in what is told."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = _Noted(env)
-        self._values: set[str] = set()
-
-    def text(self, template: str) -> str:
-        """A text with its references looked up.
-
-        Raises:
-            ConfigError: When one cannot be.
-        """
-        return self._looked_up(template, None)
-
-    def url(self, template: str) -> str:
-        """Likewise a URL: what a secret holds is encoded where it would have a meaning, unless it is the URL's beginning."""
-        if secrets.is_file(template) or template.startswith("${"):
-            return self._looked_up(template, None)
-        scheme, separator, rest = template.partition("://")
-        end = min((rest.find(mark) for mark in "/?#" if mark in rest), default=len(rest))
-        userinfo, at, host = rest[:end].rpartition("@")
-        path, mark, query = rest[end:].partition("?")
-        self.hide(path + mark + query if len(path) > 1 or query else "", unquote(userinfo.partition(":")[2]))
-        parts = ((userinfo, ""), (at + host, None), (path, "/"), (mark + query, ""))
-        return f"{scheme}{separator}{''.join(self._looked_up(part, allowed) for part, allowed in parts)}"
-
-    def hide(self, *values: str) -> None:
-        """Hide these too, short ones apart: they would be found everywhere."""
-        self._values.update(value for value in values if len(value) > 3)
-
-    def hidden(self, text: str) -> str:
-        """A text in which nothing stands that was looked up."""
-        for value in sorted(self._values | self._env.seen, key=len, reverse=True):
-            for form in {value, quote(value, safe=""), quote(value)}:
-                text = text.replace(form, MASK)
-        return text
-
-    def _looked_up(self, template: str, allowed: str | None) -> str:
-        self._env.allowed = allowed
-        found = secrets.resolve(template, self._env)
-        if secrets.is_file(template):
-            self.hide(found)
-        return found
-
-
-class _Noted(Mapping[str, str]):
-    """An environment that notes what was looked up in it, and encodes it for a place in a URL."""
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
-        self.seen: set[str] = set()
-        self.allowed: str | None = None
-
-    def __getitem__(self, name: str) -> str:
-        value = self._env[name]
-        if value:
-            self.seen.add(value)
-        return value if self.allowed is None else quote(value, safe=self.allowed)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._env)
-
-    def __len__(self) -> int:
-        return len(self._env)
 
 
 # Channels -------------------------------------------------------------------------------------------------------------------------
@@ -192,6 +121,18 @@ def _work(question: Callable[[], T], loop: AbstractEventLoop, answer: "Future[T]
         settle = partial(answer.set_exception, error)
     with suppress(RuntimeError):  # the loop is closed: the answer came after the end
         loop.call_soon_threadsafe(lambda: answer.done() or settle())
+
+
+def look_up_apart(loop: AbstractEventLoop) -> None:
+    """Have a loop look names up in threads as above: its own are an executor's, by which a dead name server keeps the process.
+
+    What connects still knows the name, by which certificates are verified, and tries all addresses.
+    """
+
+    async def getaddrinfo(host: Any, port: Any, **more: int) -> Any:
+        return await in_thread(lambda: socket.getaddrinfo(host, port, **more), "perfconsole-names")
+
+    loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]
 
 
 # Trust ----------------------------------------------------------------------------------------------------------------------------

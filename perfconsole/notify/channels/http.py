@@ -14,7 +14,8 @@ from perfconsole.config.check_kinds import header_is_secret
 from perfconsole.core.errors import ConfigError
 from perfconsole.core.redact import MASK
 from perfconsole.core.text import safe
-from perfconsole.notify.channels.base import Base, Given, Secrets, broke_off, in_thread, refused, tls_context, why
+from perfconsole.notify.channels.base import Base, Given, broke_off, in_thread, look_up_apart, refused, tls_context, why
+from perfconsole.notify.channels.hiding import Secrets
 
 if TYPE_CHECKING:
     from httpx import AsyncClient, Response
@@ -25,8 +26,8 @@ _ANSWER_BYTES: Final = 2048
 _KEPT_S: Final = 30.0
 _CONNECTED: Final = 0.8
 """Of the time for an attempt: later than that it is known that nothing was sent, at its end it is not."""
-_LATER: Final = frozenset({408, 425, 429})
-"""Answers of the 400s after which it is worth trying again."""
+_FINAL: Final = frozenset({400, 410, 413, 422})
+"""Answers that say of the message itself that it is not wanted. Any other one, 404 too, may be of a receiver that is being deployed."""
 
 _LONGEST_S: Final = 86400.0
 
@@ -86,9 +87,12 @@ class HttpChannel(Base):
 
     async def _asked(self, url: str, headers: Headers, body: bytes, secrets: Secrets, own: Headers) -> Answer:
         def looked_up() -> tuple[str, dict[str, str]]:
-            return secrets.url(url), {name: secrets.text(text) for name, text in headers}
+            if self._proxy:  # it answers in place of the server, and its password may be in that
+                secrets.url(self._proxy)
+            return secrets.url(url), {name: secrets.header(name, text) for name, text in headers}
 
         where, found = await in_thread(looked_up, "perfconsole-secrets")
+        look_up_apart(asyncio.get_running_loop())
         client = self._client or await self._made(secrets)
         async with client.stream("POST", where, headers={**_usual(), **found, **dict(own)}, content=body) as response:
             text = await _beginning(response)
@@ -142,9 +146,9 @@ def _judge(answer: Answer) -> None:
     if 200 <= answer.status < 300:
         return
     if 300 <= answer.status < 400:
-        raise refused(f"answered {answer.status}, a redirect, which is not followed: configure the address that it leads to", final=True)
-    later = answer.status >= 500 or answer.status in _LATER
-    raise refused(f"answered {answer.told()}", final=not later, after_s=answer.after_s if later else None)
+        raise refused(f"answered {answer.status}, a redirect, which is not followed: configure the address that it leads to")
+    final = answer.status in _FINAL
+    raise refused(f"answered {answer.told()}", final=final, after_s=None if final else answer.after_s)
 
 
 def shown(url: str, headers: Headers, body: bytes, own: Headers = ()) -> str:

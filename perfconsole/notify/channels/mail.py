@@ -8,6 +8,7 @@ import re
 import smtplib
 import socket
 import ssl
+from base64 import b64encode
 from collections.abc import Sequence
 from contextlib import suppress
 from email.headerregistry import Address
@@ -22,7 +23,8 @@ from perfconsole.core.errors import ConfigError
 from perfconsole.core.text import safe
 from perfconsole.notify.channel import Message, SendError
 from perfconsole.notify.channels import words
-from perfconsole.notify.channels.base import Base, Given, Secrets, broke_off, in_thread, refused, tls_context, why
+from perfconsole.notify.channels.base import Base, Given, broke_off, in_thread, refused, tls_context, why
+from perfconsole.notify.channels.hiding import Secrets
 
 if TYPE_CHECKING:
     from perfconsole.config.schema_notify import Email
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 _PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 _REFERENCES: Final = 20
 """Alerts that a mail about several refers to: a header has its limits."""
+
+_GOODBYE_S: Final = 1.0
+"""What a server is given to answer QUIT."""
 
 
 class MailChannel(Base):
@@ -47,13 +52,15 @@ class MailChannel(Base):
         """Hand it to the server; a 2xx is taken for yes, 5xx for never."""
         secrets = Secrets(self._given.env)
         user, password = await self._looked_up(secrets, self._user, self._password)
-        secrets.hide(password)
+        secrets.hide(password, *(b64encode(text.encode()).decode() for text in (password, f"\0{user}\0{password}") if password))
         talk = _Talk(self._host.strip("[]"), self._port, self._timeout_s)
         mail = self._mail(message).as_bytes(policy=SMTP)
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await in_thread(lambda: self._handed(talk, mail, user, password), "perfconsole-mail")
         except TimeoutError:
+            if talk.taken:
+                return talk.taken
             raise self._late() from None
         except smtplib.SMTPRecipientsRefused as error:
             raise self._refused(list(error.recipients.values()), secrets) from None
@@ -75,16 +82,21 @@ class MailChannel(Base):
 
     def _handed(self, talk: "_Talk", mail: bytes, user: str, password: str) -> str:
         context = tls_context(self._ca) if self._tls != "none" else None
-        with talk.begun(context if self._tls == "tls" else None) as server:
+        server = talk.begun(context if self._tls == "tls" else None)
+        try:
             if self._tls == "starttls":
                 server.starttls(context=context)
             if user:
                 server.login(user, password)
             sender, receivers = parseaddr(self._from)[1], [parseaddr(text)[1] for text in self._to]
             not_taken = server.sendmail(sender, receivers, mail)
-        if not_taken:  # the others have it: to try again would tell them twice
-            return f"taken by the server, but not for {', '.join(sorted(not_taken))}"
-        return f"taken by the server for {len(receivers)} receiver{'s' * (len(receivers) > 1)}"
+            # Whatever comes after this, to try again would tell everybody twice; so it would those who have it if some were refused.
+            but = f"but not for {', '.join(sorted(not_taken))}" if not_taken else ""
+            everybody = f"for {len(receivers)} receiver{'s' * (len(receivers) > 1)}"
+            talk.taken = f"taken by the server, {but}" if but else f"taken by the server {everybody}"
+            return talk.taken
+        finally:
+            _part(server)
 
     def _refused(self, answers: Sequence[tuple[int, bytes | str]], secrets: Secrets) -> SendError:
         code, text = answers[0]
@@ -127,13 +139,18 @@ def _ids(message: Message) -> tuple[str, list[str]]:
 
 
 class _Talk:
-    """A connection that can be ended from outside: a server that sends a byte a second never lets its reader time out."""
+    """A connection that can be ended from outside: a server that sends a byte a second never lets its reader time out.
+
+    Attributes:
+        taken: That the server has taken the mail, in words; empty before.
+    """
 
     def __init__(self, host: str, port: int, timeout_s: float) -> None:
         self._where = (host, port)
         self._timeout_s = timeout_s
         self._server: smtplib.SMTP | None = None
         self._over = False
+        self.taken = ""
 
     def begun(self, context: ssl.SSLContext | None) -> smtplib.SMTP:
         """Connect; TLS from the first byte on where there is a context."""
@@ -155,6 +172,16 @@ class _Talk:
         if waiting is not None:
             with suppress(OSError):
                 waiting.shutdown(socket.SHUT_RDWR)
+
+
+def _part(server: smtplib.SMTP) -> None:
+    """Say goodbye. What the server makes of that, or whether it says anything, is of no interest."""
+    sock = getattr(server, "sock", None)
+    if sock is not None:
+        with suppress(OSError, ValueError):
+            sock.settimeout(_GOODBYE_S)
+            server.quit()
+    server.close()
 
 
 def _own_name() -> str:

@@ -12,7 +12,8 @@ from perfconsole.core import alert_words
 from perfconsole.core.redact import MASK
 from perfconsole.notify.channel import Message
 from perfconsole.notify.channels import words
-from perfconsole.notify.channels.base import Given, Secrets
+from perfconsole.notify.channels.base import Given
+from perfconsole.notify.channels.hiding import Secrets
 from perfconsole.notify.channels.http import Answer, HttpChannel, shown
 
 if TYPE_CHECKING:

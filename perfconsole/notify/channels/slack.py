@@ -7,7 +7,8 @@ from perfconsole.config.notify_kinds import shown_secret_url
 from perfconsole.core.notices import Notice
 from perfconsole.notify.channel import Message
 from perfconsole.notify.channels import words
-from perfconsole.notify.channels.base import Given, Secrets
+from perfconsole.notify.channels.base import Given
+from perfconsole.notify.channels.hiding import Secrets
 from perfconsole.notify.channels.http import HttpChannel, shown
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ SECTION_CHARS: Final = 3000
 """The most that Slack takes in one section: longer ones it refuses."""
 
 _COLOURS: Final = {"critical": "danger", "warning": "warning", "info": "#439FE0"}
+
+
+_JOINT: Final = "\u2060"
+"""Seen by nobody, and no letter of any name."""
 
 
 class SlackChannel(HttpChannel):
@@ -53,8 +58,8 @@ def _section(text: str) -> dict[str, Any]:
 
 
 def escaped(text: str) -> str:
-    """Text in which Slack obeys nothing: no link, no mention of everybody."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Text in which Slack obeys nothing, neither a link nor a mention of everybody; nor Mattermost, to which a plain @all is one."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", f"@{_JOINT}")
 
 
 def _cut(text: str) -> str:

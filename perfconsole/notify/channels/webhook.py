@@ -10,7 +10,8 @@ from perfconsole.core.notices import Notice
 from perfconsole.core.redact import MASK
 from perfconsole.notify.channel import Message
 from perfconsole.notify.channels import words
-from perfconsole.notify.channels.base import Given, Secrets
+from perfconsole.notify.channels.base import Given
+from perfconsole.notify.channels.hiding import Secrets
 from perfconsole.notify.channels.http import HttpChannel, shown
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class WebhookChannel(HttpChannel):
         return shown(shown_url(self._url), self._headers, self._body(message), own)
 
     def _body(self, message: Message) -> bytes:
-        told = message.notices[: self._most]
+        told = message.notices[: self._most or None]
         alerts = [self._alert(notice, message) for notice in told]
         names = {notice.alert.rule for notice in message.notices}
         group = {"alertname": names.pop(), "host": message.host} if len(names) == 1 else {"host": message.host}

@@ -4,6 +4,7 @@ Everything that waits is committed together, each call whole, and synced. What c
 damaged file is put aside and a new one begun with what is held. SQLite itself is loaded by the thread, not by who imports this.
 """
 
+import os
 import threading
 import time
 from collections import deque
@@ -96,6 +97,7 @@ class EventFile:
         self._database: EventDatabase | None = None
         self._suspect = ""
         self._aside = 0
+        self._check_s = check_s
         self._check_at = time.monotonic() + check_s
         self._prune_at = self._check_at
         self._check: PageCheck | None = None
@@ -248,6 +250,9 @@ class EventFile:
             database.close()
 
     def _load(self, start: _Start) -> None:
+        if self._nothing_yet():
+            start.over.set()
+            return
         found = None
         try:
             found = self._found()
@@ -261,6 +266,13 @@ class EventFile:
             self._say(f"{self._path}: {found.skipped} entries of another version could not be read")
         if found.damage:
             raise DamagedError(found.damage)
+
+    def _nothing_yet(self) -> bool:
+        """Whether nothing was ever kept, and it could be: SQLite and a file (3 MiB) are for those who have had an alert."""
+        here = self._path.parent
+        return (
+            here.is_dir() and here.stat().st_uid == os.getuid() and os.access(here, os.W_OK | os.X_OK) and not os.path.lexists(self._path)
+        )
 
     def _found(self) -> "Found":
         from perfconsole.history import event_opening, event_rows  # noqa: PLC0415  loads SQLite, in this thread
@@ -330,9 +342,11 @@ class EventFile:
 
     def _look_after(self) -> None:
         now = time.monotonic()
-        if now >= self._prune_at:
+        if not self._database:
+            self._check_at = self._prune_at = now + self._check_s  # nothing to look after yet
+        elif now >= self._prune_at:
             self._prune_at = now + PRUNE_S
-            if self._open().prune(self._clock()):
+            if self._database.prune(self._clock()):
                 self._prune_at = now + PRUNE_PAUSE_S
         if now >= self._check_at:
             self._check_at = inf

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from math import inf
@@ -353,11 +354,14 @@ file.close()
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
 @pytest.mark.parametrize("mode", [0o500, 0o000])
-def test_a_directory_that_cannot_be_used_is_said(tmp_path, mode):
-    parent = tmp_path
-    while parent != parent.parent and not parent.stat().st_mode & 0o001:
-        parent.chmod(parent.stat().st_mode | 0o011)
-        parent = parent.parent
+def test_a_directory_that_cannot_be_used_is_said(mode):
+    with tempfile.TemporaryDirectory() as outside:  # what pytest makes is root's alone
+        tmp_path = Path(outside)
+        tmp_path.chmod(0o755)
+        _cannot_be_used(tmp_path, mode)
+
+
+def _cannot_be_used(tmp_path, mode):
     place = tmp_path / "locked"
     place.mkdir()
     os.chown(place, 65534, -1)

@@ -46,6 +46,9 @@ _AT_ONCE: Final = ("http", "tcp", "tls", "dns", "service", "alert", "alerts")
 """What a running engine takes over from a configuration that was read again; the rest is in force from the next start on."""
 
 _ASK_AGAIN_S: Final = 2.0
+_SECOND_LOOK_S: Final = 0.08
+"""Until a new holder has written itself down, the line of the one before is there, which may have been another configuration."""
+
 _QUIT_S: Final = 0.2
 
 Tell = Callable[[str, str], None]
@@ -207,9 +210,13 @@ class Seat:
         unheard = self._listen(engine)
         self._shown.wait()
         self._say(said, unheard, self._keep(engine), self._record(engine))
-        while not self._lease and not self._closed.wait(_ASK_AGAIN_S):
+        while not self._closed.wait(_ASK_AGAIN_S):
+            gone = self._give_up(engine)
+            if self._lease:
+                continue
             lease = self._take_later()
             if not lease:
+                self._say(gone and f"{gone}: alerts are not kept here any more")
                 continue
             with self._lock:
                 if self._closed.is_set():
@@ -217,7 +224,22 @@ class Seat:
                     return
                 self._lease = lease
             wrong = self._listen(engine), self._keep(engine), self._record(engine)
-            self._say("alerts are kept here now", *wrong, role="warning" if any(wrong) else "foreground")
+            self._say(gone, "alerts are kept here now", *wrong, role="warning" if gone or any(wrong) else "foreground")
+
+    def _give_up(self, engine: Engine) -> str:
+        """Where the lease was taken away, end all that is only for who holds it: another may by now. What happened, in words."""
+        if not self._lease or not self._lease.lost:
+            return ""
+        with self._lock:
+            if self._closed.is_set():
+                return ""
+            lease, self._lease = self._lease, None
+            listener, self._listener = self._listener, None
+        engine.forget_alerts()
+        if listener:
+            listener.close()
+        lease.release()
+        return "the state directory was taken away"
 
     def _listen(self, engine: Engine) -> str:
         """Let others attach; why not, in words."""
@@ -291,6 +313,9 @@ class Seat:
 
         who = _who(holder)
         if not suits(self._config, self._record_to, holder.config):
+            self._closed.wait(_SECOND_LOOK_S)
+            if find_holder(self._directory) != holder:
+                return None
             return self._own(None, f"alerts are kept by {who} (another configuration)")
         try:
             source = connect(Path(holder.socket), read_only=self._config.console.read_only)

@@ -24,7 +24,7 @@ class Checker:
         document: What the file says.
         env: The environment, for where themes are.
         shared: Others can read the file: no password may stand in it.
-        found_here: It was found in the working directory: it may not send for files.
+        found_here: It was found in the working directory: it may not send for files, nor say where what is kept goes.
 
     Attributes:
         errors: What was wrong, in the order of the lines once `config` was called.
@@ -55,6 +55,10 @@ class Checker:
                     made[name] = TABLES[name](**self._values((name,), value, keys_of(TABLES[name])))
             else:
                 self._unknown((name,), name, [*TABLES, NOTIFY, "keys"], "tables")
+        history = made.get("history")
+        if self._found_here and history and history.dir:
+            found = "a state directory in a configuration that was found in the working directory"
+            self._note(("history", "dir"), found, "name it with --config")
         self._theme()
         written = self._document.values.get("alert", [])
         check_alerts.names(self._note, made.get("alerts", Config().alerts), written if isinstance(written, list) else [])

@@ -19,6 +19,12 @@ VERSION: Final = 1
 FRAME_LIMIT: Final = 64 * 2**20
 """No honest frame is longer: a keyframe of 1,000 endpoints with full rings is 14 MiB."""
 
+PEER_LIMIT: Final = 2**20
+"""No honest watch or request is longer: what a reader says is a few hundred bytes."""
+
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What decoding bytes from elsewhere may end with: text that is no UTF-8 is none of msgspec's errors, nor is nesting without end."""
+
 TICK, WATCH, REQUEST, RESPONSE = b"T", b"W", b"Q", b"A"
 
 _HEADER: Final = 5
@@ -103,14 +109,19 @@ def decode(kind: bytes, body: bytes) -> Message:
         raise WireError(f"an unknown kind of frame: {kind!r}")
     try:
         return decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise WireError(f"a frame that cannot be read: {error}") from error
 
 
 class Splitter:
-    """Cuts a byte stream into frames, whatever the pieces it arrives in."""
+    """Cuts a byte stream into frames, whatever the pieces it arrives in.
 
-    def __init__(self) -> None:
+    Args:
+        limit_bytes: The longest frame that is taken, its header apart.
+    """
+
+    def __init__(self, limit_bytes: int = FRAME_LIMIT) -> None:
+        self._limit_bytes = limit_bytes
         self._held = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Message]:
@@ -125,8 +136,8 @@ class Splitter:
         try:
             while len(held) - start >= _HEADER:
                 length = int.from_bytes(held[start : start + 4], "big")
-                if not 0 < length <= FRAME_LIMIT:
-                    raise WireError(f"a frame of {length} bytes (at most {FRAME_LIMIT})")
+                if not 0 < length <= self._limit_bytes:
+                    raise WireError(f"a frame of {length} bytes (at most {self._limit_bytes})")
                 end = start + 4 + length
                 if len(held) < end:
                     break

@@ -272,6 +272,10 @@ class Engine:
                 outbox.close()
             store.close()
 
+    def forget_alerts(self) -> None:
+        """Go on without keeping alerts or telling of them: another engine does it now. From any thread."""
+        self._post(lambda: self.alerting.close(ended=False))
+
     def use_rules(self, rules: Sequence[Rule]) -> None:
         """Go on with other rules; see `Alerting.use`. On the engine's thread."""
         self.alerting.use(rules)

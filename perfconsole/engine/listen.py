@@ -72,10 +72,10 @@ class Listener:
         else:
             with suppress(TimeoutError):
                 ended.result(_QUIT_S)
-        self._socket.close()
         removing = threading.Thread(target=self._remove, name="listener", daemon=True)  # the directory may be on a server that died
         removing.start()
         removing.join(_QUIT_S)
+        self._socket.close()  # not before: as long as it is open, no other socket has its inode
 
     def _remove(self) -> None:
         with suppress(OSError):

@@ -92,7 +92,7 @@ class Peer:
         return msgspec.structs.replace(tick, tables=[part for table in tick.tables if (part := tables.cut(table, views))])
 
     async def _listen(self, box: Mailbox, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        splitter = wire.Splitter()
+        splitter = wire.Splitter(wire.PEER_LIMIT)
         while data := await reader.read(_CHUNK):
             for message in splitter.feed(data):
                 if isinstance(message, Watch):
@@ -100,9 +100,14 @@ class Peer:
                 elif isinstance(message, wire.Request):
                     task = asyncio.create_task(self._answer(message, writer))
                     self._answers.add(task)
-                    task.add_done_callback(self._answers.discard)
+                    task.add_done_callback(self._leave)
                     if len(self._answers) >= _MOST_ANSWERS:
                         await asyncio.wait(self._answers, return_when=asyncio.FIRST_COMPLETED)
+
+    def _leave(self, task: asyncio.Task[None]) -> None:
+        self._answers.discard(task)
+        if not task.cancelled():
+            task.exception()  # taken note of: else asyncio would write it across the screen
 
     async def _answer(self, request: wire.Request, writer: asyncio.StreamWriter) -> None:
         try:
@@ -113,7 +118,7 @@ class Peer:
                 args = msgspec.msgpack.decode(request.args, type=spec.args)
                 result = await self._engine.dispatch(request.op, args, peer=self._name, read_only=self._read_only)
                 response = wire.Response(request.id, result=wire.pack(result))
-        except msgspec.MsgspecError as error:
+        except wire.UNREADABLE as error:
             response = wire.Response(request.id, error=f"{request.op}: {error}")
         except PerfconsoleError as error:
             response = wire.Response(request.id, error=error.message, fix=error.fix)

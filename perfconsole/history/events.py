@@ -342,11 +342,13 @@ class EventFile:
 
     def _look_after(self) -> None:
         now = time.monotonic()
-        if not self._database:
+        if now < min(self._prune_at, self._check_at):
+            return
+        if not self._database and self._nothing_yet():
             self._check_at = self._prune_at = now + self._check_s  # nothing to look after yet
         elif now >= self._prune_at:
             self._prune_at = now + PRUNE_S
-            if self._database.prune(self._clock()):
+            if self._open().prune(self._clock()):
                 self._prune_at = now + PRUNE_PAUSE_S
         if now >= self._check_at:
             self._check_at = inf

@@ -4,8 +4,10 @@ A lock is flock's, never a pid in a file: the kernel gives it back however the h
 whatever inherits the descriptor would hold it on: it is closed on exec, and in children that are forked without one.
 """
 
+import errno
 import fcntl
 import os
+import stat
 import time
 from contextlib import suppress
 from os import PathLike
@@ -68,11 +70,12 @@ class Lease:
         """Take it; None when another holds it.
 
         Args:
-            directory: The state directory; made, for the caller alone, when it is not there.
+            directory: The state directory; made, for the caller alone, when it is not there. One that is there must be the caller's, and
+                nobody else's to write in: see `make_private`.
             holder: Written down for others to read. A full disk may keep it from them, and takes nothing from the lease.
 
         Raises:
-            LeaseError: When it cannot be locked here: not the caller's to write in, no directory, no locks.
+            LeaseError: When it cannot be locked here: not the caller's, or others' to write in, no directory, no locks.
         """
         path = Path(directory) / NAME
         try:
@@ -188,19 +191,25 @@ def give_lock(fd: int) -> None:
 
 
 def make_private(directory: Path) -> None:
-    """Make a directory and what leads to it, for the caller alone whatever the umask.
+    """Make a directory and what leads to it, for the caller alone whatever the umask; one that is there stays as it is.
+
+    It may be anything that was named by mistake, as /tmp: its modes are not changed, and another user's is left without files of ours,
+    which he could neither read nor remove.
 
     Raises:
-        OSError: When it is not there and cannot be made.
+        OSError: When it is not there and cannot be made. `PermissionError` in words: when others own it, or may write to it.
     """
-    if directory.is_dir():
-        found = directory.stat()
-        if found.st_uid == os.getuid() and found.st_mode & 0o777 != 0o700:
-            directory.chmod(0o700)
-        return
     for missing in [*reversed(directory.parents), directory]:
         if not missing.exists():
-            missing.mkdir(0o700)
+            with suppress(FileExistsError):  # another made it at this moment
+                missing.mkdir(0o700)
+    found = directory.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
+    if found.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, f"{directory} belongs to another user (uid {found.st_uid})", str(directory))
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(errno.EPERM, f"others may write to {directory} (chmod 700 {directory})", str(directory))
 
 
 def _is_at(fd: int, path: Path) -> bool:

@@ -46,6 +46,8 @@ class RemoteSource:
         self._ticks: list[Tick] = []
         self._lock = threading.RLock()  # a wake may drain at once
         self._open = True
+        self._handing = threading.Lock()  # of handing a request to the loop, against its end
+        self._over = False
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[wire.Response]] = {}
         self._loop = asyncio.new_event_loop()
@@ -99,18 +101,17 @@ class RemoteSource:
             raise RequestError(f"{op} is not known")
         if not self._thread.is_alive():
             raise RequestError(ENDED)
-        asking = self._ask(wire.Request(next(self._ids), op, wire.pack(args)))
-        try:
-            running = asyncio.run_coroutine_threadsafe(asking, self._loop)
-        except RuntimeError as error:
-            asking.close()
-            raise RequestError(ENDED) from error
+        request = wire.Request(next(self._ids), op, wire.pack(args))
+        with self._handing:
+            if self._over:
+                raise RequestError(ENDED)
+            running = asyncio.run_coroutine_threadsafe(self._ask(request), self._loop)
         response = await asyncio.wrap_future(running)
         if response.error:
             raise RequestError(response.error, response.fix)
         try:
             result: Struct = msgspec.msgpack.decode(response.result, type=spec.result)
-        except msgspec.MsgspecError as error:
+        except wire.UNREADABLE as error:
             raise RequestError(f"{op}: an answer that cannot be read: {error}") from error
         return result
 
@@ -135,6 +136,9 @@ class RemoteSource:
         except OSError:
             pass  # the socket was dead before it began: as a link that is lost
         finally:
+            with self._handing:
+                self._over = True
+            self._loop.run_until_complete(self._finish())
             self._loop.close()
             self._connected.set()  # whoever waits for it is not left waiting
             if self._open:
@@ -168,6 +172,12 @@ class RemoteSource:
                     answer.set_result(wire.Response(0, error=ENDED))
             self._writer.close()
             await asyncio.sleep(0)
+
+    async def _finish(self) -> None:
+        """Requests that were handed over while the link ended begin before this does: they find it closed, and are answered with that."""
+        asking = asyncio.all_tasks() - {asyncio.current_task()}
+        if asking:
+            await asyncio.wait(asking)
 
     async def _hear(self, reader: asyncio.StreamReader) -> bytes:
         async with asyncio.timeout(self._silence_s):  # of which the TimeoutError is an OSError

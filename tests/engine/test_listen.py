@@ -1,5 +1,6 @@
 """The door of an engine: who is let in, who is not, and what lies in the file system before, during and after."""
 
+import gc
 import os
 import signal
 import socket
@@ -8,7 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
+import msgspec
 import pytest
 
 from perfconsole.config.places import ADDRESS_BYTES
@@ -116,6 +119,41 @@ async def test_who_may_not_act_is_offered_nothing_and_refused(open_door, path, s
     with pytest.raises(RequestError, match="read-only"):
         await source.request("process.signal", SignalArgs(5, 50, 15))
     assert scripted.signalled == []
+
+
+def test_a_request_that_is_no_text_is_answered_and_nothing_comes_upon_the_screen(open_door, path, capfd):
+    open_door()
+    peer = raw(path)
+    peer.sendall(wire.greeting() + wire.encode(wire.Request(7, "alert.ack", msgspec.Raw(b"\x93\xa1\xff\x00\xa0"))))
+    heard, splitter = [], wire.Splitter()
+    assert peer.recv(wire.GREETING_BYTES) == wire.greeting()
+    patience = time.monotonic() + 5
+    while not any(isinstance(message, wire.Response) for message in heard):
+        assert time.monotonic() < patience, "no answer"
+        data = peer.recv(65536)
+        assert data, "it hung up"
+        heard += splitter.feed(data)
+    (answer,) = (message for message in heard if isinstance(message, wire.Response))
+    assert answer.id == 7
+    assert answer.error.startswith("alert.ack: ")
+    peer.close()
+    gc.collect()
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("frame", [b"\x00\x10\x00\x01Q", b"\0\0\0\x06Q\x93\x01\xa1\xff\xc0"])
+def test_who_says_too_much_or_nonsense_is_hung_up_on(open_door, path, capfd, frame):
+    open_door()
+    peer = raw(path)
+    peer.sendall(wire.greeting() + frame)
+    patience = time.monotonic() + 5
+    with suppress(ConnectionResetError):
+        while peer.recv(65536):
+            assert time.monotonic() < patience, "it is still listened to"
+    peer.close()
+    come_in(path).close()
+    gc.collect()
+    assert capfd.readouterr().err == ""
 
 
 # Not being let in ---------------------------------------------------------------------------------------------------------------------

@@ -1,13 +1,21 @@
 """Several consoles of one user: one engine among those that are alike, whichever of them ends, and however."""
 
 import os
+import shutil
 import signal
 import sys
+import threading
 import time
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from perfconsole.history.lease import holder
+from perfconsole.cli.attach import Seat
+from perfconsole.cli.likeness import digest
+from perfconsole.config.load import Loaded
+from perfconsole.config.schema import Config
+from perfconsole.history.lease import Holder, Lease, holder
 
 pytestmark = pytest.mark.slow
 
@@ -112,6 +120,57 @@ def test_of_three_one_succeeds_and_the_other_attaches_to_it(console, state_dir):
     last.wait_text(f"attached to PID {heir.pid}")
     began = last.now_s
     assert newly_live(last, began, TAKEN_S) < TAKEN_S
+
+
+def keeps(pty):
+    """Whether it has alerts kept: it has the file open."""
+    return any("events.db" in str(fd.readlink()) for fd in Path(f"/proc/{pty.pid}/fd").iterdir() if fd.is_symlink())
+
+
+def test_a_state_directory_that_is_taken_away_leaves_one_that_keeps_alerts(console, state_dir):
+    """A second console makes a new one, with a lease of its own, before the first has noticed."""
+    first = console()
+    holds(state_dir, first)
+    shutil.rmtree(state_dir)
+    second = console()
+    holds(state_dir, second)
+    first.wait_text("the state directory was taken away: alerts are not kept here any more", 10.0)
+    first.until(lambda: not keeps(first), 5.0)
+    assert (keeps(first), keeps(second)) == (False, True)
+    assert (state_dir / "engine.sock").exists()  # the second's is not taken away by who gives up
+    third = console()
+    third.wait_text(f"attached to PID {second.pid}")
+    assert third.leave()[0] == 0
+    assert second.leave()[0] == 0
+    first.wait_text("alerts are kept here now", 10.0)
+    holds(state_dir, first)
+    assert (first.leave()[0], first.unrestored()) == (0, [])
+
+
+def test_a_state_directory_that_is_taken_away_is_made_anew(console, state_dir):
+    first = console()
+    holds(state_dir, first)
+    shutil.rmtree(state_dir)
+    first.wait_text("the state directory was taken away; alerts are kept here now", 10.0)
+    holds(state_dir, first)
+    second = console()
+    second.wait_text(f"attached to PID {first.pid}")
+
+
+def test_a_line_that_the_holder_before_left_is_no_other_configuration(tmp_path):
+    """Who has just locked it has not yet written itself down; it is asked again then, and no engine is made."""
+    loaded = Loaded(replace(Config(), history=replace(Config().history, dir=str(tmp_path))), None)
+    lease = Lease.take(tmp_path, Holder(1, "box", 1.0, "another"))
+    made = []
+    seat = Seat(loaded, None, read=lambda: loaded, build=lambda *_: made.append(True), keep=lambda *_: "", tell=lambda *_: None)
+    written = threading.Timer(0.02, lease.tell, [Holder(2, "box", 2.0, digest(loaded.config, None), str(tmp_path / "engine.sock"))])
+    written.start()
+    try:
+        assert seat._next() is None
+        assert made == []
+    finally:
+        written.join()
+        lease.release()
 
 
 def test_two_that_are_opened_at_once(spawn, state_dir):

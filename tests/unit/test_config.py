@@ -86,6 +86,17 @@ def test_a_local_file_that_others_may_write_is_left_with_a_notice(env, tmp_path,
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_a_local_file_does_not_say_where_what_is_kept_goes(env, tmp_path):
+    text = '[console]\ntheme = "mono"\n[history]\ndir = "/srv/state"\n'
+    path = put(tmp_path / "work" / "perfconsole.toml", text)
+    with pytest.raises(ConfigError) as told:
+        load(None, env=env)
+    assert str(told.value) == (
+        f"{path}:4: history.dir: a state directory in a configuration that was found in the working directory: name it with --config"
+    )
+    assert load(str(path), env=env).config.history.dir == "/srv/state"
+
+
 def test_a_local_file_or_link_of_another_user_is_left_with_a_notice(env, tmp_path):
     path = put(tmp_path / "work/perfconsole.toml")
     os.chown(path, 12345, 12345)

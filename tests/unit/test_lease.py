@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,59 @@ def test_it_is_ours_alone(tmp_path, taken):
     assert json.loads((tmp_path / "a" / "b" / "lease").read_text()) == {
         "pid": os.getpid(), "host": "box", "started": 1.7e9, "config": "digest", "socket": "/run/engine.sock",
     }  # fmt: skip
+
+
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o775])
+def test_a_directory_that_others_may_write_to_is_refused_and_left_as_it_is(tmp_path, mode):
+    """It may be /tmp: made private, it would be nobody else's any more."""
+    place = tmp_path / "shared"
+    place.mkdir()
+    place.chmod(mode)
+    said = rf"cannot use {place}/lease: others may write to {place} \(chmod 700 {place}\): set another \[history\] dir, one of your own"
+    with pytest.raises(LeaseError, match=said):
+        Lease.take(place, ME)
+    assert (stat.S_IMODE(place.stat().st_mode), list(place.iterdir())) == (mode, [])
+
+
+def test_a_directory_that_others_may_read_is_left_as_it_is(tmp_path, taken):
+    place = tmp_path / "mine"
+    place.mkdir()
+    place.chmod(0o755)
+    assert taken(place)
+    assert stat.S_IMODE(place.stat().st_mode) == 0o755
+    assert stat.S_IMODE((place / "lease").stat().st_mode) == 0o600
+
+
+@needs_root
+def test_another_users_directory_is_left_without_files_of_ours(tmp_path):
+    """Root's lease in it would keep its owner out."""
+    os.chown(tmp_path, 65534, 65534)
+    with pytest.raises(LeaseError, match=rf"cannot use .*: {tmp_path} belongs to another user \(uid 65534\)"):
+        Lease.take(tmp_path, ME)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_another_makes_at_the_same_moment_is_no_fault(tmp_path):
+    failures = []
+
+    def make(directory):
+        with suppress(BaseException):
+            module.make_private(directory)
+            return
+        failures.append(directory)
+
+    for number in range(100):
+        directory = tmp_path / str(number) / "a" / "b" / "c"
+        makers = [threading.Thread(target=make, args=(directory,)) for _ in range(4)]
+        for maker in makers:
+            maker.start()
+        for maker in makers:
+            maker.join()
+        assert directory.is_dir()
+    assert failures == []
 
 
 def test_killed_it_is_free_at_once(tmp_path, taken, other):

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 
+import msgspec
 import pytest
 
 from perfconsole.core import wire
@@ -206,6 +207,35 @@ async def test_a_request_under_way_fails_with_its_engine(far, begin):
     first.end()
     with pytest.raises(RequestError, match=r"ended before it answered.*whether it was done"):
         await asyncio.wait_for(asking, 5)
+
+
+async def test_a_request_that_is_handed_over_while_the_link_ends_fails_with_it(far, begin):
+    """Between the last byte read and the end of the connection's thread nobody looks for requests any more."""
+    first = far("one")
+    loop, read, asked = asyncio.get_running_loop(), first.source._read, []
+
+    async def read_and_be_asked():
+        await read()
+        asked.append(asyncio.run_coroutine_threadsafe(first.source.request(PROCESS_SIGNAL.name, KILL), loop))
+        time.sleep(0.1)  # noqa: ASYNC251  it is the window: the request comes to its loop meanwhile, which does not go on
+
+    first.source._read = read_and_be_asked
+    await asyncio.to_thread(begin, first.source)
+    first.end()
+    await asyncio.to_thread(first.source._thread.join, 5)
+    async with asyncio.timeout(5):
+        with pytest.raises(RequestError, match="the connection has ended"):
+            await asyncio.wrap_future(asked[0])
+
+
+async def test_an_answer_that_is_no_text_is_an_error_of_the_request(far, begin):
+    first = far("one")
+    source = await asyncio.to_thread(begin, first.source)
+    asking = asyncio.create_task(source.request(PROCESS_SIGNAL.name, KILL))
+    heard = await asyncio.to_thread(first.hear)
+    first.sock.sendall(wire.encode(wire.Response(heard.id, msgspec.Raw(b"\x91\xa1\xff"))))
+    with pytest.raises(RequestError, match="an answer that cannot be read"):
+        await asking
 
 
 async def test_a_request_while_nobody_is_there_fails_at_once(far, followed, begin, eventually):

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,3 +58,29 @@ def test_messages_before_the_damage_are_delivered():
     splitter = wire.Splitter()
     feed = splitter.feed(wire.encode(MESSAGES[0]) + b"\0\0\0\0\0")
     assert next(feed) == MESSAGES[0]
+
+
+NO_TEXT = b"\xa1\xff"
+"""A text of one byte that is no UTF-8."""
+
+NESTED = b"\x91" * 100_000 + b"\xc0"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (wire.REQUEST, b"\x93\x01" + NO_TEXT + b"\xc0"),
+        (wire.RESPONSE, b"\x93\x01\xc0" + NO_TEXT),
+        (wire.REQUEST, b"\x93\x01\xa1a" + NESTED),
+    ],
+)
+def test_text_that_is_none_and_nesting_without_end_are_wire_errors(kind, body):
+    with pytest.raises(wire.WireError, match="cannot be read"):
+        wire.decode(kind, body)
+
+
+def test_a_reader_may_say_less_than_an_engine():
+    frame = wire.encode(wire.Request(1, "o", msgspec.Raw(msgspec.msgpack.encode("x" * wire.PEER_LIMIT))))
+    assert len(list(wire.Splitter().feed(frame))) == 1
+    with pytest.raises(wire.WireError, match=f"at most {wire.PEER_LIMIT}"):
+        list(wire.Splitter(wire.PEER_LIMIT).feed(frame[:5]))

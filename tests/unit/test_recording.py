@@ -108,10 +108,19 @@ def test_files_are_the_callers_alone_whatever_the_umask(tmp_path, machine):
     assert stat.S_IMODE((tmp_path / "one.pcr").stat().st_mode) == 0o600
 
 
-def test_a_directory_that_others_could_read_is_closed_to_them(tmp_path):
+def test_a_directory_that_is_there_is_left_as_it_is_and_what_is_written_there_is_private(tmp_path):
+    """It is somebody's: to close it to others could break a machine. One that others may write to is refused."""
     (tmp_path / "r").mkdir(0o755)
-    RecordingSink(tmp_path / "r").close()
-    assert stat.S_IMODE((tmp_path / "r").stat().st_mode) == 0o700
+    sink = RecordingSink(tmp_path / "r")
+    sink(Tick(1, 1e6, 1.0, key=True))
+    sink.close()
+    assert stat.S_IMODE((tmp_path / "r").stat().st_mode) == 0o755
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "r").iterdir()} == {0o600}
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w").chmod(0o777)
+    with pytest.raises(RecordingError, match="others may write to"):
+        RecordingSink(tmp_path / "w")
+    assert stat.S_IMODE((tmp_path / "w").stat().st_mode) == 0o777
 
 
 def test_one_recorder_at_a_time(tmp_path):

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from perfconsole.cli.dispatch import UNMEASURED, notice, put
 from perfconsole.cli.settings import settle
 from perfconsole.config.schema import Config
-from perfconsole.core.alerts import rank
+from perfconsole.core.alert_order import rank
 from perfconsole.core.endpoints import TARGET, EndpointTable
 from perfconsole.core.ports import Watch
 from perfconsole.core.state import State

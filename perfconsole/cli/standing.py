@@ -21,8 +21,8 @@ from perfconsole.config.abilities import abilities
 from perfconsole.config.load import Loaded
 from perfconsole.config.rules import rules
 from perfconsole.core import alert_words
+from perfconsole.core.alert_order import rank
 from perfconsole.core.alert_requests import AckArgs, SilenceArgs, UnsilenceArgs
-from perfconsole.core.alerts import rank
 from perfconsole.core.errors import ConfigError, PerfconsoleError, RequestError
 from perfconsole.core.requests import ALERT_ACK, ALERT_SILENCE, ALERT_UNSILENCE, Done, Spec
 from perfconsole.core.state import State

@@ -10,7 +10,7 @@ from math import isfinite, isnan, nan
 from typing import Final, NamedTuple
 
 from perfconsole.core import units, words
-from perfconsole.core.alerts import rank
+from perfconsole.core.alert_order import rank
 from perfconsole.core.tick import Alert, Rule, Silence
 
 LEVELS: Final = {"critical": "CRIT", "warning": "WARN", "info": "INFO"}

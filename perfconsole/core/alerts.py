@@ -22,10 +22,7 @@ from msgspec.structs import replace
 from perfconsole.core.alert_course import Phase, Turn
 from perfconsole.core.alert_watched import Watched, shape
 from perfconsole.core.notices import Standing
-from perfconsole.core.shipped import SHIPPED
-from perfconsole.core.tick import SEVERITIES, Alert, Group, Rule, SeriesDef, Tick
-
-__all__ = ["SHIPPED", "AlertStage", "rank", "worst_first"]
+from perfconsole.core.tick import Alert, Group, Rule, SeriesDef, Tick
 
 _ORDER = attrgetter("at", "group")
 
@@ -319,25 +316,3 @@ def _ended(alert: Alert, at: float, why: str) -> Alert:
     """That an alert is over which no course carries on."""
     state = "resolved" if alert.state == "firing" else "inactive"
     return replace(alert, before=alert.state, state=state, at=at, text=why, muted="", silence="")
-
-
-def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
-    """Firing alerts by severity, then age; of several about one series only the most severe.
-
-    Of an endpoint that is down it is not told that it is slow as well: a check that was given up took as long as its timeout.
-    """
-    firing = [alert for alert in alerts if alert.state == "firing"]
-    down = {alert.labels for alert in firing if alert.metric == "httpcheck.up" and alert.stat == "last"}
-    worst: dict[tuple[str, tuple[tuple[str, str], ...]], Alert] = {}
-    for alert in firing:
-        if alert.metric == "httpcheck.duration" and alert.labels in down:
-            continue
-        known = worst.get((alert.metric, alert.labels))
-        if known is None or rank(alert.severity) > rank(known.severity):
-            worst[alert.metric, alert.labels] = alert
-    return sorted(worst.values(), key=lambda alert: (-rank(alert.severity), alert.since, alert.id))
-
-
-def rank(severity: str) -> int:
-    """0 for info, 1 for warning, 2 for critical."""
-    return SEVERITIES.index(severity)

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import structs
 
 from perfconsole.core import words
-from perfconsole.core.alerts import rank
+from perfconsole.core.alert_order import rank
 from perfconsole.core.endpoints import CALM, TARGET, EndpointRow, EndpointTable
 from perfconsole.core.state import State
 from perfconsole.core.tick import SEVERITIES, Alert

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from perfconsole.core.alerts import rank
+from perfconsole.core.alert_order import rank
 from perfconsole.core.notices import Notice
 from perfconsole.core.tick import Alert
 

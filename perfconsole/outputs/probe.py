@@ -5,7 +5,7 @@ from math import isfinite, isnan, nan
 from typing import Any, Final, NamedTuple
 
 from perfconsole.core import units
-from perfconsole.core.alerts import rank
+from perfconsole.core.alert_order import rank
 from perfconsole.core.checks import PHASES, Assertion, Certificate, Outcome, TlsFacts
 from perfconsole.core.percentiles import Percentiles, percentiles
 from perfconsole.core.tick import Rule, SeriesDef

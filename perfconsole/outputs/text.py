@@ -7,7 +7,7 @@ from math import isnan
 from typing import Final
 
 from perfconsole.core import units
-from perfconsole.core.alerts import worst_first
+from perfconsole.core.alert_order import worst_first
 from perfconsole.core.endpoint_alerts import breach, counted
 from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
 from perfconsole.core.state import Series, State

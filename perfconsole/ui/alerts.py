@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from perfconsole.core import alert_words, units, words
-from perfconsole.core.alerts import rank
+from perfconsole.core.alert_order import rank
 from perfconsole.core.endpoints import identity
 from perfconsole.core.state import State
 from perfconsole.core.tables import Key

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from msgspec import structs
 
 from perfconsole.core import series, units
-from perfconsole.core.alerts import rank
+from perfconsole.core.alert_order import rank
 from perfconsole.core.endpoints import CALM, TARGET, EndpointRow, EndpointTable
 from perfconsole.core.requests import EndpointChange
 from perfconsole.core.state import Series, State

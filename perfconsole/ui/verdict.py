@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from msgspec.structs import replace
 
 from perfconsole.core import alert_words, words
-from perfconsole.core.alerts import rank, worst_first
+from perfconsole.core.alert_order import rank, worst_first
 from perfconsole.core.endpoints import TARGET, EndpointTable, identity
 from perfconsole.core.requests import HTTP_DETAIL
 from perfconsole.core.state import State

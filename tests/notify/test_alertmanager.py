@@ -196,7 +196,7 @@ def test_what_ends_before_it_began_is_taken(served):
 def test_what_it_refuses_is_told(served):
     with pytest.raises(SendError, match="answered 404") as caught:
         sent(f"{served.url}/elsewhere", message(now(alert())))
-    assert caught.value.final
+    assert not caught.value.final  # it may be that it is just being set up
 
 
 @installed

@@ -122,20 +122,30 @@ def test_of_three_one_succeeds_and_the_other_attaches_to_it(console, state_dir):
     assert newly_live(last, began, TAKEN_S) < TAKEN_S
 
 
+def always_pending(home):
+    """An alert: without any there is nothing to keep, and no database."""
+    path = home / "config" / "perfconsole" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text('[[alert]]\nname = "always"\nseverity = "info"\nmetric = "system.uptime"\nabove = 0\nfor = "24h"\n')
+
+
 def keeps(pty):
     """Whether it has alerts kept: it has the file open."""
     return any("events.db" in str(fd.readlink()) for fd in Path(f"/proc/{pty.pid}/fd").iterdir() if fd.is_symlink())
 
 
-def test_a_state_directory_that_is_taken_away_leaves_one_that_keeps_alerts(console, state_dir):
+def test_a_state_directory_that_is_taken_away_leaves_one_that_keeps_alerts(console, state_dir, tmp_path):
     """A second console makes a new one, with a lease of its own, before the first has noticed."""
+    always_pending(tmp_path)
     first = console()
     holds(state_dir, first)
+    first.until(lambda: keeps(first), 10.0)
     shutil.rmtree(state_dir)
     second = console()
     holds(state_dir, second)
     first.wait_text("the state directory was taken away: alerts are not kept here any more", 10.0)
     first.until(lambda: not keeps(first), 5.0)
+    second.until(lambda: keeps(second), 10.0)
     assert (keeps(first), keeps(second)) == (False, True)
     assert (state_dir / "engine.sock").exists()  # the second's is not taken away by who gives up
     third = console()

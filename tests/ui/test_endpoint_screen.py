@@ -21,10 +21,10 @@ from http_world import (
 from msgspec import structs
 from world import START, Console, Told, console_app
 
-from perfconsole.core.alerts import SHIPPED
 from perfconsole.core.endpoints import EndpointTable
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import Done, EndpointArgs, EndpointDetail
+from perfconsole.core.shipped import SHIPPED
 from perfconsole.core.tick import Event, Group, Reading, SeriesDef, Stream, Tick
 from perfconsole.ui.screens.endpoint import EndpointScreen
 from perfconsole.ui.screens.endpoints import EndpointsScreen

@@ -10,10 +10,10 @@ from test_screens import first_difference
 from textual.command import CommandPalette
 from world import START, Console, Told, console_app
 
-from perfconsole.core.alerts import SHIPPED
 from perfconsole.core.endpoints import EndpointTable
 from perfconsole.core.errors import CollectorError, RequestError
 from perfconsole.core.requests import EndpointArgs
+from perfconsole.core.shipped import SHIPPED
 from perfconsole.core.tick import Group, Health, Reading, SeriesDef, Stream, Tick
 from perfconsole.ui.endpoint_rows import EVERY, Service
 from perfconsole.ui.screens.endpoint import EndpointScreen

@@ -10,10 +10,10 @@ from test_screens import first_difference
 from textual.screen import Screen
 from world import START
 
-from perfconsole.core.alerts import SHIPPED
 from perfconsole.core.endpoints import EndpointTable
 from perfconsole.core.errors import CollectorError
 from perfconsole.core.requests import HTTP_DETAIL
+from perfconsole.core.shipped import SHIPPED
 from perfconsole.core.state import State
 from perfconsole.core.tables import View
 from perfconsole.core.tick import Alert, Group, Health, Reading, SeriesDef, Stream, Tick

@@ -17,10 +17,10 @@ from perfconsole.collectors.processes import ProcessCollector
 from perfconsole.config import themes
 from perfconsole.config.abilities import Abilities
 from perfconsole.config.actions import keymap
-from perfconsole.core.alerts import SHIPPED
 from perfconsole.core.errors import CollectorError
 from perfconsole.core.ports import Measured, Result, Slot
 from perfconsole.core.requests import Done, OpenFile, ProcessDetail
+from perfconsole.core.shipped import SHIPPED
 from perfconsole.core.state import State
 from perfconsole.core.tables import EXPENSIVE, ProcessRow, View
 from perfconsole.core.tick import Health, SeriesDef, Stream

@@ -6,8 +6,8 @@ from math import isnan, nan
 
 import pytest
 
-from perfconsole.core.alerts import SHIPPED
 from perfconsole.core.checks import Assertion, Certificate, Hop, Outcome, Phases, TlsFacts
+from perfconsole.core.shipped import SHIPPED
 from perfconsole.core.tick import Rule
 from perfconsole.outputs.paper import Paper
 from perfconsole.outputs.probe import Probed, Spread, findings, latencies, of_phase, probe, severity

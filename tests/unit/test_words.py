@@ -5,7 +5,7 @@ from math import nan
 import pytest
 from msgspec import structs
 
-from perfconsole.core.alerts import worst_first
+from perfconsole.core.alert_order import worst_first
 from perfconsole.core.shipped import SHIPPED
 from perfconsole.core.tick import Alert
 from perfconsole.core.words import breach, lasting

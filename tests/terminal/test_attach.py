@@ -63,6 +63,13 @@ def newly_live(pty, began, within_s):
     return pty.now_s - began
 
 
+def let_go_on(pty):
+    """Continue one that was stopped, and see it live: what is typed before it has its terminal again may be lost."""
+    before = len(pty.raw)
+    pty.kill(signal.SIGCONT)
+    pty.wait_stream(r"\d+%", 10.0, start=before)
+
+
 def test_a_second_one_attaches_and_goes_on_when_the_first_is_killed(console, state_dir):
     first = console()
     second = console()
@@ -101,7 +108,7 @@ def test_an_engine_that_stays_stopped_is_left(console):
     first.kill(signal.SIGSTOP)
     second.wait_text(f"alerts are kept by PID {first.pid}, which lets nobody attach", 20.0)
     assert "no data since" not in second.screen()
-    first.kill(signal.SIGCONT)
+    let_go_on(first)
     assert first.leave()[0] == 0
     second.wait_text("alerts are kept here now")
 
@@ -200,7 +207,7 @@ def test_another_configuration_collects_for_itself_until_the_lease_is_free(conso
     first.kill(signal.SIGSTOP)
     second.read(5.0)
     assert "no data since" not in second.screen()
-    first.kill(signal.SIGCONT)
+    let_go_on(first)
     assert first.leave()[0] == 0
     second.wait_text("alerts are kept here now")
     holds(state_dir, second)

@@ -105,9 +105,9 @@ async def test_what_is_selected_is_told_whole_below_with_its_fix_and_the_caveat(
         assert "read the plans first" in below
         assert "look at the standbys before dropping" in below
         await turned_to(console, "Maintenance")
-        assert "none" in console.text
+        await console.until(lambda: "none" in console.text)
         await turned_to(console, "Settings")
-        assert "Settings: track_io_timing" in "\n".join(console.lines[-8:])
+        await console.until(lambda: "Settings: track_io_timing" in "\n".join(console.lines[-8:]))
 
 
 async def test_y_copies_the_fix_and_without_one_what_is_said(shop, monkeypatch):

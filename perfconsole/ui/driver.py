@@ -106,9 +106,15 @@ class ConsoleDriver(LinuxDriver):
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual annotates no return
 
     def _sigcont_application(self, *args: Any) -> None:
-        """Resume, unless in the background: taking the terminal there would stop the process again, and with it a SIGTERM it was sent."""
+        """Resume, unless in the background: taking the terminal there would stop the process again, and with it a SIGTERM it was sent.
+
+        Whoever was stopped by SIGSTOP had no chance to give the terminal up: that comes first, lest a second thread reads what is typed,
+        and the one that reads in vain never ends.
+        """
         with suppress(OSError):  # it has hung up, of which the kernel tells with SIGHUP and SIGCONT
             if os.tcgetpgrp(self.fileno) == os.getpgrp():
+                if self._auto_restart and self._key_thread is not None and self._key_thread.is_alive():
+                    self.suspend_application_mode()
                 super()._sigcont_application(*args)
 
     def write(self, data: str) -> None:

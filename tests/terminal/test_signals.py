@@ -136,3 +136,20 @@ def test_two_signals_at_once(spawn):
     time.sleep(0.05)
     pty.kill(signal.SIGHUP)
     ends_well(pty, {143, 129}, began=pty.now_s)
+
+
+def test_whoever_was_stopped_without_a_warning_reads_its_keys_alone(spawn):
+    """SIGSTOP, which nobody can prepare for: afterwards nothing that was there before reads the terminal beside what is there now."""
+    pty = spawn()
+    pty.wait_text("memory")
+    for _ in range(4):
+        pty.kill(signal.SIGSTOP)
+        pty.read(0.3)
+        before = len(pty.raw)
+        pty.kill(signal.SIGCONT)
+        pty.wait_stream(r"\d", 10.0, start=before)
+    for key, told in (("6", "PROCESSES"), ("1", "SYSTEM")) * 2:
+        pty.send(key)
+        pty.wait_text(told)
+    assert pty.leave()[0] == 0
+    assert pty.unrestored() == []

@@ -255,8 +255,8 @@ class Rule(Struct, frozen=True, array_like=True):
         """
         if not self.stretches or self.stat == "last":
             return self
-        samples = max(self.needed, 3 * self.min_events if self.stat == "ratio" else 1)
-        over_s = max(self.over_s, samples * interval_s * _SLACK)
+        wished = 3 * self.min_events if self.stat == "ratio" else 1
+        over_s = max(self.over_s, self.needed * interval_s * _SLACK, wished * interval_s)
         least = int(over_s * _MOST / interval_s) if self.stat == "avg" and over_s >= _LONG_S else self.min_samples
         return self if (over_s, least) == (self.over_s, self.min_samples) else replace(self, over_s=over_s, min_samples=max(1, least))
 

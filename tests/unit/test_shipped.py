@@ -312,6 +312,10 @@ def test_one_failed_check_is_no_outage_however_seldom_it_is_checked():
 def test_a_window_stretches_over_as_many_samples_as_it_takes():
     slow = next(rule for rule in ALERTS if rule.name == "response-time-critical")
     assert slow.fitted(10.0) is slow
+    usual = [rule for rule in ALERTS if rule.metric.startswith("httpcheck.") and rule.stat != "last"]
+    assert [rule.fitted(10.0).over_s for rule in usual] == [rule.over_s for rule in usual]  # at the interval that they are written for
+    share = next(rule for rule in ALERTS if rule.name == "error-rate-critical")
+    assert share.fitted(30.0).over_s == pytest.approx(180.0)
     assert slow.fitted(60.0).over_s == pytest.approx(189.0)
     budget = next(rule for rule in ALERTS if rule.min_samples == 1000)
     assert budget.fitted(60.0).over_s == pytest.approx(63_000.0)

@@ -160,7 +160,9 @@ class Alerting:
             tick = replace(tick, alerts=alerts, silences=silences)
             state.tell(alerts, silences)
         if self._store:
-            before = list(self._held) if saved else []  # told before there was anybody to keep it
+            known = {standing.alert.id for standing in saved.standings} if saved else set()
+            # Told before there was anybody to keep it; what goes on from the last run did not begin then, as it seemed.
+            before = [alert for alert in self._held if alert.id not in known] if saved else []
             self._keep([*before, *told], silences, self._owed(told, tick.at, anew=saved is not None), tick.boot)
         self._held.extend(told)
         return tick

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.slow
 
 LIVE = r"memory\D*\d+%"
 BIG = (160, 48)
+ENTERED = b"\x1b[?1049h"
+"""The alternate screen is taken."""
 TAKEN_S = 2.0
 """From the end of an engine to the numbers of the next one."""
 
@@ -64,10 +66,14 @@ def newly_live(pty, began, within_s):
 
 
 def let_go_on(pty):
-    """Continue one that was stopped, and see it live: what is typed before it has its terminal again may be lost."""
-    before = len(pty.raw)
+    """Continue one that was stopped, and see it live: what is typed before it has taken its terminal again may be lost.
+
+    What it painted before it was stopped may still wait in the terminal, unread: numbers alone tell nothing.
+    """
+    taken = pty.raw.count(ENTERED)
     pty.kill(signal.SIGCONT)
-    pty.wait_stream(r"\d+%", 10.0, start=before)
+    assert pty.until(lambda: pty.raw.count(ENTERED) > taken, 10.0)
+    pty.wait_stream(r"\d+%", 10.0, start=pty.raw.rindex(ENTERED))
 
 
 def test_a_second_one_attaches_and_goes_on_when_the_first_is_killed(console, state_dir):
@@ -107,7 +113,7 @@ def test_an_engine_that_stays_stopped_is_left(console):
     second.wait_text("attached to PID")
     first.kill(signal.SIGSTOP)
     second.wait_text(f"alerts are kept by PID {first.pid}, which lets nobody attach", 20.0)
-    assert "no data since" not in second.screen()
+    assert second.until(lambda: "no data since" not in second.screen(), 10.0)  # told before the first of its own numbers are painted
     let_go_on(first)
     assert first.leave()[0] == 0
     second.wait_text("alerts are kept here now")
@@ -206,7 +212,7 @@ def test_another_configuration_collects_for_itself_until_the_lease_is_free(conso
     second.wait_text(rf"alerts are kept by PID {first.pid} \(another configuration\)")
     first.kill(signal.SIGSTOP)
     second.read(5.0)
-    assert "no data since" not in second.screen()
+    assert second.until(lambda: "no data since" not in second.screen(), 10.0)  # told before the first of its own numbers are painted
     let_go_on(first)
     assert first.leave()[0] == 0
     second.wait_text("alerts are kept here now")

@@ -15,7 +15,7 @@ from perfconsole.config.load import load
 from perfconsole.core.alert_requests import RuleArgs
 from perfconsole.core.endpoints import TARGET, EndpointTable
 from perfconsole.core.errors import ConfigError, RequestError
-from perfconsole.core.requests import RULE_EDIT
+from perfconsole.core.requests import CONFIG_RELOAD, RULE_EDIT
 from perfconsole.engine.local import LocalSource
 from perfconsole.ui.app import ConsoleApp
 from perfconsole.ui.screens.endpoints import EndpointsScreen
@@ -57,7 +57,9 @@ async def console_over(file, *endpoints, size=(120, 36)):
     app = ConsoleApp(LocalSource(engine), read_settings())
     try:
         async with app.run_test(size=size) as pilot:
-            yield Console(app, pilot), write
+            console = Console(app, pilot)
+            await console.until(lambda: app.offers(CONFIG_RELOAD.name))  # with the first tick
+            yield console, write
     finally:
         engine.stop()
 

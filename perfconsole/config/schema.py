@@ -81,6 +81,7 @@ class System(Struct, frozen=True, kw_only=True):
     ] = ()
     disks: Annotated[tuple[str, ...], _key(kinds.TEXTS, 'Block devices, e.g. ["nvme*"]; empty: every physical one.')] = ()
     networks: Annotated[tuple[str, ...], _key(kinds.TEXTS, 'Network interfaces, e.g. ["!veth*"]; empty: every physical one.')] = ()
+    units: Annotated[tuple[str, ...], _key(kinds.TEXTS, 'Units and containers, e.g. ["*.service", "!user-*"]; empty: every one.')] = ()
     cpu_normalize: Annotated[
         str, _key(kinds.choice("machine", "core"), "What 100% of a process's CPU is: the whole machine, or one core (as top shows it).")
     ] = "machine"
@@ -194,6 +195,31 @@ class History(Struct, frozen=True, kw_only=True):
     ] = ""
 
 
+class Events(Struct, frozen=True, kw_only=True):
+    """What is put on the timeline of changes, beside what the machine itself says."""
+
+    watch: Annotated[
+        tuple[str, ...],
+        _key(kinds.TEXTS, 'Files and globs whose changes are told, e.g. ["/etc/nginx/**/*.conf"]; those of this console always are.'),
+    ] = ()
+    marks_dir: Annotated[
+        str,
+        _key(kinds.PATH, "A directory: a file put there is a mark, its first line the text.", "/run/perfconsole/marks.d"),
+    ] = ""
+
+
+class Security(Struct, frozen=True, kw_only=True):
+    """Observations about access: logins, listeners, accounts, executables. No intrusion detection."""
+
+    enabled: Annotated[bool, _key(kinds.SWITCH, "Look at logins, sudo, listening sockets, accounts and executables.")] = True
+
+
+class Privacy(Struct, frozen=True, kw_only=True):
+    """What is left out of what is shown and kept."""
+
+    mask_ips: Annotated[bool, _key(kinds.SWITCH, "Show the network of a remote address only (/24, /64).")] = False
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """A whole configuration."""
 
@@ -210,4 +236,7 @@ class Config(Struct, frozen=True, kw_only=True):
     alert: tuple[AlertRule, ...] = ()
     notify: "tuple[Notify, ...]" = ()
     history: History = field(default_factory=History)
+    events: Events = field(default_factory=Events)
+    security: Security = field(default_factory=Security)
+    privacy: Privacy = field(default_factory=Privacy)
     keys: dict[str, tuple[str, ...]] = {}

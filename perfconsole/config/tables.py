@@ -4,12 +4,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from perfconsole.config.schema import AlertRule, Alerts, Console, History, Postgres, Processes, System
+from perfconsole.config.schema import AlertRule, Alerts, Console, Events, History, Postgres, Privacy, Processes, Security, System
 from perfconsole.config.schema_checks import CHECKS, Service
 
 TABLES: Final[dict[str, type[Struct]]] = {
     "console": Console, "system": System, "processes": Processes, **CHECKS, "service": Service, "postgres": Postgres,
     "alerts": Alerts, "alert": AlertRule, "history": History,
+    "events": Events, "security": Security, "privacy": Privacy,
 }  # fmt: skip
 """In the order in which they are written; ``keys`` is a table of its own kind, as are those of `NOTIFY`."""
 

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from perfconsole.core.alert_requests import AckArgs, AlertArgs, AlertHistory, RuleArgs, SilenceArgs, UnsilenceArgs
+from perfconsole.core.change_requests import EventList, EventsArgs, MarkArgs, UnitArgs, UnitDetail
 from perfconsole.core.checks import Outcome
 
 MEASURED_S: Final = 20
@@ -245,6 +246,12 @@ class FactSection(Struct, frozen=True, array_like=True):
     note: str = ""
 
 
+class SystemDetail(Struct, frozen=True, array_like=True):
+    """What is read of this machine on demand: sockets by peer, listeners, who writes, deleted files that are still open, devices."""
+
+    sections: list[FactSection]
+
+
 class ServerDetail(Struct, frozen=True, array_like=True):
     """What is read of one PostgreSQL server on demand: sizes, maintenance under way, advice."""
 
@@ -289,6 +296,10 @@ ALERT_SILENCE: Final = Spec("alert.silence", SilenceArgs, Done, changes=True)
 ALERT_UNSILENCE: Final = Spec("alert.unsilence", UnsilenceArgs, Done, changes=True)
 ALERT_HISTORY: Final = Spec("alert.history", AlertArgs, AlertHistory, changes=False)
 RULE_EDIT: Final = Spec("rule.edit", RuleArgs, Done, changes=True, timeout_s=10.0)
+EVENT_MARK: Final = Spec("event.mark", MarkArgs, Done, changes=True)
+EVENT_LIST: Final = Spec("event.list", EventsArgs, EventList, changes=False)
+UNIT_DETAIL: Final = Spec("unit.detail", UnitArgs, UnitDetail, changes=False)
+SYSTEM_DETAIL: Final = Spec("system.detail", Nothing, SystemDetail, changes=False, timeout_s=10.0)
 PROCESS_DETAIL: Final = Spec("process.detail", ProcessId, ProcessDetail, changes=False)
 PROCESS_SIGNAL: Final = Spec("process.signal", SignalArgs, Done, changes=True)
 PROCESS_RENICE: Final = Spec("process.renice", ReniceArgs, Done, changes=True)
@@ -306,7 +317,8 @@ CONFIG_RELOAD: Final = Spec("config.reload", Nothing, Done, changes=False)
 SPECS: Final = {
     spec.name: spec
     for spec in (
-        ALERT_ACK, ALERT_SILENCE, ALERT_UNSILENCE, ALERT_HISTORY, RULE_EDIT,
+        ALERT_ACK, ALERT_SILENCE, ALERT_UNSILENCE, ALERT_HISTORY, RULE_EDIT, EVENT_MARK, EVENT_LIST,
+        UNIT_DETAIL, SYSTEM_DETAIL,
         PROCESS_DETAIL, PROCESS_SIGNAL, PROCESS_RENICE, POSTGRES_CANCEL, POSTGRES_TERMINATE, POSTGRES_STATEMENT, POSTGRES_EXPLAIN,
         POSTGRES_DETAIL, POSTGRES_MARK, POSTGRES_CONNECT, HTTP_DETAIL, HTTP_CHECK, CONFIG_RELOAD,
     )

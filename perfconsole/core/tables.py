@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Final, TypeVar
 from msgspec import Struct, structs
 
 from perfconsole.core.endpoints import EndpointRow, EndpointTable
+from perfconsole.core.login_rows import LoginRow, LoginTable
 from perfconsole.core.ordering import ordered
+from perfconsole.core.unit_rows import UnitRow, UnitTable
 
 Key = tuple[int, ...]
 """Identity of a row: of a process (pid, start time in clock ticks since boot), because a pid alone is reused; of a statement (userid, dbid,
@@ -303,14 +305,15 @@ class SessionTable(Struct, frozen=True, array_like=True, tag="session"):
     notes: tuple[str, ...] = ()
 
 
-Table = ProcessTable | StatementTable | SessionTable | EndpointTable
+Table = ProcessTable | StatementTable | SessionTable | EndpointTable | UnitTable | LoginTable
 """The union of all tables; each is a tagged struct, so that another one joins without a new wire format."""
 
-Row = ProcessRow | StatementRow | SessionRow | EndpointRow
-R = TypeVar("R", ProcessRow, StatementRow, SessionRow, EndpointRow)
+Row = ProcessRow | StatementRow | SessionRow | EndpointRow | UnitRow | LoginRow
+R = TypeVar("R", ProcessRow, StatementRow, SessionRow, EndpointRow, UnitRow, LoginRow)
 
 KINDS: dict[str, type[Table]] = {
-    "process": ProcessTable, "statement": StatementTable, "session": SessionTable, "endpoint": EndpointTable,
+    "process": ProcessTable, "statement": StatementTable, "session": SessionTable, "endpoint": EndpointTable, "unit": UnitTable,
+    "login": LoginTable,
 }  # fmt: skip
 """Tables by the name that a view calls them."""
 

@@ -163,7 +163,15 @@ class Alert(Struct, frozen=True, array_like=True):
 
 
 class Event(Struct, frozen=True, array_like=True):
-    """Something that changed, at a time known to lie between `time_lo` and `time_hi` (epoch seconds)."""
+    """Something that changed, at a time known to lie between `time_lo` and `time_hi` (epoch seconds).
+
+    Attributes:
+        kind: One of `changes.KINDS`.
+        scope: What it is about: ``host``, a unit, an endpoint, ``postgres:NAME``, a path.
+        text: What happened, in words that need no scope beside them.
+        source: Who says so: ``kernel log``, ``systemd``, ``/var/log/dpkg.log``, whoever set a mark.
+        severity: One of `SEVERITIES`; empty for what is neither good nor bad.
+    """
 
     time_lo: float
     time_hi: float
@@ -171,6 +179,7 @@ class Event(Struct, frozen=True, array_like=True):
     scope: str
     text: str
     source: str
+    severity: str = ""
 
 
 class Backlog(Struct, frozen=True, array_like=True):

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from perfconsole.collectors.postgres import actions
+from perfconsole.collectors.postgres.changes import ServerChanges
 from perfconsole.collectors.postgres.connection import Server
 from perfconsole.collectors.postgres.faults import QUERY, ServerError
 from perfconsole.collectors.postgres.health import NAME, ServerHealth
@@ -71,6 +72,7 @@ class _Target:
         self.known = False
         self.sessions = Sessions(self.server, settings.exclude)
         self.statements = Statements(self.server, settings.interval_s)
+        self.changes = ServerChanges(self.server)
         self.interval_s = settings.interval_s
         self.due = 0.0
         self.limited: frozenset[str] = frozenset()
@@ -176,7 +178,8 @@ class PostgresCollector:
         tables: list[Table] = []
         health: list[Health] = []
         what.find_out()
-        if slot.boot >= what.due or not what.server.connected:
+        busy = slot.boot >= what.due or not what.server.connected
+        if busy:
             numbers, found = await what.health.measure(slot.at)
             measured.append(numbers._replace(interval_s=what.interval_s))
             health += found
@@ -190,7 +193,9 @@ class PostgresCollector:
         else:
             what.sessions.forget()
         statements = await what.statements.run(slot, views)
-        return Result([*measured, *statements.measured], [*tables, *statements.tables], health=[*health, *statements.health])
+        # Between two looks at its numbers: there are never many questions at once. There is no such time where those are asked every beat.
+        events = await what.changes.look(slot.at, slot.boot) if not busy or what.interval_s <= _BEAT_S else []
+        return Result([*measured, *statements.measured], [*tables, *statements.tables], events, [*health, *statements.health])
 
     @staticmethod
     async def _look_at_sessions(what: _Target, slot: Slot) -> tuple[list[Table], list[Health]]:

@@ -375,16 +375,28 @@ async def asked(victim):
 async def test_unwatched_a_look_is_four_statements_and_between_two_there_are_none(victim, collect):
     run = collect(victim.settings_of(user="monitor"))
     await run(10.0)
+    await run(11.0)  # with the first look at what may change: the next one is half a minute later
     before = await asked(victim)
     for boot in range(15, 35):
         await run(float(boot))
     assert await asked(victim) - before == 4 * 4
 
 
+async def test_what_may_change_is_one_more_in_half_a_minute(victim, collect):
+    run = collect(victim.settings_of(user="monitor"))
+    await run(10.0)
+    await run(11.0)
+    before = await asked(victim)
+    for boot in range(41, 44):  # between two looks
+        await run(float(boot))
+    assert await asked(victim) - before == 4 + 1
+
+
 async def test_watched_there_is_one_more_a_second(victim, collect):
     run = collect(victim.settings_of(user="monitor"))
     view = View("session", "orders")
     await run(10.0, view)
+    await run(11.0, view)
     before = await asked(victim)
     for boot in range(15, 25):
         result = await run(float(boot), view)

@@ -406,6 +406,28 @@ def test_without_a_certificate_nothing_is_verified_or_not():
     assert found == {"none": None, "good": True, "insecure": True, "refused": False}
 
 
+def test_another_certificate_is_told_once_and_those_that_take_turns_are_not():
+    def shown(subject, until=90_000.0):
+        return TlsFacts((Certificate(subject, "CN=b", (), 0.0, until),), verified=True)
+
+    async def work(made):
+        for tls in (None, shown("CN=a"), shown("CN=a"), None, shown("CN=a", 86_400.0 * 365), shown("CN=a"), shown("CN=a", 86_400.0 * 365)):
+            await made.take("a", "", tls=tls, after_s=5.0)
+        for number in range(20):
+            await made.take("a", "", tls=shown(f"CN={number}"), after_s=5.0)
+        await made.take("a", "", tls=shown("CN=far", 1e30), after_s=5.0)
+        return [event for event in made.state.events if event.kind == "certificate"]
+
+    first, *rest = desk(work, check("a"))
+    assert first.text == "a: another certificate: CN=a until 1971-01-01, CN=a until 1970-01-02 before"
+    assert first.scope == "a"
+    assert first.time_hi - first.time_lo == 5.0
+    assert [event.text.split(",")[0].removeprefix("a: another certificate: ") for event in rest] == [
+        *(f"CN={number} until 1970-01-02" for number in range(20)),
+        "CN=far until ?",
+    ]
+
+
 # Checks that are alike ------------------------------------------------------------------------------------------------------------
 
 

@@ -209,6 +209,9 @@ class HttpCollector:
         news.measured.append(one.measured(outcome))
         if health := one.health(outcome):
             news.health.append(health)
+        if shown := one.certificate(outcome):
+            name, since = endpoint.check.name, outcome.at if before is None else before.at
+            news.events.append(Event(min(since, outcome.at), outcome.at, "certificate", name, f"{name}: {shown}", NAME))
         self._note(one, change, outcome.at if before is None else before.at, outcome.at, news)
 
     async def _settle(self, at: float, news: _News) -> None:

@@ -1,12 +1,13 @@
 """One endpoint as the engine hears of it: its series, its health, and its row, each made anew only when an outcome changes it."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from math import inf, isnan, nan
 from typing import Final
 
 from msgspec.structs import astuple
 
-from perfconsole.core.checks import PHASES, Check, Outcome
+from perfconsole.core.checks import PHASES, Certificate, Check, Outcome
 from perfconsole.core.endpoint_history import Endpoint
 from perfconsole.core.endpoint_samples import LATE, Counts
 from perfconsole.core.endpoints import TARGET, EndpointRow, identity
@@ -23,6 +24,9 @@ SERVICE: Final = "service:"
 
 _ALWAYS: Final = ("up", "duration", "error.ratio", "lateness", "slot_wait")
 _IF_KNOWN: Final = ("status", "size", "tls.expiry")
+
+_SHOWN: Final = 8
+"""Certificates of one endpoint that are remembered."""
 
 _LATER_S: Final = 0.6
 """How much later than it came about an outcome may be told: a beat, and a little."""
@@ -41,8 +45,8 @@ class Followed:
     """
 
     __slots__ = (
-        "_buckets", "_columns", "_labels", "_made_at", "_said", "_said_at", "_series", "_url", "announced", "endpoint", "key", "minute",
-        "place", "row", "stale",
+        "_buckets", "_columns", "_labels", "_leaf", "_made_at", "_said", "_said_at", "_series", "_shown", "_url", "announced", "endpoint",
+        "key", "minute", "place", "row", "stale",
     )  # fmt: skip
 
     def __init__(self, check: Check) -> None:
@@ -53,6 +57,8 @@ class Followed:
         self.endpoint = Endpoint(check)
         self.announced = ""
         self.minute = Counts(0, 0)
+        self._leaf: Certificate | None = None
+        self._shown: frozenset[Certificate] = frozenset()
         self._columns: tuple[str, ...] = ()
         self._describe(check)
 
@@ -114,6 +120,21 @@ class Followed:
         error, fix = parted(said)
         return Health(NAME, self.place, "error", outcome.at, self.endpoint.measured_at, 0.0, error, fix)
 
+    def certificate(self, outcome: Outcome) -> str:
+        """That it shows another certificate, in words; empty when it does not.
+
+        Several servers behind one name may each show their own, in turns: one that was shown before is no news.
+        """
+        leaf = outcome.tls.chain[0] if outcome.tls and outcome.tls.chain else None
+        if leaf is None or leaf == self._leaf:
+            return ""
+        before, self._leaf = self._leaf, leaf
+        known = leaf in self._shown or before is None
+        if len(self._shown) >= _SHOWN:
+            self._shown = frozenset({before} if before else ())
+        self._shown |= {leaf}
+        return "" if known or before is None else f"another certificate: {_told(leaf)}, {_told(before)} before"
+
     def refresh(self, now: float, older_s: float) -> None:
         """Make its row anew where something happened, or time alone has made more of it than so many seconds."""
         if self.stale or not 0 <= now - self._made_at <= older_s:  # before: the clock was set back
@@ -126,6 +147,15 @@ class Followed:
         if self._buckets is None:
             self._buckets = bucketed(self.endpoint.samples.latencies)
         return self._buckets
+
+
+def _told(certificate: Certificate) -> str:
+    """``CN=shop.example until 2027-03-01``."""
+    try:
+        until = datetime.fromtimestamp(certificate.not_after, UTC).strftime("%Y-%m-%d")
+    except (ValueError, OverflowError, OSError):  # a certificate may say anything
+        until = "?"
+    return f"{certificate.subject} until {until}"
 
 
 def same_subject(one: Check, other: Check) -> bool:

@@ -34,11 +34,12 @@ from perfconsole.core.requests import (
     StatementDetail,
 )
 from perfconsole.core.tables import Table, View
-from perfconsole.core.tick import Health
+from perfconsole.core.tick import Event, Health
 
 if TYPE_CHECKING:
     from perfconsole.collectors.postgres.plans.subject import Subjects
     from perfconsole.collectors.postgres.pools import Pooler, Pools
+    from perfconsole.collectors.postgres.server_log import Failed, ServerLog
 
 __all__ = ["NAME", "PostgresCollector", "Server", "ServerSettings"]
 
@@ -59,7 +60,7 @@ _STANDING_BY_S: Final = 4.0
 class _Target:
     """One server and everything asked of it."""
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, failed: "Failed | None") -> None:
         self.settings = settings
         self.wanted = asyncio.Event()
         """Set unless it was only found: then nothing is asked of it before somebody connects."""
@@ -73,6 +74,7 @@ class _Target:
         self.sessions = Sessions(self.server, settings.exclude)
         self.statements = Statements(self.server, settings.interval_s)
         self.changes = ServerChanges(self.server)
+        self.log = _log(self.server, failed) if failed else None
         self.interval_s = settings.interval_s
         self.due = 0.0
         self.limited: frozenset[str] = frozenset()
@@ -95,6 +97,8 @@ class _Target:
             self.asking.cancel()
         if self._subjects is not None:
             self._subjects.asides.close()
+        if self.log is not None:
+            self.log.close()
         self.server.close()
 
     def find_out(self) -> None:
@@ -119,14 +123,15 @@ class PostgresCollector:
 
     Args:
         servers: Whom to ask, by unique names.
+        failed: Is given every log-in that a server of this machine refused, where its log can be read.
     """
 
     name = NAME
     interval_s = _BEAT_S
     first_after_s = 0.2
 
-    def __init__(self, servers: Sequence[ServerSettings]) -> None:
-        self._targets = {settings.name: _Target(settings) for settings in servers}
+    def __init__(self, servers: Sequence[ServerSettings], failed: "Failed | None" = None) -> None:
+        self._targets = {settings.name: _Target(settings, failed) for settings in servers}
         self.targets: Sequence[str] = tuple(self._targets)
         self.operations: Sequence[Operation] = (
             Operation(POSTGRES_CANCEL, self._on_session(actions.cancel)),
@@ -194,7 +199,11 @@ class PostgresCollector:
             what.sessions.forget()
         statements = await what.statements.run(slot, views)
         # Between two looks at its numbers: there are never many questions at once. There is no such time where those are asked every beat.
-        events = await what.changes.look(slot.at, slot.boot) if not busy or what.interval_s <= _BEAT_S else []
+        events: list[Event] = []
+        if not busy or what.interval_s <= _BEAT_S:
+            events = await what.changes.look(slot.at, slot.boot)
+            if what.log:
+                await what.log.look(slot.at, slot.boot)
         return Result([*measured, *statements.measured], [*tables, *statements.tables], events, [*health, *statements.health])
 
     @staticmethod
@@ -276,6 +285,12 @@ class PostgresCollector:
             return await act(self._named(args.server).server, args)
 
         return run
+
+
+def _log(server: Server, failed: "Failed") -> "ServerLog":
+    from perfconsole.collectors.postgres.server_log import ServerLog  # noqa: PLC0415  only where somebody counts
+
+    return ServerLog(server, failed)
 
 
 def _is_console(settings: ServerSettings) -> bool:

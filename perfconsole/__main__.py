@@ -6,7 +6,7 @@ This is the one place that defers imports for that reason: keep the top of it to
 import sys
 
 _QUIET = {"-h", "--help", "--version"}
-_COMMANDS = {"snapshot", "probe", "queries", "alerts", "notify", "record", "init", "config", "doctor", "themes", "keys"}
+_COMMANDS = {"snapshot", "probe", "queries", "alerts", "events", "mark", "notify", "record", "init", "config", "doctor", "themes", "keys"}
 _VALUED = {"--config", "--interval", "--theme", "--record", "--dsn", "--url"}
 """Options before a command that are followed by a value: ``--record keys`` opens the console."""
 

@@ -209,7 +209,7 @@ class Seat:
         """What an engine of one's own needs beside itself: its socket at once, others may wait for it; the rest after the first frame."""
         unheard = self._listen(engine)
         self._shown.wait()
-        self._say(said, unheard, self._keep(engine), self._record(engine))
+        self._say(said, unheard, self._keep(engine), self._record(engine), self._complete(engine))
         while not self._closed.wait(_ASK_AGAIN_S):
             gone = self._give_up(engine)
             if self._lease:
@@ -273,6 +273,15 @@ class Seat:
             why_not = str(error)
         self._recording = not why_not
         return why_not
+
+    def _complete(self, engine: Engine) -> str:
+        """Have it look at all that the first frame did not need; what went wrong, in words."""
+        if not self._closed.is_set():
+            try:
+                engine.complete()
+            except Exception as error:  # noqa: BLE001  as `_keep`
+                return safe(f"units and changes are not looked at: {error}", 300)
+        return ""
 
     def _read_again(self) -> Loaded:
         """The configuration read again for an engine of one's own. What of it comes into force at once is told to others."""

@@ -48,7 +48,12 @@ def run(args: "Namespace") -> int:
 
     def build(loaded: Loaded, reload: Callable[[], Loaded]) -> "Engine":
         return assembly.build_engine(
-            loaded.config, rule_places=loaded.rule_places, terminal_bytes=lambda: app.terminal_bytes, offer=True, reload=reload
+            loaded.config,
+            rule_places=loaded.rule_places,
+            terminal_bytes=lambda: app.terminal_bytes,
+            offer=True,
+            reload=reload,
+            own=[loaded.path] if loaded.path else [],
         )
 
     seat = Seat(loaded, args.record, read=lambda: settle(args), build=build, keep=assembly.keep_alerts, tell=tell)

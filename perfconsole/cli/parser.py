@@ -1,6 +1,7 @@
 """The command line's words: commands, options, examples. Made once a command was given; the commands themselves are imported after that."""
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
@@ -13,6 +14,8 @@ examples:
   perfconsole --interval 5s --read-only   slowly, and without any action that changes something
   perfconsole snapshot --json | jq .      what is known now, for programs
   perfconsole replay                      the recording that this machine keeps
+  perfconsole mark "deploy 1.4.2"         put on the timeline what is being done, from a deploy script
+  perfconsole events --since 1h           what changed here within the last hour
   perfconsole doctor                      what this user cannot see, and why
 
 exit codes: 0 clean, 1 warning, 2 critical, 3 could not be measured, 64 usage or configuration"""
@@ -59,7 +62,7 @@ def build() -> Parser:
     _opening(parser)
     parser.set_defaults(command="console")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for add in (_snapshot, _probe, _queries, _alerts, _notify, _record, _replay, _init, _config, _doctor, _themes, _keys):
+    for add in (_snapshot, _probe, _queries, _alerts, _events, _mark, _notify, _record, _replay, _init, _config, _doctor, _themes, _keys):
         add(commands)
     return parser
 
@@ -234,6 +237,34 @@ def _verb(verbs: Commands, name: str, text: str, examples: Sequence[str], more: 
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=text[0].lower() + text[1:], description=text + ".", epilog=shown)
     _settings(parser, argparse.SUPPRESS)
     return parser
+
+
+_BEFORE_NOW: Final = re.compile(r"-\d")
+"""What argparse is to take for a value though it begins as an option does: ``--at -5m``."""
+
+
+def _events(commands: Commands) -> None:
+    parser = _command(commands, "events", "Print what changed here: units, packages, files, alerts, marks",
+                      ["events", "events --since 1h --kind mark --kind package", "events --since -30m --until 14:02",
+                       "events --json | jq -r '.events[] | select(.severity == \"critical\") | .text'"])  # fmt: skip
+    parser._negative_number_matcher = _BEFORE_NOW  # noqa: SLF001  the only way to have a value begin with a minus
+    parser.add_argument("--since", default="2h", metavar="TIME", help="from when on: 2h -2h (ago), 14:02, RFC 3339 [2h]")
+    parser.add_argument("--until", metavar="TIME", help="up to when, likewise [now]")
+    parser.add_argument("--kind", action="append", default=[], metavar="KIND", help="only of this kind, as often as there are")
+    parser.add_argument("--limit", type=int, default=1000, metavar="N", help="the newest N: 1 to 10000 [1000]")
+    parser.add_argument("--recording", metavar="FILE", help="those in a recording: its file, or its directory")
+    parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.events/1")
+
+
+def _mark(commands: Commands) -> None:
+    parser = _command(commands, "mark", "Put on the timeline that something was done, as a deploy",
+                      ["mark deploy 1.4.2", "mark", "mark 'cache emptied' --at -5m",
+                       "mark --note 'it was the cache' --by anna"])  # fmt: skip
+    parser._negative_number_matcher = _BEFORE_NOW  # noqa: SLF001  as above
+    parser.add_argument("text", metavar="TEXT", nargs="*", help="what was done, up to 500 characters [mark]")
+    parser.add_argument("--at", metavar="TIME", help="when: -5m, 14:02, RFC 3339, epoch seconds [now]")
+    parser.add_argument("--note", action="store_true", help="something that was found out, not done")
+    parser.add_argument("--by", metavar="NAME", help="who says so, where an account is shared [the user]")
 
 
 def _notify(commands: Commands) -> None:

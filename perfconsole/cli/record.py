@@ -28,8 +28,9 @@ def run(args: Namespace) -> int:
     for line in loaded.notices:
         notice(line)
     stopped = _on_signals()
-    engine = assembly.build_engine(loaded.config)
+    engine = assembly.build_engine(loaded.config, own=[loaded.path] if loaded.path else [])
     engine.start()
+    engine.complete()
     try:
         assembly.record(engine, loaded.config, args.file)
         until = f"for {args.duration}" if args.duration else "until interrupted (Ctrl-C)"

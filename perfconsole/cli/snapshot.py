@@ -60,11 +60,12 @@ def measure(config: Config) -> State:
 
     servers = tuple(replace(server, interval_s=_INTERVAL_S) for server in config.postgres)
     console = replace(config.console, interval_s=_INTERVAL_S, recording_s=0.0)
-    engine = assembly.build_engine(replace(config, console=console, postgres=servers))
+    engine = assembly.build_engine(replace(config, console=console, postgres=servers), events=False)
     source = LocalSource(engine)
     woken = threading.Event()
     state = State()
     engine.start()
+    engine.complete()
     try:
         source.subscribe(woken.set)
         source.watch(_WATCH)

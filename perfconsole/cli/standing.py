@@ -3,20 +3,18 @@
 import asyncio
 import os
 import re
-import threading
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from perfconsole.cli import engines
 from perfconsole.cli.dispatch import UNMEASURED, notice, put
 from perfconsole.cli.settings import settle
-from perfconsole.config import places
 from perfconsole.config.abilities import abilities
 from perfconsole.config.load import Loaded
 from perfconsole.config.rules import rules
@@ -24,25 +22,16 @@ from perfconsole.core import alert_words
 from perfconsole.core.alert_order import rank
 from perfconsole.core.alert_requests import AckArgs, SilenceArgs, UnsilenceArgs
 from perfconsole.core.errors import ConfigError, PerfconsoleError, RequestError
+from perfconsole.core.notices import Saved
 from perfconsole.core.requests import ALERT_ACK, ALERT_SILENCE, ALERT_UNSILENCE, Done, Spec
-from perfconsole.core.state import State
 from perfconsole.core.text import safe
 from perfconsole.core.units import parse_duration
-from perfconsole.engine.local import actor
-from perfconsole.history.lease import NAME as LEASE
-from perfconsole.history.lease import Holder, Lease, holder
+from perfconsole.engine.actor import actor
 from perfconsole.outputs.alerts import Known, in_json, silenced_now, text, unknown_labels
 from perfconsole.outputs.paper import Paper
 
 if TYPE_CHECKING:
-    from perfconsole.sources.remote import RemoteSource
-
-_KEYFRAME_S: Final = 3.0
-
-_PATIENCE_S: Final = 3.0
-"""How long is waited for a lease: of another command that just writes, and of a console that has it and does not listen yet."""
-
-_PAUSE_S: Final = 0.1
+    from perfconsole.history.events import EventFile
 
 
 def run(args: Namespace) -> int:
@@ -73,10 +62,10 @@ def _list(loaded: Loaded, *, as_json: bool) -> int:
 
 
 def _known(loaded: Loaded) -> Known:
-    directory = _directory(loaded)
-    found = next(_engines(directory))
+    directory = engines.state_directory(loaded)
+    found = next(engines.engines(directory))
     if found:
-        with _told(*found) as state:
+        with engines.told(*found) as state:
             began = state.stream.began if state.stream else state.at
             in_force = {rule.name: rule for rule in (state.stream.rules if state.stream else ())}
             alerts = [alert for alert in state.alerts.values() if not alert.colour]
@@ -149,112 +138,32 @@ def _by(args: Namespace) -> str:
 
 
 def _ask(loaded: Loaded, spec: Spec, args: Struct) -> str:
-    """Have it done by the engine that evaluates alerts, or, as long as there is none, in what it left.
+    """Have it done; see `engines.ask`."""
 
-    Raises:
-        RequestError: When it was refused.
-        PerfconsoleError: When nobody could be asked, or it could not be kept.
-    """
-    directory = _directory(loaded)
-    for found in _engines(directory):
-        if found:
-            with _told(*found):
-                done = asyncio.run(found[1].request(spec.name, args))
-                return done.text if isinstance(done, Done) else ""
-        lease = Lease.take(directory, Holder(os.getpid(), os.uname().nodename, time.time()))
-        if lease:
-            try:
-                return _write(loaded, directory, spec, args)
-            finally:
-                lease.release()
-    raise AssertionError  # whoever waits for too long is told so there
+    def write(directory: Path) -> str:
+        """Do it as an engine would that has what the last one left."""
+        from perfconsole.history.events import EventFile
+
+        store = EventFile(directory)
+        try:
+            saved = store.load()
+            if store.error:
+                raise PerfconsoleError(f"it could not be kept: {store.error}")
+            return engines.audited(directory, spec.name, args, lambda: _kept(loaded, store, saved, spec, args))
+        finally:
+            store.close()
+
+    return engines.ask(engines.state_directory(loaded), spec.name, args, write)
 
 
-def _write(loaded: Loaded, directory: Path, spec: Spec, args: Struct) -> str:
-    """Do it as an engine would that has what the last one left."""
+def _kept(loaded: Loaded, store: "EventFile", saved: Saved, spec: Spec, args: Struct) -> str:
+    """Have the store keep what comes of it."""
     from perfconsole.engine.alerting import Alerting
     from perfconsole.engine.clock import Clock
-    from perfconsole.history.audit import AuditFile
-    from perfconsole.history.events import EventFile
 
-    store = EventFile(directory)
-    try:
-        saved = store.load()
-        if store.error:
-            raise PerfconsoleError(f"it could not be kept: {store.error}")
-        audit, peer = AuditFile(directory / "audit.log"), actor()
-        audit(peer, spec.name, args, "")
-        alerting = Alerting(rules(loaded.config), "", Clock())
-        done, changes = asyncio.run(alerting.change(saved, spec, args))
-        store.put(changes)
-    finally:
-        store.close()
+    done, changes = asyncio.run(Alerting(rules(loaded.config), "", Clock()).change(saved, spec, args))
+    store.put(changes)
+    store.close()
     if store.error:
         raise PerfconsoleError(f"it could not be kept: {store.error}")
-    audit(peer, spec.name, args, "done")
     return done.text if isinstance(done, Done) else ""
-
-
-# Whom to ask --------------------------------------------------------------------------------------------------------------------------
-
-
-def _engines(directory: Path) -> Iterator["tuple[Holder, RemoteSource] | None"]:
-    """Who holds the lease of a state directory, connected; None when nobody does. Again and again, as long as is to be waited.
-
-    Raises:
-        ConnectError: When the holder cannot be asked.
-    """
-    from perfconsole.sources.connect import ConnectError, connect
-
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        found, why = holder(directory), "it does not listen"
-        if found is None:
-            yield None
-        elif found.socket:
-            try:
-                source = connect(Path(found.socket))
-            except ConnectError as error:
-                if not error.passing:
-                    raise
-                why = error.message
-            else:
-                yield found, source
-        if time.monotonic() >= deadline:
-            who = f"PID {found.pid}{_where(found)}" if found and found.pid else "another process"
-            raise ConnectError(f"{who} holds {directory / LEASE}, and cannot be asked: {why}", "try again; if it stays so, end it")
-        time.sleep(_PAUSE_S)
-
-
-def _where(found: Holder) -> str:
-    """A PID of another host, or another container, is none here."""
-    return f" on {found.host}" if found.host not in {"", os.uname().nodename} else ""
-
-
-@contextmanager
-def _told(found: Holder, source: "RemoteSource") -> Iterator[State]:
-    """What the engine that holds the lease knows now. Its connection is closed behind.
-
-    Raises:
-        ConnectError: When it tells nothing.
-    """
-    from perfconsole.sources.connect import ConnectError
-
-    state, told = State(), threading.Event()
-    source.subscribe(told.set)
-    try:
-        deadline = time.monotonic() + _KEYFRAME_S
-        while state.seq < 0 and time.monotonic() < deadline:
-            told.wait(deadline - time.monotonic())
-            told.clear()
-            for tick in source.drain():
-                state.apply(tick)
-        if state.seq < 0:
-            raise ConnectError(f"the engine (PID {found.pid}{_where(found)}) tells nothing", "end it, and start it again")
-        yield state
-    finally:
-        source.close()
-
-
-def _directory(loaded: Loaded) -> Path:
-    return places.state_dir(os.environ, loaded.config.history.dir)

@@ -34,6 +34,7 @@ ACTIONS: Final = (
     Action("screen.endpoints", ("5",), "Endpoints screen"),
     Action("screen.processes", ("6",), "Processes screen"),
     Action("screen.alerts", ("7",), "Alerts screen"),
+    Action("screen.changes", ("8",), "Changes screen"),
     Action("help", ("?",), "Help"),
     Action("quit", ("q",), "Quit"),
     Action("back", ("escape",), "Back"),

@@ -1,10 +1,14 @@
 """What can be asked about what changed, and added to it: arguments and results of those operations (see `perfconsole.core.requests`)."""
 
 from math import nan
+from typing import Final
 
 from msgspec import Struct
 
 from perfconsole.core.tick import Event
+
+NOT_KEPT: Final = "it is not kept: nobody knows of it once this console has ended"
+"""Stands in what is answered to a mark where there is nothing to keep it in."""
 
 
 class MarkArgs(Struct, frozen=True, array_like=True):
@@ -13,7 +17,7 @@ class MarkArgs(Struct, frozen=True, array_like=True):
     Attributes:
         text: What happened, in words; may be empty for a mark.
         kind: ``mark`` (something was done) or ``note`` (something was found out).
-        by: Who says so.
+        by: Who says so; empty for whoever asks.
         at: When it happened, epoch seconds; NaN is now.
     """
 
@@ -24,11 +28,12 @@ class MarkArgs(Struct, frozen=True, array_like=True):
 
 
 class EventsArgs(Struct, frozen=True, array_like=True):
-    """The newest events from `since` to `until` (epoch seconds), at most `limit`."""
+    """The newest events from `since` to `until` (epoch seconds), at most `limit`; of these `kinds`, of all where there are none."""
 
     since: float
     until: float
     limit: int = 1000
+    kinds: tuple[str, ...] = ()
 
 
 class EventList(Struct, frozen=True, array_like=True):

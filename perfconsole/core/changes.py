@@ -3,6 +3,7 @@
 An event (`tick.Event`) is a fact that somebody saw, with the time between which it must have come about; none is a cause of anything.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -61,6 +62,59 @@ SECURITY: Final = frozenset({"login", "sudo", "account", "executable", "listener
 """Observations about access; they say that something was seen, not that somebody broke in."""
 
 PEOPLES: Final = frozenset({"mark", "note"})
+
+SAME_S: Final = 2.0
+"""What is told again (a log read anew, the kernel's ring buffer after a start) has times that differ by no more than this."""
+
+KNOWN: Final = 4000
+"""Events that are remembered to tell what was told already: eight times what a state holds."""
+
+
+class Known:
+    """What was told already; bounded, the oldest is forgotten first.
+
+    Args:
+        bound: Events remembered.
+    """
+
+    def __init__(self, bound: int = KNOWN) -> None:
+        self._bound = bound
+        self._times: dict[tuple[str, str, str, str], deque[tuple[float, float]]] = {}
+        self._order: deque[tuple[str, str, str, str]] = deque()
+
+    def knows(self, event: Event) -> bool:
+        """Whether it is one of them: of the same kind, about the same, in the same words, from the same source, at the same time."""
+        times = self._times.get(identity(event), ())
+        return any(_at_once(event, lo, hi) for lo, hi in times)
+
+    def take(self, event: Event) -> bool:
+        """Remember it; whether it is news."""
+        if self.knows(event):
+            return False
+        name = identity(event)
+        self._times.setdefault(name, deque()).append((event.time_lo, event.time_hi))
+        self._order.append(name)
+        if len(self._order) > self._bound:
+            oldest = self._order.popleft()
+            self._times[oldest].popleft()
+            if not self._times[oldest]:
+                del self._times[oldest]
+        return True
+
+
+def _at_once(event: Event, low: float, high: float) -> bool:
+    """Whether two accounts of when something was may be of the same thing: close together, or one within the other.
+
+    What was read as it came has its moment, and out of the kernel's buffer after a restart an interval around it. Two looks that follow
+    each other have intervals that meet, and each may have seen something.
+    """
+    near = abs(event.time_hi - high) <= SAME_S and abs(event.time_lo - low) <= SAME_S
+    return near or (event.time_lo < high and low < event.time_hi)
+
+
+def identity(event: Event) -> tuple[str, str, str, str]:
+    """What two events have in common that are one, but for their times."""
+    return event.kind, event.scope, event.text, event.source
 
 
 def rank(event: Event) -> tuple[int, int]:

@@ -16,10 +16,12 @@ class Globs:
         self._exclude = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
 
     def __contains__(self, name: str) -> bool:
-        if any(fnmatchcase(name, pattern) for pattern in self._exclude):
-            return False
-        return not self._include or self.names(name)
+        return not self.refuses(name) and (not self._include or self.names(name))
 
     def names(self, name: str) -> bool:
         """Whether an including pattern matches: the thing was asked for, not merely not refused."""
         return any(fnmatchcase(name, pattern) for pattern in self._include)
+
+    def refuses(self, name: str) -> bool:
+        """Whether an excluding pattern matches."""
+        return any(fnmatchcase(name, pattern) for pattern in self._exclude)

@@ -1,4 +1,4 @@
-"""What has to outlive this process about alerts, and the Protocols of who keeps it and who sends it. Pure.
+"""What has to outlive this process about alerts and of what changed, and the Protocols of who keeps it and who sends it. Pure.
 
 The engine's keeper hands what a tick brought to the event store, in one piece: transitions, where alerts stand, and the notices that are
 owed for them. What is kept in one piece is lost or found in one piece: no alert fires without the notice of it being owed.
@@ -10,7 +10,8 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from perfconsole.core.tick import Alert, Silence
+from perfconsole.core.change_requests import EventList, EventsArgs
+from perfconsole.core.tick import Alert, Event, Silence
 
 
 class Standing(Struct, frozen=True, array_like=True):
@@ -71,12 +72,19 @@ class Notice(Struct, frozen=True, array_like=True):
 
 
 class Saved(NamedTuple):
-    """What is kept of earlier runs. Of notices: those that wait, those that were sent of what stands, and of what is owed its end."""
+    """What is kept of earlier runs.
+
+    Attributes:
+        notices: Those that wait, those that were sent of what stands, and of what is owed its end.
+        told: Alerts that resolved within a day, oldest first.
+        events: The newest of the last day, oldest first.
+    """
 
     standings: Sequence[Standing] = ()
     silences: Sequence[Silence] = ()
     notices: Sequence[Notice] = ()
     told: Sequence[Alert] = ()
+    events: Sequence[Event] = ()
 
 
 class Changes(NamedTuple):
@@ -87,12 +95,14 @@ class Changes(NamedTuple):
         standings: Replace all that are kept; None leaves them.
         silences: Likewise.
         notices: Replace those with the same key, or are added.
+        events: To be added, but for those that are kept already (`changes.Known`).
     """
 
     told: Sequence[Alert] = ()
     standings: Sequence[Standing] | None = None
     silences: Sequence[Silence] | None = None
     notices: Sequence[Notice] = ()
+    events: Sequence[Event] = ()
 
 
 class EventStore(Protocol):
@@ -118,6 +128,9 @@ class EventStore(Protocol):
 
     def history(self, alert_id: str, limit: int) -> tuple[list[Alert], list[Notice]]:
         """The newest that was told of an alert (of all, where the id is empty), and of notices; newest first. Waits for the disk."""
+
+    def events(self, wanted: EventsArgs) -> EventList:
+        """The newest events that are asked for. Waits for the disk."""
 
     def close(self) -> None:
         """Write everything that was given; bounded in time."""

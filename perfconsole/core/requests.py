@@ -21,13 +21,18 @@ BY_HAND: Final = "give values by hand"
 
 
 class Spec(NamedTuple):
-    """One operation. `changes` ones are refused for read-only peers and in the past, and are written to the audit file first."""
+    """One operation. `changes` ones are refused for read-only peers and in the past, and are written to the audit file first.
+
+    Attributes:
+        at_once: How many of one peer may be under way: deploy scripts of one user do not wait for each other.
+    """
 
     name: str
     args: type[Struct]
     result: type[Struct]
     changes: bool
     timeout_s: float = 5.0
+    at_once: int = 1
 
 
 class ProcessId(Struct, frozen=True, array_like=True):
@@ -296,8 +301,8 @@ ALERT_SILENCE: Final = Spec("alert.silence", SilenceArgs, Done, changes=True)
 ALERT_UNSILENCE: Final = Spec("alert.unsilence", UnsilenceArgs, Done, changes=True)
 ALERT_HISTORY: Final = Spec("alert.history", AlertArgs, AlertHistory, changes=False)
 RULE_EDIT: Final = Spec("rule.edit", RuleArgs, Done, changes=True, timeout_s=10.0)
-EVENT_MARK: Final = Spec("event.mark", MarkArgs, Done, changes=True)
-EVENT_LIST: Final = Spec("event.list", EventsArgs, EventList, changes=False)
+EVENT_MARK: Final = Spec("event.mark", MarkArgs, Done, changes=True, at_once=16)
+EVENT_LIST: Final = Spec("event.list", EventsArgs, EventList, changes=False, at_once=4)
 UNIT_DETAIL: Final = Spec("unit.detail", UnitArgs, UnitDetail, changes=False)
 SYSTEM_DETAIL: Final = Spec("system.detail", Nothing, SystemDetail, changes=False, timeout_s=10.0)
 PROCESS_DETAIL: Final = Spec("process.detail", ProcessId, ProcessDetail, changes=False)

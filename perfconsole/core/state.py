@@ -7,7 +7,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from perfconsole.core import metrics, series
+from perfconsole.core import changes, metrics, series
 from perfconsole.core.series import Ring
 from perfconsole.core.tables import SessionTable, Table
 from perfconsole.core.tick import Alert, Backlog, Event, Group, Health, Reading, SeriesDef, Silence, Stream, Tick
@@ -140,8 +140,7 @@ class State:
             self._hold(table)
         for health in tick.health:
             self.health[health.collector, health.target] = health
-        self.tell(tick.alerts, tick.silences)
-        self.events.extend(tick.events)
+        self.tell(tick.alerts, tick.silences, tick.events)
 
     def _hold(self, table: Table) -> None:
         """Keep a table in place of the one before it; those of other windows, for as long as somebody may still look at them."""
@@ -214,12 +213,20 @@ class State:
         if ring is not None:
             ring.append(reading.at, reading.values)
 
-    def tell(self, alerts: Sequence[Alert], silences: tuple[Silence, ...] | None) -> None:
+    def tell(self, alerts: Sequence[Alert], silences: tuple[Silence, ...] | None, events: Sequence[Event] = ()) -> None:
         """Take what was made of a tick that was applied without it."""
         for alert in alerts:
             self._set_alert(alert)
         if silences is not None:
             self.silences = silences
+        if events:
+            self._add_events(events)
+
+    def _add_events(self, events: Sequence[Event]) -> None:
+        """Hold the newest, in the order of time: what was learnt late, as what an earlier run knew, stands where it belongs."""
+        held = changes.in_order([*self.events, *events])
+        self.events.clear()
+        self.events.extend(held)
 
     def _set_alert(self, alert: Alert) -> None:
         if alert.state == "inactive":

@@ -52,12 +52,14 @@ class Alerting:
     Attributes:
         operations: What can be asked and done.
         rules: Those in force, by name; changed in place.
+        transitions: Of alerts, no thresholds among them, that the last step made.
     """
 
     def __init__(self, rules: Sequence[Rule], boot_id: str, clock: Clock) -> None:
         self._stage = AlertStage(rules)
         self._muting = Muting(rules)
         self.rules = {rule.name: rule for rule in rules}
+        self.transitions: list[Alert] = []
         self._other: Sequence[Rule] | None = None
         self._boot_id = boot_id
         self._clock = clock
@@ -152,6 +154,7 @@ class Alerting:
             alerts += self._stage.use(rules, tick)
         alerts = self._muting.step(state, alerts)
         told = [alert for alert in alerts if not (alert.colour or (saved and alert.before == alert.state))]
+        self.transitions = [alert for alert in told if alert.before != alert.state]
         if saved:
             standing = self._muting.standing
             alerts = [*(alert for alert in saved.told if alert.id not in standing), *alerts]

@@ -1,7 +1,10 @@
 """The dispatcher: the one place where operations are refused, bounded in time and written down. Knows none of them by name."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Final
 
 from msgspec import Struct
 
@@ -13,6 +16,9 @@ from perfconsole.engine.scribe import Scribe
 Audit = Callable[[str, str, Struct, str], None]
 """(peer, operation, arguments, outcome): called before acting with an empty outcome, and with what came of it afterwards; in a thread,
 one line at a time. Raises RequestError when it cannot be written: what cannot be audited is not done."""
+
+PEER: Final[ContextVar[str]] = ContextVar("peer", default="")
+"""Who asks for what is being done, within an operation."""
 
 
 class Dispatcher:
@@ -28,7 +34,7 @@ class Dispatcher:
         self._operations = {operation.spec.name: operation for operation in operations}
         self._scribe = Scribe(audit) if audit else None
         self._read_only = read_only
-        self._busy: set[tuple[str, str]] = set()
+        self._busy: Counter[tuple[str, str]] = Counter()
 
     def add(self, operations: Iterable[Operation]) -> None:
         """Offer more."""
@@ -60,13 +66,16 @@ class Dispatcher:
             raise RequestError(f"{op} changes something, and this console is read-only")
         if spec.changes and self._scribe is None:
             raise RequestError(f"{op} is refused: there is no audit file to write it to")
-        if (peer, op) in self._busy:
+        if self._busy[peer, op] >= spec.at_once:
             raise RequestError(f"{op} is still under way")
-        self._busy.add((peer, op))
+        self._busy[peer, op] += 1
+        PEER.set(peer)
         try:
             return await self._act(operation, args, peer)
         finally:
-            self._busy.discard((peer, op))
+            self._busy[peer, op] -= 1
+            if not self._busy[peer, op]:
+                del self._busy[peer, op]
 
     async def _act(self, operation: Operation, args: Struct, peer: str) -> Struct:
         spec = operation.spec

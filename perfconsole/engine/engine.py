@@ -26,6 +26,7 @@ from perfconsole.engine.dispatch import Audit, Dispatcher
 from perfconsole.engine.intake import Intake
 from perfconsole.engine.mailbox import Mailbox
 from perfconsole.engine.schedule import Job, Schedule
+from perfconsole.engine.timeline import Listing, Timeline
 
 BEAT_S: Final = 0.5
 _GRACE_S: Final = 0.05
@@ -43,11 +44,13 @@ class Engine:
         stream: What the ticks will be about; `ops`, `rules` and `began` are filled in here.
         rules: The alert rules.
         operations: What can be asked of the engine itself, beside what its collectors do.
+        later: Makes the collectors that nobody waits for at the start (see `complete`); may take its time.
         audit: Where actions are written down; without it operations that change something are refused.
         clock: Injected in tests.
 
     Attributes:
         alerting: What becomes of readings, by the rules.
+        timeline: What becomes of events.
     """
 
     def __init__(
@@ -57,14 +60,19 @@ class Engine:
         *,
         rules: Sequence[Rule] = (),
         operations: Sequence[Operation] = (),
+        later: Callable[[], Sequence[Collector]] = tuple,
         audit: Audit | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._collectors = list(collectors)
+        self._later = later
         self._schedule: Schedule | None = None
         self._clock = clock or Clock()
+        self.state = State()
         self.alerting = Alerting(rules, stream.boot_id, self._clock)
-        offered = [*operations, *self.alerting.operations, *(operation for collector in collectors for operation in collector.operations)]
+        self.timeline = Timeline(self._clock, lambda: self.state, self._rouse)
+        own = [*operations, *self.alerting.operations, *self.timeline.operations]
+        offered = [*own, *(operation for collector in collectors for operation in collector.operations)]
         self._dispatcher = Dispatcher(offered, audit, read_only=stream.read_only)
         self._sinks: dict[str, Sink] = {}
         self._sink_errors: dict[tuple[str, str], str] = {}
@@ -80,7 +88,6 @@ class Engine:
         self._look: asyncio.TimerHandle | None = None
         self._looking: set[asyncio.Task[None]] = set()
         self._lateness_s = 0.0
-        self.state = State()
         ops = self._dispatcher.offered()
         self.stream = msgspec.structs.replace(stream, ops=ops, rules=tuple(rules), began=self._clock.now().at)
 
@@ -116,6 +123,7 @@ class Engine:
         sinks, self._sinks = self._sinks, {}
         for sink in sinks.values():
             sink.close()
+        self.timeline.close()
         self.alerting.close(ended=not self._thread.is_alive())
         return [sink.error for sink in sinks.values() if sink.error]
 
@@ -165,6 +173,9 @@ class Engine:
             self._lateness_s = max(0.0, self.loop.time() - wake)
         self._resting = False
         self._roused.clear()
+
+    def _rouse(self) -> None:
+        self._roused.set()
 
     def _end(self) -> None:
         self._stopping = True
@@ -222,12 +233,13 @@ class Engine:
             self._intake.note(Event(before, now, "clock", "host", f"the clock was set by {step_s:+.1f} s", "engine"))
 
     def close_tick(self) -> None:
-        """Close a tick of what has come in: alert stage, state, sinks, readers. On the engine's thread."""
+        """Close a tick of what has come in: alert stage, timeline, state, sinks, readers. On the engine's thread."""
         self._note_sinks()
         now = self._clock.now()
         tick = self._intake.close(self.state.seq + 1, now.at, now.boot)
-        self.state.apply(tick)
+        self.state.apply(msgspec.structs.replace(tick, events=[]) if tick.events else tick)
         tick = self.alerting.step(tick, self.state)
+        tick = self.timeline.step(tick, self.alerting.transitions, self.state)
         for sink in self._sinks.values():
             sink(self.state.keyframe(points=KEYFRAME_POINTS) if sink.wants_keyframe else tick)
         for box in self._boxes:
@@ -262,19 +274,29 @@ class Engine:
         if not self._post(add):
             sink.close()
 
-    def keep_alerts(self, store: EventStore, saved: Saved, history: History, outbox: Outbox | None) -> None:
-        """Go on from what an earlier engine saved, and save what comes; see `Alerting.keep`. From any thread.
+    def keep_alerts(self, store: EventStore, saved: Saved, history: History, outbox: Outbox | None, listing: Listing | None = None) -> None:
+        """Go on from what an earlier engine saved, and save what comes; see `Alerting.keep` and `Timeline.keep`. From any thread.
 
         Both are closed for an engine that has ended meanwhile.
         """
-        if not self._post(lambda: self.alerting.keep(store, saved, history, outbox)):
+
+        def keep() -> None:
+            self.alerting.keep(store, saved, history, outbox)
+            self.timeline.keep(store, saved, listing)
+
+        if not self._post(keep):
             if outbox:
                 outbox.close()
             store.close()
 
     def forget_alerts(self) -> None:
-        """Go on without keeping alerts or telling of them: another engine does it now. From any thread."""
-        self._post(lambda: self.alerting.close(ended=False))
+        """Go on without keeping alerts and events, or telling of them: another engine does it now. From any thread."""
+
+        def forget() -> None:
+            self.timeline.close()
+            self.alerting.close(ended=False)
+
+        self._post(forget)
 
     def use_rules(self, rules: Sequence[Rule]) -> None:
         """Go on with other rules; see `Alerting.use`. On the engine's thread."""
@@ -290,6 +312,18 @@ class Engine:
         self._dispatcher.add(collector.operations)
         self.stream = self._intake.stream = msgspec.structs.replace(self.stream, ops=self._dispatcher.offered())
         self._roused.set()
+
+    def complete(self) -> None:
+        """Have those collectors run, too, that nobody waited for at the start. From any thread, which does what importing there is to do."""
+        collectors = self._later()
+
+        def adopt() -> None:
+            for collector in collectors:
+                self.adopt(collector)
+
+        if not self._post(adopt):
+            for collector in collectors:
+                collector.close()
 
     # Readers ----------------------------------------------------------------------------------------------------------------------
 

@@ -1,16 +1,17 @@
 """The source that is this process: an engine's ticks by reference, its operations without a wire."""
 
 import asyncio
-import os
-import pwd
 from collections.abc import Callable
 
 from msgspec import Struct
 
 from perfconsole.core.ports import Watch
 from perfconsole.core.tick import Tick
+from perfconsole.engine.actor import actor
 from perfconsole.engine.engine import Engine
 from perfconsole.engine.mailbox import Mailbox
+
+__all__ = ["LocalSource", "actor"]
 
 
 class LocalSource:
@@ -47,11 +48,3 @@ class LocalSource:
         """
         running = asyncio.run_coroutine_threadsafe(self._engine.dispatch(op, args, peer=actor()), self._engine.loop)
         return await asyncio.wrap_future(running)
-
-
-def actor() -> str:
-    """Who runs this process, by its uid: the environment's word (LOGNAME, USER) is anybody's. Not every uid has a name in a container."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"

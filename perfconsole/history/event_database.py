@@ -6,6 +6,7 @@ is recognised by its checksums. The price is that it wants a local disk, and roo
 that where the disk is full or read-only.
 """
 
+import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +16,16 @@ from typing import Any, Final
 
 import msgspec
 
+from perfconsole.core.changes import SAME_S, identity
 from perfconsole.core.notices import Notice, Standing
-from perfconsole.core.tick import Alert, Silence
+from perfconsole.core.tick import Alert, Event, Silence
 from perfconsole.history.event_faults import EventsError
 from perfconsole.history.event_memory import Batch
 from perfconsole.history.event_opening import APPLICATION, SCHEMA, connect, is_ours, prepare
 from perfconsole.history.event_rows import faults_in_words
+
+EVENTS_KEEP_S: Final = 30 * 86400.0
+EVENTS_MOST: Final = 50_000
 
 KEEP_S: Final = 90 * 86400.0
 MOST: Final = 100_000
@@ -33,6 +38,11 @@ history with it. So that many are kept, however old they are."""
 PRUNED: Final = 300
 """Rows removed with one commit, at most: 1 ms."""
 
+_TABLE_OF_EVENTS: Final = (
+    "CREATE TABLE events (seq INTEGER PRIMARY KEY, time_lo REAL, time_hi REAL, kind TEXT, digest BLOB, body BLOB)",
+    "CREATE INDEX events_at ON events (time_hi)",
+    "CREATE INDEX events_digest ON events (digest, time_hi)",
+)
 _TABLES: Final = (
     "CREATE TABLE standings (alert TEXT PRIMARY KEY, state TEXT, since REAL, body BLOB)",
     "CREATE TABLE silences (id TEXT PRIMARY KEY, until REAL, body BLOB)",
@@ -46,9 +56,13 @@ _TABLES: Final = (
     "CREATE INDEX notices_alert ON notices (alert)",
     "CREATE INDEX notices_made ON notices (made_at)",
     "CREATE INDEX notices_waiting ON notices (seq) WHERE state = 'waiting'",
+    *_TABLE_OF_EVENTS,
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {SCHEMA}",
 )
+_UPGRADES: Final = {1: (*_TABLE_OF_EVENTS, "PRAGMA user_version = 2")}
+"""What makes a file of a version one of the next: what is in it stays as it is."""
+
 _SETTINGS: Final = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -63,11 +77,13 @@ _OLD: Final = (
         "notices",
         "seq IN (SELECT seq FROM notices AS n WHERE seq <= (SELECT max(seq) FROM notices) - :kept {over} ORDER BY seq LIMIT :left)",
     ),
+    ("events", "seq IN (SELECT seq FROM events WHERE time_hi < {before} ORDER BY time_hi LIMIT :left)"),
+    ("events", "seq IN (SELECT seq FROM events WHERE seq <= (SELECT max(seq) FROM events) - :kept ORDER BY seq LIMIT :left)"),
 )
 _BEFORE: Final = (
     "(SELECT min(:now, {at}) - :keep_s FROM {table} WHERE seq <= (SELECT max(seq) FROM {table}) - :sure ORDER BY seq DESC LIMIT 1)"
 )
-_MOMENT: Final = {"told": "at", "notices": "made_at"}
+_MOMENT: Final = {"told": "at", "notices": "made_at", "events": "time_hi"}
 _OVER: Final = (
     "AND state <> 'waiting' AND NOT EXISTS (SELECT 1 FROM standings AS s WHERE s.alert = n.alert AND s.state IN ('pending', 'firing'))"
 )
@@ -81,8 +97,8 @@ class EventDatabase:
     Args:
         path: The file.
         now: Epoch seconds.
-        keep_s: How long transitions and notices are kept.
-        most: How many of each, at most.
+        keep_s: How long transitions and notices are kept; events for `EVENTS_KEEP_S` at most.
+        most: How many of each, at most; of events `EVENTS_MOST` at most.
         sure: How many of each, whatever the clock says.
 
     Attributes:
@@ -110,9 +126,10 @@ class EventDatabase:
                 self.made = not is_ours(self.connection)  # first: another's is left as it is
                 for setting in _SETTINGS:
                     self.connection.execute(setting).fetchall()
-                if self.made:
+                missing = _TABLES if self.made else self._upgrade()
+                if missing:
                     with self._transaction() as run:
-                        for statement in _TABLES:
+                        for statement in missing:
                             run(statement)
             self._file = path.stat()
         except BaseException:
@@ -142,6 +159,7 @@ class EventDatabase:
             *([("DELETE FROM silences", ())] if batch.silences is not None else []),
             *(self._row(_silence, silence) for silence in batch.silences or ()),
             *(self._row(_notice, notice) for notice in batch.notices),
+            *(self._row(_event, event) for event in batch.events),
         ]
         with self._transaction() as run:
             for row in rows:
@@ -178,6 +196,11 @@ class EventDatabase:
                     run("ROLLBACK")
                 raise
 
+    def _upgrade(self) -> Sequence[str]:
+        """What makes an older file one of this version."""
+        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
+        return [statement for number in range(version, SCHEMA) for statement in _UPGRADES[number]]
+
     def _changed(self, standings: Sequence[Standing] | None) -> "tuple[list[tuple[str, Any] | None], dict[str, int]]":
         """What has to be written that these be all, and their digests: of thousands a few change at a time."""
         if standings is None:
@@ -204,7 +227,10 @@ class EventDatabase:
     def _remove_old(self, now: float) -> bool:
         left = PRUNED
         for table, which in _OLD:
-            values = {"now": now, "keep_s": self._keep_s, "sure": self._sure, "kept": self._most, "left": left}
+            keep_s, most = self._keep_s, self._most
+            if table == "events":
+                keep_s, most = min(keep_s, EVENTS_KEEP_S), min(most, EVENTS_MOST)
+            values = {"now": now, "keep_s": keep_s, "sure": self._sure, "kept": most, "left": left}
             where = which.format(over=_OVER, before=_BEFORE.format(table=table, at=_MOMENT[table]))
             left -= self.connection.execute(f"DELETE FROM {table} WHERE {where}", values).rowcount  # noqa: S608  constants
         return left <= 0
@@ -229,3 +255,18 @@ def _notice(notice: Notice) -> tuple[str, Any]:
             ON CONFLICT (key) DO UPDATE SET state = excluded.state, body = excluded.body""",
         (notice.key, notice.channel, notice.alert.id, notice.state, notice.made_at, notice.alert.since, _encode(notice)),
     )
+
+
+def _event(event: Event) -> tuple[str, Any]:
+    """Unless it is there: a log that is read again tells it anew."""
+    digest = hashlib.blake2b("\0".join(identity(event)).encode(), digest_size=8).digest()
+    return (
+        """INSERT INTO events (time_lo, time_hi, kind, digest, body) SELECT :lo, :hi, :kind, :digest, :body WHERE NOT EXISTS (
+            SELECT 1 FROM events WHERE digest = :digest
+            AND (time_hi BETWEEN :hi - :same AND :hi + :same AND time_lo BETWEEN :lo - :same AND :lo + :same
+                 OR time_lo < :hi AND time_hi > :lo)
+        )""",
+        {
+            "lo": event.time_lo, "hi": event.time_hi, "kind": event.kind, "digest": digest, "body": _encode(event), "same": SAME_S,
+        },
+    )  # fmt: skip

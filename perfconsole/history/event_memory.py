@@ -1,6 +1,6 @@
 """What the event store holds in memory: what it owes the disk, and what a new file would have to begin with. Bounded; no I/O.
 
-Of where alerts stand and of silences only the last word is owed, of notices that of each key, of transitions every one.
+Of where alerts stand and of silences only the last word is owed, of notices that of each key, of transitions and of what changed every one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,10 +8,10 @@ from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 from perfconsole.core.notices import Changes, Notice, Saved, Standing
-from perfconsole.core.tick import Alert, Silence
+from perfconsole.core.tick import Alert, Event, Silence
 
 BOUND: Final = 5000
-"""Transitions owed, and notices that are settled: 4 MiB of each. Past that the oldest are let go."""
+"""Transitions owed, events, and notices that are settled: 4 MiB of each. Past that the oldest are let go."""
 
 WAITING_BOUND: Final = 50_000
 """Notices that somebody waits for are not let go for that; only past so many, 40 MiB, the oldest of these, too."""
@@ -24,6 +24,7 @@ class Batch(NamedTuple):
     standings: Sequence[Standing] | None
     silences: Sequence[Silence] | None
     notices: list[Notice]
+    events: Sequence[Event] = ()
 
 
 class _Notices:
@@ -64,17 +65,19 @@ class Memory:
     """What was put, until it is written; and of it what matters on, afterwards too. Used under the store's lock.
 
     Args:
-        bound: Transitions held, and settled notices.
+        bound: Transitions held, events, and settled notices.
         waiting_bound: Notices held that somebody waits for.
 
     Attributes:
         let_go: Transitions that were given up for the bound.
+        events_let_go: Events likewise.
     """
 
     def __init__(self, bound: int = BOUND, waiting_bound: int = WAITING_BOUND) -> None:
-        self.let_go = 0
+        self.let_go = self.events_let_go = 0
         self._bound, self._waiting_bound = bound, waiting_bound
         self._told: list[Alert] = []
+        self._events: list[Event] = []
         self._standings: Sequence[Standing] | None = None  # None: nobody said, here or in the file
         self._silences: Sequence[Silence] | None = None
         self._notices = _Notices()
@@ -85,7 +88,7 @@ class Memory:
     @property
     def owing(self) -> bool:
         """Whether anything has to go to the disk."""
-        return bool(self._told or self._owe_standings or self._owe_silences or self._owed.held)
+        return bool(self._told or self._events or self._owe_standings or self._owe_silences or self._owed.held)
 
     def restore(self, saved: Saved) -> None:
         """Know what the file knows."""
@@ -95,6 +98,7 @@ class Memory:
     def take(self, changes: Changes) -> None:
         """Owe what was put."""
         self._told += changes.told
+        self._events += changes.events
         if changes.standings is not None:
             self._standings, self._owe_standings = tuple(changes.standings), True
         if changes.silences is not None:
@@ -113,8 +117,9 @@ class Memory:
             self._standings if self._owe_standings else None,
             self._silences if self._owe_silences else None,
             list(self._owed.held.values()),
+            self._events,
         )
-        self._told, self._owed = [], _Notices()
+        self._told, self._events, self._owed = [], [], _Notices()
         self._owe_standings = self._owe_silences = False
         self._flight = batch
         return batch
@@ -136,6 +141,7 @@ class Memory:
         if batch is None:
             return
         self._told = batch.told + self._told
+        self._events = [*batch.events, *self._events]
         self._owe_standings |= batch.standings is not None
         self._owe_silences |= batch.silences is not None
         self._owed = _Notices(({notice.key: notice for notice in batch.notices} | self._owed.held).values())
@@ -152,6 +158,10 @@ class Memory:
         held = (self._flight.told if self._flight else []) + self._told
         return [alert for alert in reversed(held) if not alert_id or alert.id == alert_id]
 
+    def events(self) -> list[Event]:
+        """Events that are not known to be on the disk, as they were put."""
+        return [*(self._flight.events if self._flight else ()), *self._events]
+
     def notices(self, alert_id: str) -> list[Notice]:
         """The notices held of an alert (of all, where the id is empty), newest first."""
         flown = {notice.key: notice for notice in self._flight.notices} if self._flight else {}
@@ -163,5 +173,9 @@ class Memory:
             over = len(self._told) - self._bound
             del self._told[:over]
             self.let_go += over
+        if len(self._events) > self._bound:
+            over = len(self._events) - self._bound
+            del self._events[:over]
+            self.events_let_go += over
         for notices in (self._owed, self._notices):
             notices.forget(self._bound, self._waiting_bound)

@@ -12,7 +12,9 @@ from perfconsole.history.event_faults import BESIDE, DamagedError, EventsError, 
 from perfconsole.history.event_rows import faults_in_words
 from perfconsole.history.lease import make_private
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+"""1 had no events."""
+
 APPLICATION: Final = 0x70636576
 """In the file's header: "pcev"."""
 
@@ -126,7 +128,7 @@ def connect(path: Path, mode: str = "rw", first: Sequence[str] = ()) -> sqlite3.
 
 
 def is_ours(connection: sqlite3.Connection) -> bool:
-    """Whether it is such a database already; false when it is empty still.
+    """Whether it is such a database already, of this version or an older one; false when it is empty still.
 
     Raises:
         EventsError: When a newer version wrote it.
@@ -141,7 +143,7 @@ def is_ours(connection: sqlite3.Connection) -> bool:
         raise EventsError(
             f"a newer perfconsole wrote it (schema {version}, this one knows {SCHEMA})", "use that one, or another [history] dir"
         )
-    if tables and (application, version) != (APPLICATION, SCHEMA):
+    if tables and not (application == APPLICATION and version >= 1):
         raise DamagedError("it is no events database")
     return bool(tables)
 

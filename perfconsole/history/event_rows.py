@@ -1,4 +1,4 @@
-"""What is asked of the events database: what earlier runs left, and the history of an alert. Rows in, structs out.
+"""What is asked of the events database: what earlier runs left, the history of an alert, what changed. Rows in, structs out.
 
 A body that another version wrote so that this one cannot read it is left out and counted.
 """
@@ -11,14 +11,19 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from perfconsole.core.change_requests import EventsArgs
 from perfconsole.core.notices import Notice, Saved, Standing
 from perfconsole.core.text import safe
-from perfconsole.core.tick import Alert, Silence
+from perfconsole.core.tick import Alert, Event, Silence
 from perfconsole.history.event_faults import DamagedError, EventsError
 
 RESOLVED_S: Final = 86400.0
 RESOLVED: Final = 200
 """Alerts that resolved within a day, and so many at most, are told of at the start."""
+
+EVENTS_S: Final = 86400.0
+EVENTS: Final = 500
+"""Of what changed within a day the newest are told of at the start."""
 
 _LOOKED_AT: Final = 20_000
 """Rows of those looked through for them: a storm must not hold up a start."""
@@ -49,6 +54,7 @@ _alerts = msgspec.msgpack.Decoder(Alert)
 _standings = msgspec.msgpack.Decoder(Standing)
 _silences = msgspec.msgpack.Decoder(Silence)
 _notices = msgspec.msgpack.Decoder(Notice)
+_events = msgspec.msgpack.Decoder(Event)
 
 _STANDS: Final = "state IN ('pending', 'firing')"
 _NOTICES: Final = f"""
@@ -127,7 +133,8 @@ def load(connection: sqlite3.Connection, now: float) -> Found:
     known = {notice.key for notice in notices}
     notices += [notice for notice in unended if notice.key not in known]
     told = part(lambda: _resolved(connection, now, skipped))
-    return Found(Saved(standings, silences, notices, told), skipped[0], damage[0] if damage else "")
+    events = part(lambda: newest_events(connection, EventsArgs(now - EVENTS_S, now, EVENTS), skipped))
+    return Found(Saved(standings, silences, notices, told, tuple(events)), skipped[0], damage[0] if damage else "")
 
 
 def hold_still(connection: sqlite3.Connection) -> None:
@@ -151,6 +158,30 @@ def history(connection: sqlite3.Connection, alert_id: str, limit: int) -> tuple[
         alerts = list(_decoded(_alerts, told, skipped))
         sent = connection.execute(f"SELECT body FROM notices {of} ORDER BY seq DESC LIMIT ?", values)  # noqa: S608  likewise
         return alerts, list(_decoded(_notices, sent, skipped))
+
+
+def events(connection: sqlite3.Connection, wanted: EventsArgs) -> list[Event]:
+    """What is asked for of what changed, oldest first.
+
+    Raises:
+        EventsError: When it cannot be read for now.
+        DamagedError: When the file is damaged.
+    """
+    with faults_in_words():
+        return newest_events(connection, wanted, [0])
+
+
+def newest_events(connection: sqlite3.Connection, wanted: EventsArgs, skipped: list[int]) -> list[Event]:
+    """As `events`, but for its errors; none where an older version wrote the file."""
+    (known,) = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'events' AND type = 'table'").fetchone()
+    if not known:
+        return []
+    kinds = f"AND kind IN ({', '.join('?' * len(wanted.kinds))})" if wanted.kinds else ""
+    rows = connection.execute(
+        f"SELECT body FROM events WHERE time_hi >= ? AND time_lo <= ? {kinds} ORDER BY time_hi DESC, seq DESC LIMIT ?",  # noqa: S608  marks
+        (wanted.since, wanted.until, *wanted.kinds, wanted.limit),
+    )
+    return list(_decoded(_events, rows, skipped))[::-1]
 
 
 def check(connection: sqlite3.Connection) -> str:

@@ -1,4 +1,4 @@
-"""The events database: what has to outlive the process about alerts, kept by a thread of its own. Who puts something never waits.
+"""The events database: what has to outlive the process about alerts and what changed, kept by a thread of its own. Who puts never waits.
 
 Everything that waits is committed together, each call whole, and synced. What cannot be written is held in memory and tried again; a
 damaged file is put aside and a new one begun with what is held. SQLite itself is loaded by the thread, not by who imports this.
@@ -8,26 +8,31 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from math import inf
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from perfconsole.core.change_requests import EventList, EventsArgs
 from perfconsole.core.notices import Changes, Notice, Saved
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Alert
+from perfconsole.history.event_asking import Asking, joined
 from perfconsole.history.event_check import PageCheck
 from perfconsole.history.event_faults import DamagedError, EventsError, set_aside
 from perfconsole.history.event_memory import BOUND, Batch, Memory
 from perfconsole.history.event_waiting import Waiting
 
 if TYPE_CHECKING:
+    from sqlite3 import Connection
+
     from perfconsole.history.event_database import EventDatabase
     from perfconsole.history.event_rows import Found
 
-__all__ = ["EventFile", "EventsError", "read"]
+__all__ = ["MEMORY_ONLY", "EventFile", "EventsError", "read", "read_events"]
+
+T = TypeVar("T")
 
 NAME: Final = "events.db"
 RETRY_S: Final = 1.0
@@ -40,11 +45,11 @@ CHECK_S: Final = 20.0
 
 PRUNE_S: Final = 3600.0
 PRUNE_PAUSE_S: Final = 0.05
-PAUSE_S: Final = 0.5
-"""How long a reader of the history waits for what is just being written."""
-
 ASIDE: Final = 5
 """Files that are put aside in one run, at most: a disk that damages every one is not to be filled with them."""
+
+MEMORY_ONLY: Final = "alerts and events are kept in memory only: "
+"""What the reason stands behind why nothing can be written down."""
 
 _DAMAGED: Final = "it is damaged; the next console that records puts it aside"
 
@@ -67,7 +72,7 @@ class EventFile:
         retry_s: Seconds after a failed write until the next attempt.
         patience_s: Seconds until a disk that does not answer counts as one that failed.
         check_s: Seconds after the start until the file is looked through for damage.
-        bound: Transitions, and settled notices, held while they cannot be written.
+        bound: Transitions, events, and settled notices, held while they cannot be written.
 
     Attributes:
         error: Why nothing is kept, in words; empty while all is well.
@@ -92,6 +97,7 @@ class EventFile:
         self._lock = threading.Lock()  # of everything that is put; never held for long
         self._writing = threading.Lock()  # held while a batch goes to the disk
         self._memory = Memory(bound)
+        self._asking = Asking(self._path, self._memory, self._lock, self._writing, self._suspected, lambda: self._aside)
         self._waiting = Waiting(patience_s, self._late, lambda error: self._say(f"telling what is kept: {type(error).__name__}: {error}"))
         self._start: _Start | None = None
         self._database: EventDatabase | None = None
@@ -131,35 +137,13 @@ class EventFile:
     def history(self, alert_id: str, limit: int) -> tuple[list[Alert], list[Notice]]:
         """The newest that was told of an alert, and of notices, newest first; of all alerts where the id is empty.
 
-        From the caller's thread; writes go on meanwhile. Where the file cannot be read, what is held in memory.
+        From the caller's thread: see `event_asking`.
         """
-        from perfconsole.history import event_opening, event_rows  # noqa: PLC0415  loads SQLite
+        return self._asking.history(alert_id, limit)
 
-        found: tuple[list[Alert], list[Notice]] = ([], [])
-        told: list[Alert] = []
-        owed: list[Notice] = []
-        file = self._aside
-        with ExitStack() as opened:
-            connection = None
-            try:
-                with self._paused():  # what is on its way to the disk is then either there or here, unless the disk hangs
-                    try:
-                        connection = opened.enter_context(event_opening.reading(self._path))
-                        if connection:
-                            event_rows.hold_still(connection)
-                    finally:
-                        with self._lock:
-                            told, owed = self._memory.told(alert_id), self._memory.notices(alert_id)
-                if connection:
-                    found = event_rows.history(connection, alert_id, limit)
-            except EventsError:
-                pass  # the store finds out for itself
-            except DamagedError as error:
-                self._suspected(str(error), file)
-        keys = {notice.key for notice in owed}
-        notices = owed + [notice for notice in found[1] if notice.key not in keys]
-        notices.sort(key=lambda notice: notice.made_at, reverse=True)
-        return (told + found[0])[:limit], notices[:limit]
+    def events(self, wanted: EventsArgs) -> EventList:
+        """The newest events that are asked for; from the caller's thread, as `history`."""
+        return self._asking.events(wanted)
 
     def close(self) -> None:
         """Write everything that was given, and end; a disk that hangs is not waited for."""
@@ -170,15 +154,6 @@ class EventFile:
         self._waiting.close()
         self._wake.set()
         self._thread.join(CLOSE_S)
-
-    @contextmanager
-    def _paused(self) -> Iterator[None]:
-        held = self._writing.acquire(timeout=PAUSE_S)
-        try:
-            yield
-        finally:
-            if held:
-                self._writing.release()
 
     def _say(self, text: str) -> None:
         self.said.append(safe(text, 400))
@@ -218,6 +193,7 @@ class EventFile:
                 batch, newest = self._memory.begin(), self._waiting.newest
             if batch:
                 self._write(database, batch)
+        self.error = ""  # before: whoever is told may ask for it
         self._waiting.tell(newest)
         self._recovered()
         if not self._closing:
@@ -268,7 +244,7 @@ class EventFile:
             raise DamagedError(found.damage)
 
     def _nothing_yet(self) -> bool:
-        """Whether nothing was ever kept, and it could be: SQLite and a file (3 MiB) are for those who have had an alert."""
+        """Whether nothing was ever kept, and it could be: SQLite and a file (3 MiB) are for those where something has changed."""
         here = self._path.parent
         return (
             here.is_dir() and here.stat().st_uid == os.getuid() and os.access(here, os.W_OK | os.X_OK) and not os.path.lexists(self._path)
@@ -289,9 +265,11 @@ class EventFile:
     def _recovered(self) -> None:
         self.error = ""
         with self._lock:
-            let_go, self._memory.let_go = self._memory.let_go, 0
-        if let_go:
-            self._say(f"{let_go} transitions were let go while {self._path} could not be written")
+            let_go = ((self._memory.let_go, "transitions"), (self._memory.events_let_go, "events"))
+            self._memory.let_go = self._memory.events_let_go = 0
+        for count, what in let_go:
+            if count:
+                self._say(f"{count} {what} were let go while {self._path} could not be written")
         if self._database and self._database.refused:
             self._say(f"{self._path}: {self._database.refused} things could not be written down")
             self._database.refused = 0
@@ -308,7 +286,7 @@ class EventFile:
             self._memory.failed()
             let_go = self._memory.let_go
         lost = f"; {let_go} transitions were let go" if let_go else ""
-        self.error = safe(f"alerts are kept in memory only: {reason} ({self._path}){lost}" + (f": {fix}" if fix else ""), 400)
+        self.error = safe(f"{MEMORY_ONLY}{reason} ({self._path}){lost}" + (f": {fix}" if fix else ""), 400)
         self._waiting.tell()
 
     def _put_aside(self, reason: str) -> bool:
@@ -331,7 +309,7 @@ class EventFile:
         return True
 
     def _late(self) -> None:
-        text = f"alerts are kept in memory only: the disk has not answered for {self._patience_s:.0f} s ({self._path})"
+        text = f"{MEMORY_ONLY}the disk has not answered for {self._patience_s:.0f} s ({self._path})"
         self.error = safe(text, 400)
 
     def _suspected(self, damage: str, file: int) -> None:
@@ -366,18 +344,41 @@ def read(directory: str | PathLike[str], now: float | None = None) -> Saved:
     Raises:
         EventsError: When it cannot be read.
     """
-    from perfconsole.history import event_opening, event_rows  # noqa: PLC0415  loads SQLite
+    from perfconsole.history import event_rows  # noqa: PLC0415  loads SQLite
+
+    at = time.time() if now is None else now
+    found = _read(directory, lambda connection: event_rows.load(connection, at), alone=True)
+    if found and found.damage:
+        raise EventsError(f"cannot read {Path(directory) / NAME}: {found.damage}", _DAMAGED)
+    return found.saved if found else Saved()
+
+
+def read_events(directory: str | PathLike[str], wanted: EventsArgs, *, alone: bool = True) -> EventList:
+    """What is asked for of what changed, for a process that does not hold the lease.
+
+    Args:
+        directory: The state directory.
+        wanted: Which.
+        alone: Nobody holds the lease.
+
+    Raises:
+        EventsError: When it cannot be read.
+    """
+    from perfconsole.history import event_rows  # noqa: PLC0415  loads SQLite
+
+    one_more = EventsArgs(wanted.since, wanted.until, wanted.limit + 1, wanted.kinds)
+    return joined(_read(directory, lambda connection: event_rows.events(connection, one_more), alone=alone) or [], wanted.limit)
+
+
+def _read(directory: str | PathLike[str], ask: "Callable[[Connection], T]", *, alone: bool) -> T | None:
+    """What the file answers; None where nothing was ever kept."""
+    from perfconsole.history import event_opening  # noqa: PLC0415  loads SQLite
 
     path = Path(directory) / NAME
     try:
-        with event_opening.reading(path, alone=True) as connection:
-            if not connection:
-                return Saved()
-            found = event_rows.load(connection, time.time() if now is None else now)
+        with event_opening.reading(path, alone=alone) as connection:
+            return ask(connection) if connection else None
     except EventsError as error:
         raise EventsError(f"cannot read {path}: {error.message}", error.fix) from error
     except DamagedError as error:
         raise EventsError(f"cannot read {path}: {error}", _DAMAGED) from error
-    if found.damage:
-        raise EventsError(f"cannot read {path}: {found.damage}", _DAMAGED)
-    return found.saved

@@ -20,13 +20,15 @@ from perfconsole.core.errors import PerfconsoleError
 from perfconsole.core.ports import Source
 from perfconsole.core.requests import CONFIG_RELOAD, Done, Nothing
 from perfconsole.core.tables import Key
-from perfconsole.ui.alarms import ALERT_OPS, AlarmsApp
+from perfconsole.ui.alarms import ALERT_OPS
 from perfconsole.ui.bell import Bell
 from perfconsole.ui.driver import BUSY, ConsoleDriver, Outlet
 from perfconsole.ui.emit import Changes, Pen
 from perfconsole.ui.keymap import Keymap
 from perfconsole.ui.look import Look
+from perfconsole.ui.marks import MarksApp
 from perfconsole.ui.newly import Newly
+from perfconsole.ui.screens import modes
 from perfconsole.ui.screens.base import ConsoleScreen
 from perfconsole.ui.screens.operations import OperationsScreen
 from perfconsole.ui.screens.processes import ProcessesScreen
@@ -40,28 +42,13 @@ _STARTED_S: Final = 1.0
 _TOLD: Final = 500
 """Characters of what was copied that are told: measuring the cells of a megabyte takes a second."""
 
-_REPLAY_HINTS: Final = (("time.back", "back"), ("time.forward", "on"), ("replay.play", "play"), ("time.go", "go to"))
+_REPLAY_HINTS: Final = (
+    ("time.back", "back"), ("time.forward", "on"), ("replay.play", "play"), ("time.go", "go to"), ("alert.next", "next alert or mark"),
+)  # fmt: skip
+_STEPS: Final = frozenset({"alert.next", "alert.previous"})
 
 
-def _queries() -> ConsoleScreen:
-    from perfconsole.ui.screens.queries import QueriesScreen  # noqa: PLC0415  only where somebody goes there: 0.3 MiB
-
-    return QueriesScreen()
-
-
-def _endpoints() -> ConsoleScreen:
-    from perfconsole.ui.screens.endpoints import EndpointsScreen  # noqa: PLC0415  as above
-
-    return EndpointsScreen()
-
-
-def _alerts() -> ConsoleScreen:
-    from perfconsole.ui.screens.alerts import AlertsScreen  # noqa: PLC0415  as above
-
-    return AlertsScreen()
-
-
-class ConsoleApp(AlarmsApp, inherit_bindings=False):
+class ConsoleApp(MarksApp, inherit_bindings=False):
     """The console over any source of ticks.
 
     Attributes:
@@ -77,10 +64,11 @@ class ConsoleApp(AlarmsApp, inherit_bindings=False):
     ]
     MODES = {
         "operations": OperationsScreen,
-        "queries": _queries,
-        "endpoints": _endpoints,
+        "queries": modes.queries,
+        "endpoints": modes.endpoints,
         "processes": ProcessesScreen,
-        "alerts": _alerts,
+        "alerts": modes.alerts,
+        "changes": modes.changes,
     }
 
     def __init__(self, source: Source, settings: Settings) -> None:
@@ -149,6 +137,7 @@ class ConsoleApp(AlarmsApp, inherit_bindings=False):
             return  # before the first paint and after the last
         if news:
             self.hear()
+            self.learn()
         outlet = self._outlet
         if outlet and (outlet.depth > BUSY or outlet.lost):
             self._behind = True
@@ -194,9 +183,11 @@ class ConsoleApp(AlarmsApp, inherit_bindings=False):
             self.show_state(True)
 
     def tell(self, text: str, role: str = "foreground") -> None:
-        """Say something in passing, in the footer."""
-        if self.front:
+        """Say something in passing, in the footer; on a screen that is just being made, once that is there."""
+        if self.front and self.front.is_mounted:
             self.front.footer.tell(text, role)
+        elif self.front:
+            self.front.call_later(self.tell, text, role)
 
     def look_at(self) -> None:
         """Tell the source what is looked at now."""
@@ -239,11 +230,14 @@ class ConsoleApp(AlarmsApp, inherit_bindings=False):
         sensible = {"time.live": self.frozen, "time.back": self.replaying, "time.forward": self.replaying, "time.go": self.replaying}
         sensible["reload"] = self.settings.reload is not None
         sensible["screen.endpoints"] = checked(self.state)
+        sensible |= {"mark": self.may_mark or bool(self.counted()), "note": self.may_mark}
         sensible |= {action: self.offers(op) and (action != "alert.ack" or bool(self.meant)) for action, op in ALERT_OPS.items()}
         if self.front is None or self._doer(action_id) is None:
             return False
         if action_id == "alert.edit":
             return self.changeable is not None
+        if action_id in _STEPS and not hasattr(self.front, "do_alert_next"):
+            return self.pump.past is not None
         return sensible.get(action_id, True) and self.front.can(action_id)
 
     def _doer(self, action_id: str) -> Callable[[], object] | None:
@@ -291,6 +285,9 @@ class ConsoleApp(AlarmsApp, inherit_bindings=False):
 
     async def do_screen_alerts(self) -> None:
         await self._go("alerts")
+
+    async def do_screen_changes(self) -> None:
+        await self._go("changes")
 
     def do_quit(self) -> None:
         self.exit(0)

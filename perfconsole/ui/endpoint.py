@@ -12,6 +12,7 @@ from perfconsole.core.state import Series, State
 from perfconsole.ui.endpoints import moved_on
 from perfconsole.ui.spark import begun, bridged
 from perfconsole.ui.subject import ENDED, LIVE, UNSEEN, Followed
+from perfconsole.ui.ticks import About, of_endpoint
 
 _ANSWERED: Final = 100
 """The lowest status: a failed check of HTTP with a latency and without one was given up."""
@@ -80,6 +81,11 @@ class Endpoint(Followed[EndpointRow]):
     def _give_up(self, seconds: float) -> None:
         if seconds > self.given_up_s or isnan(self.given_up_s):
             self.given_up_s = seconds
+
+    @property
+    def about(self) -> About:
+        """What changed with it."""
+        return of_endpoint(self.row.name)
 
     def series(self, state: State, metric: str, **labels: str) -> Series | None:
         """The history of one of its values."""

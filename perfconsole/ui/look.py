@@ -30,6 +30,9 @@ class Glyphs(NamedTuple):
     marker: str
     dot: str
     failed: str
+    tick: str
+    tick_down: str
+    mark: str
 
 
 UNICODE: Final = Glyphs(
@@ -47,6 +50,9 @@ UNICODE: Final = Glyphs(
     marker="▸",
     dot="·",
     failed="×",
+    tick="▴",
+    tick_down="▾",
+    mark="◆",
 )
 ASCII: Final = Glyphs(
     severity={"ok": ".", "warning": "!", "critical": "X", "stale": "~", "unknown": "?", "info": "."},
@@ -63,6 +69,9 @@ ASCII: Final = Glyphs(
     marker=">",
     dot=",",
     failed="X",
+    tick="^",
+    tick_down="v",
+    mark="*",
 )
 
 WORDS: Final = {"ok": "OK", "warning": "WARN", "critical": "CRIT", "stale": "STALE", "unknown": "UNKNOWN", "info": "INFO"}

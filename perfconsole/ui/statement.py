@@ -14,6 +14,7 @@ from perfconsole.core.state import Series, State
 from perfconsole.core.tables import SessionRow, SessionTable, StatementRow, StatementTable
 from perfconsole.core.tick import SeriesDef
 from perfconsole.ui.subject import LIVE, UNSEEN, Followed
+from perfconsole.ui.ticks import About, of_server
 
 LOAD: Final = "postgresql.statement.load"
 MEAN: Final = "postgresql.statement.mean"
@@ -58,6 +59,11 @@ class Statement(Followed[StatementRow]):
     def calls_s(self) -> float:
         """Calls a second."""
         return self.row.calls / self.window_s if self.window_s > 0 else nan
+
+    @property
+    def about(self) -> About:
+        """What changed at its server."""
+        return of_server(self.server)
 
     @property
     def text(self) -> str:

@@ -14,6 +14,7 @@ from perfconsole.core.tables import ProcessRow, ProcessTable, Row
 from perfconsole.ui.arrange import Item
 from perfconsole.ui.look import Glyphs
 from perfconsole.ui.spark import SHORTEST_S, Track, fitting_window
+from perfconsole.ui.ticks import MACHINE, About
 
 R = TypeVar("R", bound=Row)
 
@@ -62,6 +63,11 @@ class Followed(Generic[R]):
         """Whether it is there, as far as is known."""
         return self.status == LIVE
 
+    @property
+    def about(self) -> About:
+        """What has to have changed for its charts to show it."""
+        return MACHINE
+
 
 class Subject(Followed[ProcessRow]):
     """A process."""
@@ -109,7 +115,7 @@ class Trend:
             self._track = None
         self._series = found or (self._series if subject.status == ENDED else None)
         if self._series is None or not len(self._series.ring):
-            return Window([nan] * cells, SHORTEST_S, state.at)
+            return Window([nan] * cells, SHORTEST_S, state.at, state.at)
         ring = self._series.ring
         edge = state.at if subject.live and state.at - ring.last > GAP * ring.interval_s else ring.last
         began = self._series.points()[0][0]
@@ -117,7 +123,7 @@ class Trend:
         if self._track is None or (self._track.cells, self._track.width_s) != (cells, window_s / cells):
             self._track = Track(cells, window_s)
         values = self._track.values(self._series, edge)
-        return Window(values, window_s, began if edge - began < window_s else nan)
+        return Window(values, window_s, began if edge - began < window_s else nan, edge)
 
     @property
     def begun(self) -> bool:
@@ -126,11 +132,12 @@ class Trend:
 
 
 class Window(NamedTuple):
-    """Values over a window of time; `began` is when the history begins, epoch seconds, where that is inside of it."""
+    """Values over a window of time; `began` is when the history begins, epoch seconds, where that is inside of it; `edge` its end."""
 
     values: list[float]
     window_s: float
     began: float
+    edge: float
 
 
 def family(row: ProcessRow, rows: Sequence[ProcessRow], glyphs: Glyphs) -> list[Item]:

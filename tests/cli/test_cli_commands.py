@@ -14,7 +14,8 @@ from perfconsole.cli.parser import build
 
 COMMANDS = ["snapshot", "probe", "record", "replay", "init", "config", "config check", "config show", "config schema", "doctor", "themes",
             "themes list", "themes show", "keys", "queries", "queries explain", "alerts", "alerts rules", "alerts backtest",
-            "alerts list", "alerts silence", "alerts unsilence", "alerts ack", "notify", "notify list", "notify test"]  # fmt: skip
+            "alerts list", "alerts silence", "alerts unsilence", "alerts ack", "events", "mark", "notify", "notify list",
+            "notify test"]  # fmt: skip
 
 
 def test_version(perfconsole):
@@ -39,7 +40,8 @@ def test_help_has_examples(command, capsys):
      ["queries", "explain"], ["queries", "explain", "abc"], ["queries", "explain", "5"],
      ["queries", "explain", "5", "--live", "--values", "a"], ["--theme", "paper", "queries", "explain", "5"],
      ["alerts"], ["alerts", "list", "all"], ["alerts", "silence", "rule=x"], ["alerts", "ack"], ["notify"], ["notify", "test"],
-     ["alerts", "backtest"], ["--url", "http://127.0.0.1:1/", "alerts", "rules"]],
+     ["alerts", "backtest"], ["--url", "http://127.0.0.1:1/", "alerts", "rules"],
+     ["events", "all"], ["events", "--kind", "x"], ["--read-only", "mark", "x"], ["mark", "x", "--at"]],
 )  # fmt: skip
 def test_wrong_usage_is_64_and_one_line(perfconsole, args):
     ran = perfconsole(*args)
@@ -239,7 +241,8 @@ def test_doctor_sees_that_it_is_in_a_container():
 
 
 @pytest.mark.parametrize("args", [["--version"], ["--help"], ["keys"], ["init"], ["doctor", "--json"], ["config", "schema"], ["themes"],
-                                  ["alerts", "rules"], ["alerts", "list"], ["notify", "list"]])  # fmt: skip
+                                  ["alerts", "rules"], ["alerts", "list"], ["events"], ["events", "--json"], ["mark"],
+                                  ["notify", "list"]])  # fmt: skip
 def test_a_closed_pipe_is_no_error(environment, tmp_path, args):
     reading, writing = os.pipe()
     os.close(reading)  # nobody will ever read: the first write fails

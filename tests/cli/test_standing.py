@@ -11,7 +11,7 @@ import time
 import pytest
 from msgspec.structs import replace
 
-from perfconsole.cli import standing
+from perfconsole.cli import engines, standing
 from perfconsole.cli.dispatch import dispatch
 from perfconsole.core.notices import Changes, Standing
 from perfconsole.core.ports import Measured, Result
@@ -320,7 +320,7 @@ def test_a_console_that_has_begun_and_does_not_listen_yet_is_waited_for(state_di
 @pytest.mark.parametrize("args", [["list"], ["silence", "rule=x", "--for", "1h", "--reason", "x"]])
 def test_a_holder_that_never_answers_is_named_and_nothing_is_written_past_it(state_dir, monkeypatch, capsys, socket, why, args):
     monkeypatch.setenv("XDG_STATE_HOME", str(state_dir.parent))
-    monkeypatch.setattr(standing, "_PATIENCE_S", 0.25)
+    monkeypatch.setattr(engines, "PATIENCE_S", 0.25)
     lease = Lease.take(state_dir, Holder(os.getpid(), os.uname().nodename, time.time(), "", socket and str(state_dir / socket)))
     monkeypatch.chdir(state_dir)
     code = dispatch(["alerts", *args])
@@ -334,7 +334,7 @@ def test_a_holder_that_never_answers_is_named_and_nothing_is_written_past_it(sta
 
 def test_a_holder_elsewhere_is_named_with_its_host(state_dir, monkeypatch, capsys):
     monkeypatch.setenv("XDG_STATE_HOME", str(state_dir.parent))
-    monkeypatch.setattr(standing, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(engines, "PATIENCE_S", 0.0)
     lease = Lease.take(state_dir, Holder(17, "elsewhere", time.time()))
     monkeypatch.chdir(state_dir)
     code = dispatch(["alerts", "list"])

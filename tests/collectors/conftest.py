@@ -14,6 +14,9 @@ cpu0 200 10 60 700 20 2 3 5 50 5
 cpu1 100 10 40 900 20 2 3 5 0 0
 intr 5 0 0
 ctxt 1
+procs_running 4
+procs_blocked 2
+softirq 9 0 1
 """
 MEMINFO = """MemTotal:       1000000 kB
 MemFree:         200000 kB
@@ -44,8 +47,34 @@ docker0:    700       7    0    0    0     0          0         0      800      
 """
 SNMP = """Ip: Forwarding DefaultTTL
 Ip: 1 64
-Tcp: RtoAlgorithm MaxConn CurrEstab InSegs RetransSegs
-Tcp: 1 -1 12 5000 33
+Tcp: RtoAlgorithm MaxConn ActiveOpens PassiveOpens AttemptFails EstabResets CurrEstab InSegs OutSegs RetransSegs
+Tcp: 1 -1 700 800 9 6 12 5000 4000 33
+"""
+TCPEXT = {
+    "SyncookiesSent": 1, "ListenOverflows": 20, "ListenDrops": 25, "TCPTimeouts": 7, "TCPAbortOnData": 100, "TCPAbortOnClose": 200,
+    "TCPAbortOnMemory": 3, "TCPAbortOnTimeout": 40, "TCPAbortOnLinger": 5, "TCPAbortFailed": 6, "TCPReqQFullDrop": 8, "TCPSynRetrans": 11,
+}  # fmt: skip
+NETSTAT = f"""TcpExt: {" ".join(TCPEXT)}
+TcpExt: {" ".join(map(str, TCPEXT.values()))}
+IpExt: InNoRoutes InOctets
+IpExt: 1 2
+"""
+SOCKSTAT = """sockets: used 38
+TCP: inuse 4 orphan 2 tw 167 alloc 4 mem 50
+UDP: inuse 0 mem 0
+"""
+SOFTNET = """00b5ec3f 0000000a 00000001 0 0 0 0 0 0 0 0 00000000 00000000 0 0
+009ad5f4 00000001 0000000f 0 0 0 0 0 0 0 0 00000001 00000001 0 0
+"""
+VMSTAT = """nr_free_pages 1
+pswpin 11
+pswpout 22
+pgmajfault 33
+allocstall_dma 0
+allocstall_normal 5
+allocstall_movable 6
+oom_kill 4
+last 1
 """
 PRESSURE = """some avg10=12.50 avg60=1.00 avg300=0.10 total={some}
 full avg10=2.00 avg60=0.50 avg300=0.05 total={full}
@@ -53,10 +82,14 @@ full avg10=2.00 avg60=0.50 avg300=0.05 total={full}
 FILES = {
     "proc/stat": STAT,
     "proc/meminfo": MEMINFO,
-    "proc/vmstat": "nr_free_pages 1\npswpin 11\npswpout 22\npgmajfault 33\noom_kill 4\nlast 1\n",
+    "proc/vmstat": VMSTAT,
     "proc/diskstats": DISKSTATS,
     "proc/net/dev": NET,
     "proc/net/snmp": SNMP,
+    "proc/net/netstat": NETSTAT,
+    "proc/net/sockstat": SOCKSTAT,
+    "proc/net/softnet_stat": SOFTNET,
+    "proc/sys/net/ipv4/tcp_mem": "100\t150\t200\n",
     "proc/loadavg": "0.50 0.25 0.10 1/87 4442\n",
     "proc/uptime": "964.40 1875.96\n",
     "proc/sys/fs/file-nr": "500\t100\t1000\n",
@@ -72,6 +105,10 @@ FILES = {
     "sys/block/dm-1/size": "0",
     "sys/class/net/eth0/device/vendor": "x",
     "sys/class/net/eth0/speed": "1000\n",
+    "sys/class/net/eth0/duplex": "full\n",
+    "sys/class/net/eth0/carrier": "1\n",
+    "sys/class/net/eth0/carrier_changes": "4\n",
+    "sys/class/net/eth0/flags": "0x1003\n",
     "sys/class/net/docker0/bridge/x": "",
     "sys/class/net/veth12/speed": "10000\n",
     "sys/class/net/lo/mtu": "65536\n",

@@ -101,8 +101,6 @@ def test_networks_sum_physical_interfaces_and_show_the_others(machine):
     assert values("network.errors", direction="receive") == 1
     assert values("network.dropped", direction="transmit") == 4
     assert values("network.io", interface="docker0", direction="transmit") == 800
-    assert values("network.speed", interface="eth0") == 125e6
-    assert values.labels("network.speed", "interface") == ["eth0"]
     assert values.labels("network.errors", "interface") == ["docker0", "eth0", "lo"]  # one end of many pairs: its bytes only
 
 
@@ -116,11 +114,6 @@ def test_in_a_container_the_interfaces_that_are_there_are_summed(machine):
     (machine.root / "sys/class/net/eth0/device").rmdir()
     values = machine.run(machine.collector())
     assert values("network.io", direction="receive") == 10000 + 300  # not the loopback, and not the bridge over them
-
-
-def test_a_link_without_a_speed(machine):
-    machine.write("sys/class/net/eth0/speed", "-1\n")
-    assert isnan(machine.run(machine.collector())("network.speed", interface="eth0"))
 
 
 def test_an_interface_that_comes_and_goes(machine):
@@ -161,15 +154,6 @@ def test_open_files(machine):
     assert values("fd.open") == 400
     assert values("fd.utilization") == pytest.approx(0.4)
     assert values("uptime") == 964.4
-
-
-def test_a_link_that_changes_its_speed_is_noticed_within_half_a_minute(machine):
-    collector = machine.collector()
-    machine.run(collector)
-    machine.write("sys/class/net/eth0/speed", "100\n")
-    speeds = [machine.run(collector)("network.speed", interface="eth0") for _ in range(15)]
-    assert speeds[0] == 125e6
-    assert speeds[-1] == 12.5e6
 
 
 def test_both_directions_have_one_unlabelled_sum(machine):
@@ -213,8 +197,7 @@ def test_the_unlabelled_busy_time_grows_as_that_of_the_busiest_disk(machine):
 def test_every_metric_has_its_unlabelled_series(machine):
     first, again = (machine.run(collector) for collector in [machine.collector()] * 2)
     bare = {series.name for series in first.by_series if not series.labels}
-    # A speed is a link's own: there is none of all of them.
-    assert {series.name for series in first.by_series} - bare == {"system.network.speed"}
+    assert {series.name for series in first.by_series} == bare
     assert first.result.measured[0].series is again.result.measured[0].series
 
 

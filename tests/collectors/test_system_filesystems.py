@@ -339,7 +339,7 @@ def test_a_real_read_only_mount(tmp_path):
     )
     rows = [line.rsplit(" ", 1) for line in done.stdout.splitlines()]
     # Half full: big enough to be shown unasked, and of course when asked for.
-    assert len(rows) == 8
+    assert len(rows) == 10
     for name, value in rows:
         if name == "system.filesystem.utilization":
             assert float(value) == pytest.approx(0.5, abs=0.01)
@@ -347,6 +347,8 @@ def test_a_real_read_only_mount(tmp_path):
             assert float(value) == 1
         if name == "system.filesystem.failed":
             assert float(value) == 0  # somebody wanted that
+        if name == "system.filesystem.time_to_full":
+            assert isnan(float(value))  # nothing can fill it
     assert str(point) not in Path("/proc/self/mountinfo").read_text()
 
 

@@ -9,12 +9,15 @@ from perfconsole.collectors.system.files import Files
 
 # Which metrics stand on which file.
 OWN = {
-    "proc/stat": "cpu.utilization cpu.iowait.ratio cpu.steal.ratio cpu.time cpu.logical.count",
+    "proc/stat": "cpu.utilization cpu.iowait.ratio cpu.steal.ratio cpu.time cpu.logical.count tasks.runnable tasks.blocked",
     "proc/meminfo": "memory.utilization memory.limit memory.total memory.usage paging.utilization paging.usage",
-    "proc/vmstat": "paging.operations paging.faults oom_kills",
+    "proc/vmstat": "paging.operations paging.faults oom_kills memory.stalls",
     "proc/diskstats": "disk.io disk.operations disk.io_time disk.wait",
-    "proc/net/dev": "network.io network.packets network.errors network.dropped network.speed",
-    "proc/net/snmp": "tcp.retransmits tcp.established",
+    "proc/net/dev": "network.io network.packets network.errors network.dropped",
+    "proc/net/snmp": "tcp.retransmits tcp.established tcp.segments.sent tcp.opens.active tcp.opens.passive tcp.opens.failed tcp.resets",
+    "proc/net/netstat": "tcp.listen.overflows tcp.listen.drops tcp.timeouts tcp.aborts tcp.syn.retransmits tcp.syn.cookies tcp.syn.dropped",
+    "proc/net/sockstat": "tcp.time_wait tcp.orphans tcp.memory.usage tcp.memory.utilization",
+    "proc/net/softnet_stat": "network.softnet.dropped network.softnet.squeezed",
     "proc/loadavg": "load.1m load.5m load.15m",
     "proc/uptime": "uptime",
     "proc/sys/fs/file-nr": "fd.open fd.utilization",

@@ -73,7 +73,7 @@ def test_mounts_come_from_psutil_elsewhere():
 def test_each_system_gets_its_collectors(monkeypatch):
     names = ["system", "filesystems", "sensors"]
     chosen = system_collectors(1.0)
-    assert [collector.name for collector in chosen] == names
+    assert [collector.name for collector in chosen] == ["system", "filesystems", "hardware", "sensors"]
     assert isinstance(chosen[0], SystemCollector)
     monkeypatch.setattr(system.sys, "platform", "darwin")
     elsewhere = system_collectors(1.0)

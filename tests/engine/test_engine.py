@@ -119,7 +119,7 @@ async def test_a_read_only_peer_is_refused_and_not_offered(scripted, make_engine
     source = RemoteSource(near)
     reader = follow(source)
     reader.until(lambda: reader.state.stream is not None)
-    assert reader.state.stream.ops == {"alert.history"}  # which changes nothing
+    assert reader.state.stream.ops == {"alert.history", "event.list"}  # which change nothing
     with pytest.raises(RequestError, match="read-only"):
         await source.request("process.signal", SignalArgs(5, 50, 15))
     assert scripted.signalled == []

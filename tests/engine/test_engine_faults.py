@@ -16,7 +16,7 @@ from perfconsole.core.ports import Operation, Watch
 from perfconsole.core.requests import PROCESS_SIGNAL, Done, SignalArgs
 from perfconsole.core.tables import View
 from perfconsole.core.tick import Tick
-from perfconsole.engine import local, scribe
+from perfconsole.engine import actor, scribe
 from perfconsole.engine.clock import Clock, Moment
 from perfconsole.engine.local import LocalSource
 from perfconsole.engine.mailbox import BOUND, Mailbox
@@ -250,8 +250,8 @@ def test_the_actor_is_who_the_kernel_says(scripted, make_engine, follow, monkeyp
 
 
 def test_an_actor_without_a_name_is_a_number(monkeypatch):
-    monkeypatch.setattr(local.os, "getuid", lambda: 3_999_999_999)
-    assert local.actor() == "uid 3999999999"
+    monkeypatch.setattr(actor.os, "getuid", lambda: 3_999_999_999)
+    assert actor.actor() == "uid 3999999999"
 
 
 class Kept:

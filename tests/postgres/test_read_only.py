@@ -210,7 +210,7 @@ def test_every_command(busy, tmp_path):
     assert "precious" in run("queries", "explain", queryid)
     run("record", "night.rec", "--for", "1s")
     run("doctor")
-    asks_nobody = {"alerts", "config", "init", "keys", "notify", "probe", "themes", "replay"}  # no server, that is
+    asks_nobody = {"alerts", "config", "events", "init", "keys", "mark", "notify", "probe", "themes", "replay"}  # no server, that is
     assert commands() - asks_nobody == tried
     statements = list(asked(busy))
     only_reads(statements)

@@ -25,9 +25,9 @@ PLACES = {"queries", "endpoints", "alerts"}
 
 ELSEWHERE = {
     "quit", "time.back", "time.forward", "time.go", "replay.play", "reload", "screen.queries", "screen.endpoints", "screen.alerts", "mark",
-    "alert.ack", "alert.silence", "alert.next", "alert.previous",
+    "alert.ack", "alert.silence", "alert.next", "alert.previous", "note", "screen.changes",
 } | {action.id for action in ACTIONS if action.scope in PLACES}  # fmt: skip
-"""Actions with tests of their own: they end the console, or need a recording, a configuration, endpoints, alerts or a database."""
+"""Actions with tests of their own: they end the console, or need a recording, a configuration, endpoints, alerts, changes or a database."""
 
 BOTH = (OperationsScreen, ProcessesScreen)
 
@@ -524,7 +524,7 @@ async def test_a_read_only_source_has_no_keys_for_actions(make_world, open_conso
 
 
 async def test_help_and_palette_list_exactly_what_can_be_done(world, open_console):
-    absent = {"time.back", "time.forward", "time.go", "time.live", "replay.play", "reload", "mark", "screen.endpoints"}
+    absent = {"time.back", "time.forward", "time.go", "time.live", "replay.play", "reload", "screen.endpoints"}
     absent |= {"alert.ack", "alert.next", "alert.previous"}
     async with open_console(world, size=(160, 60)) as console:
         await console.press("6")

@@ -18,7 +18,7 @@ import pytest
 
 from perfconsole.core.notices import Changes, Notice, Saved, Standing
 from perfconsole.core.tick import Alert, Silence
-from perfconsole.history import event_database, event_memory, event_rows, events
+from perfconsole.history import event_asking, event_database, event_memory, event_rows, events
 from perfconsole.history.events import EventFile, EventsError, read
 
 NOW = 1.7e9
@@ -209,7 +209,7 @@ def test_a_full_disk_is_said_and_survived(small_disk, opened, eventually):
     while not file.error:
         count += 1
         assert kept(file, Changes([alert(3, at=NOW + count, text="x" * 2000)])) < 2.0  # told, kept or not
-    assert file.error == f"alerts are kept in memory only: the disk is full ({small_disk}/state/events.db)"
+    assert file.error == f"alerts and events are kept in memory only: the disk is full ({small_disk}/state/events.db)"
     kept(file, Changes([alert(4)], [standing(1), standing(4)], [silence(1), silence(2)], [notice(3)]))
     kept(file, Changes(notices=[notice(3, "sent")]))
     assert file.error
@@ -245,7 +245,7 @@ def test_what_was_kept_is_found_on_a_disk_that_is_full_at_the_start(small_disk, 
     assert whole(read(place, NOW))
     file = opened(place, retry_s=0.02)
     assert whole(file.load())
-    assert file.error == f"alerts are kept in memory only: the disk is full ({place}/events.db)"
+    assert file.error == f"alerts and events are kept in memory only: the disk is full ({place}/events.db)"
     kept(file, Changes([alert(5)]))
     (small_disk / "ballast").unlink()
     eventually(lambda: not file.error)
@@ -277,7 +277,7 @@ def test_what_was_kept_is_found_on_a_disk_that_became_read_only(small_disk, open
     file = opened(place, retry_s=0.02)
     assert whole(file.load())
     kept(file, Changes([alert(5)]))
-    assert file.error.startswith("alerts are kept in memory only: it cannot be ")
+    assert file.error.startswith("alerts and events are kept in memory only: it cannot be ")
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     eventually(lambda: not file.error)
     assert [one.id for one in file.history("", 1)[0]] == [alert(5).id]
@@ -314,7 +314,8 @@ def test_what_is_not_ours_is_not_touched(tmp_path, opened):
     file = opened(place)
     assert file.load() == Saved()
     assert file.error == (
-        f"alerts are kept in memory only: it is no regular file ({place}/events.db): remove what is there: perfconsole makes its own"
+        f"alerts and events are kept in memory only: it is no regular file ({place}/events.db): "
+        "remove what is there: perfconsole makes its own"
     )
     kept(file, KNOWN)
     assert [one.id for one in file.history("", 9)[0]] == [alert(1).id]
@@ -343,7 +344,7 @@ from perfconsole.history import event_database
 from perfconsole.history.events import EventFile
 os.setgroups([]); os.setgid(65534); os.setuid(65534)  # from here on it could not even read the modules
 file = EventFile(sys.argv[2], lambda: 1.7e9)
-print(file.load() == ((), (), (), ()))
+print(file.load() == ((), (), (), (), ()))
 told = threading.Event()
 file.put(Changes(standings=[]), told.set)
 print(told.wait(10))
@@ -502,14 +503,14 @@ def test_a_disk_that_damages_every_file_is_not_filled_with_them(tmp_path, opened
 def test_a_file_of_a_newer_version_is_left_alone(tmp_path, opened, eventually):
     path = filled(tmp_path)
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
     before = path.read_bytes()
     file = opened(tmp_path, retry_s=0.02)
     assert file.load() == Saved()
     kept(file, KNOWN)
     assert file.error == (
-        f"alerts are kept in memory only: a newer perfconsole wrote it (schema 2, this one knows 1) ({path}): "
+        f"alerts and events are kept in memory only: a newer perfconsole wrote it (schema 3, this one knows 2) ({path}): "
         "use that one, or another [history] dir"
     )
     with pytest.raises(EventsError, match="a newer perfconsole wrote it"):
@@ -569,7 +570,7 @@ def test_a_locked_file_holds_up_nobody(tmp_path, opened, eventually):
         assert took[500] < 0.001
         assert took[990] < 0.05  # the disk's answer takes half a second
         eventually(lambda: file.error)
-        assert file.error == f"alerts are kept in memory only: another program keeps it locked ({tmp_path}/events.db)"
+        assert file.error == f"alerts and events are kept in memory only: another program keeps it locked ({tmp_path}/events.db)"
         eventually(lambda: len(told) == 1000)
         assert told == list(range(1000))
         assert len(file.history(alert(2).id, 10**4)[0]) == 1000
@@ -588,13 +589,13 @@ def test_a_disk_that_hangs_keeps_nobody_waiting(tmp_path, opened, monkeypatch, e
     write = event_database.EventDatabase.write
     monkeypatch.setattr(event_database.EventDatabase, "write", lambda *args: released.wait(20) and write(*args))
     monkeypatch.setattr(events, "CLOSE_S", 0.1)
-    monkeypatch.setattr(events, "PAUSE_S", 0.05)
+    monkeypatch.setattr(event_asking, "PAUSE_S", 0.05)
     file = opened(tmp_path, patience_s=0.1)
     told = []
     for number in range(5):
         file.put(Changes([alert(number)]), lambda number=number: told.append(number))
     eventually(lambda: len(told) == 5)
-    assert file.error == f"alerts are kept in memory only: the disk has not answered for 0 s ({tmp_path}/events.db)"
+    assert file.error == f"alerts and events are kept in memory only: the disk has not answered for 0 s ({tmp_path}/events.db)"
     assert [one.id for one in file.history("", 9)[0]] == [alert(number).id for number in reversed(range(5))]
     released.set()
     eventually(lambda: not file.error)

@@ -18,6 +18,7 @@ _CONTAINERS: Final = (
 _BARE_ID: Final = re.compile(r"([0-9a-f]{12})[0-9a-f]{52}")
 _PARENTS: Final = {"docker": "docker", "libpod_parent": "podman", "lxc": "lxc", "lxc.payload": "lxc"}
 _UNITS: Final = (".service", ".scope", ".slice")
+_ESCAPE: Final = re.compile(rb"\\x([0-9a-fA-F]{2})")
 
 
 def unit_of(cgroup: str) -> str:
@@ -31,7 +32,15 @@ def unit_of(cgroup: str) -> str:
         group's path as it is; empty for the root and for what cannot be read.
     """
     path = _path(cgroup)
-    return _container(path) or _systemd(path) or path.strip("/")
+    return _container(path) or unescaped(_systemd(path)) or path.strip("/")
+
+
+def unescaped(unit: str) -> str:
+    r"""A unit's name as its maker thought of it: ``serial\x2dgetty`` is ``serial-getty`` (systemd.unit(5), systemd-escape(1))."""
+    if "\\x" not in unit:
+        return unit
+    raw = _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), unit.encode("utf-8", "surrogatepass"))
+    return raw.decode("utf-8", "replace")
 
 
 def _path(cgroup: str) -> str:
@@ -53,14 +62,15 @@ def _container(path: str) -> str:
     """The innermost container; it wins over the units that run inside it."""
     parts = path.split("/")
     for i in range(len(parts) - 1, -1, -1):
-        found = _engine(parts[i], parts[i - 1] if i else "")
+        found = container_of(parts[i], parts[i - 1] if i else "")
         if found:
             kind, name = found
             return f"pod:{name}" if "kubepods" in path and kind != "lxc" else f"{kind}:{name}"
     return ""
 
 
-def _engine(part: str, parent: str) -> tuple[str, str] | None:
+def container_of(part: str, parent: str) -> tuple[str, str] | None:
+    """Engine and short name of the container that a cgroup is, by its own name and that of the group above; None for any other."""
     for kind, pattern in _CONTAINERS:
         found = pattern.fullmatch(part)
         if found:

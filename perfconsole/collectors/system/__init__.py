@@ -1,4 +1,4 @@
-"""This machine: CPU, memory, pressure, disks, networks, filesystems, sensors, and the limits of the container that it may be.
+"""This machine: CPU, memory, pressure, disks, networks, filesystems, links, arrays, clock, sensors, and the limits of its container.
 
 The kernel's own files on Linux, psutil elsewhere. Processes are another collector's.
 """
@@ -7,12 +7,13 @@ import sys
 from typing import Final
 
 from perfconsole.collectors.system.filesystems import FilesystemCollector
+from perfconsole.collectors.system.hardware import HardwareCollector
 from perfconsole.collectors.system.linux import SystemCollector
 from perfconsole.collectors.system.sensors import SensorCollector
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Collector
 
-__all__ = ["FilesystemCollector", "SensorCollector", "SystemCollector", "system_collectors"]
+__all__ = ["FilesystemCollector", "HardwareCollector", "SensorCollector", "SystemCollector", "system_collectors"]
 
 _EVERYTHING: Final = Globs()
 
@@ -23,13 +24,18 @@ def system_collectors(
     """The collectors for the machine this runs on.
 
     Args:
-        interval_s: Seconds between runs of the system collector; filesystems and sensors change slowly and are read every 10 s.
+        interval_s: Seconds between runs of the system collector; the others look at what changes slowly, every 10 s.
         disks: Devices that are looked at.
         networks: Interfaces that are looked at.
         mounts: Mount points that are looked at.
     """
     if sys.platform.startswith("linux"):
-        return [SystemCollector(interval_s, disks=disks, networks=networks), FilesystemCollector(mounts=mounts), SensorCollector()]
+        return [
+            SystemCollector(interval_s, disks=disks, networks=networks),
+            FilesystemCollector(mounts=mounts),
+            HardwareCollector(networks=networks),
+            SensorCollector(),
+        ]
     from perfconsole.collectors.system import portable  # noqa: PLC0415  # costs nothing where it is not needed
 
     return [

@@ -1,4 +1,4 @@
-"""CPU time from ``/proc/stat``: total, per core and by mode; and the own cgroup's where a quota binds.
+"""CPU time from ``/proc/stat``: total, per core and by mode; the tasks that wait; and the own cgroup's time where a quota binds.
 
 proc(5): guest time is already part of user, guest_nice of nice; iowait is idle time with I/O outstanding and may run backwards.
 """
@@ -30,12 +30,14 @@ _TOTALS: Final = (
     define("system.cpu.limit"),
     define("system.cpu.time"),
     *(define("system.cpu.time", mode=mode) for mode in _MODES),
+    define("system.tasks.runnable"),
+    define("system.tasks.blocked"),
 )
 _QUOTA: Final = (define("system.cpu.throttled.ratio"), define("system.cpu.throttled.time"))
 
 
 class Cpu:
-    """CPU time, its limit and throttling."""
+    """CPU time, its limit and throttling, and how many tasks run or wait."""
 
     def __init__(self, files: Files, proc: str, limits: Limits) -> None:
         self._files, self._path, self._limits = files, f"{proc}/stat", limits
@@ -49,7 +51,8 @@ class Cpu:
 
     def read(self, step_s: float) -> list[float]:
         """See `Part`."""
-        now = _parse(self._files.read(self._path))
+        content = self._files.read(self._path)
+        now = _parse(content)
         total = now.pop(b"cpu", [])
         self._describe(list(now), quota=self._limits.quota is not None)
         changed = self._bind(now)
@@ -63,7 +66,7 @@ class Cpu:
         allowed = float(len(self._limits.cpus)) or nan
         limit = min((known for known in (count, allowed, quota.cpus if quota else nan) if not isnan(known)), default=nan)
         busy_s = sum(modes) - modes[_IDLE] - modes[_IOWAIT]
-        values = [*shares, count, limit, busy_s, *modes, *cores]
+        values = [*shares, count, limit, busy_s, *modes, *_tasks(content), *cores]
         if quota:
             used_s, *throttling = self._group.read(quota)
             if quota.cpus <= limit:
@@ -145,6 +148,20 @@ def _parse(content: bytes) -> dict[bytes, list[int]]:
         counts = list(map(int, columns[: len(_MODES)]))
         rows[name] = counts if len(counts) == len(_MODES) else counts + [0] * (len(_MODES) - len(counts))
     return rows
+
+
+def _tasks(content: bytes) -> tuple[float, float]:
+    """Tasks that run or wait for a CPU, and those that wait for I/O: at the end, behind the long line of interrupts.
+
+    The one that reads this runs: it is not counted.
+    """
+    running, blocked = (_last(content, name) for name in (b"\nprocs_running ", b"\nprocs_blocked "))
+    return running if isnan(running) else max(running - 1, 0.0), blocked
+
+
+def _last(content: bytes, name: bytes) -> float:
+    start = content.rfind(name)
+    return float(content[start + len(name) :].partition(b"\n")[0]) if start >= 0 else nan
 
 
 def _shares(new: list[int], old: list[int]) -> tuple[float, float, float]:

@@ -1,4 +1,4 @@
-"""Filesystems: space and inodes as df counts them, each mount asked in its own thread under its own deadline.
+"""Filesystems: space and inodes as df counts them, and when they will be full; each mount asked in its own thread with its own deadline.
 
 ``statvfs`` on a dead NFS server never returns. Such a mount is told with its age, is not asked again while the earlier call is stuck, and
 heals by itself; none delays the others, nor the end of the process.
@@ -14,6 +14,7 @@ from typing import Final
 
 from perfconsole.collectors.loop import ask
 from perfconsole.collectors.system.files import Files
+from perfconsole.collectors.system.filling import Filling
 from perfconsole.collectors.system.mounts import Filesystem, from_mountinfo, is_big
 from perfconsole.collectors.system.parts import define, distinct, ratio
 from perfconsole.core import units
@@ -36,6 +37,7 @@ _WORST: Final = (
     define("system.filesystem.usage"),
     define("system.filesystem.read_only"),
     define("system.filesystem.failed"),
+    define("system.filesystem.time_to_full"),
 )
 _UNKNOWN: Final = (nan,) * 5
 
@@ -90,6 +92,7 @@ class FilesystemCollector:
         self._known: list[Filesystem] = []
         self._calls: dict[Key, _Call] = {}
         self._big: set[Key] = set()
+        self._filling: dict[Key, Filling] = {}
         self._points: list[bytes] = []
         self._labels: list[str] = []
         self._series: tuple[SeriesDef, ...] = _WORST
@@ -103,11 +106,13 @@ class FilesystemCollector:
         shown = [mount for mount in self._known if self._is_shown(mount)]
         self._describe([mount.point for mount in shown])
         rows = [_row(self._calls[mount.key].answer) for mount in shown]
+        times = [self._time_to_full(mount, row[3], slot.boot) for mount, row in zip(shown, rows, strict=True)]
         fullest = max((row for row in rows if not isnan(row[0])), key=lambda row: row[0], default=_UNKNOWN)
         values = [fullest[0], _worst(row[1] for row in rows), fullest[2]]
         values += (_worst(float(mount.read_only) for mount in shown), _worst(float(mount.failed) for mount in shown))
-        for mount, row in zip(shown, rows, strict=True):
-            values += (*row, float(mount.read_only), float(mount.failed))
+        values.append(min((known for known in times if not isnan(known)), default=nan))
+        for mount, row, time_s in zip(shown, rows, times, strict=True):
+            values += (*row, float(mount.read_only), float(mount.failed), time_s)
         return Result(measured=[Measured(target, self._series, values)], health=self._health(shown, slot))
 
     async def look(self, views: Sequence[View]) -> Sequence[Table]:
@@ -135,6 +140,7 @@ class FilesystemCollector:
         keys = {mount.key for mount in self._known}
         self._calls = {key: call for key, call in self._calls.items() if key in keys}
         self._big &= keys
+        self._filling = {key: filling for key, filling in self._filling.items() if key in keys}
 
     async def _ask_all(self, boot: float) -> None:
         """Ask every mount but those where the earlier call is stuck, and wait for the answers until the deadline."""
@@ -155,6 +161,13 @@ class FilesystemCollector:
         if isinstance(answer, os.statvfs_result) and is_big(answer):
             self._big.add(mount.key)  # and stays: a row that comes and goes with its size would be worse
         return mount.key in self._big
+
+    def _time_to_full(self, mount: Filesystem, free_bytes: float, boot: float) -> float:
+        filling = self._filling.get(mount.key)
+        if filling is None:
+            filling = self._filling[mount.key] = Filling()
+        # What cannot be written to does not fill.
+        return filling.add(boot, nan if mount.read_only else free_bytes)
 
     def _describe(self, points: list[bytes]) -> None:
         if points != self._points:
@@ -202,6 +215,7 @@ def _series(label: str) -> list[SeriesDef]:
         *(define("system.filesystem.usage", mountpoint=label, state=state) for state in _STATES),
         define("system.filesystem.read_only", mountpoint=label),
         define("system.filesystem.failed", mountpoint=label),
+        define("system.filesystem.time_to_full", mountpoint=label),
     ]
 
 

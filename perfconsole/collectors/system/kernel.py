@@ -1,4 +1,4 @@
-"""Single numbers that the kernel keeps: load, open files, uptime, TCP."""
+"""Single numbers that the kernel keeps: load, open files, uptime."""
 
 from math import nan
 
@@ -27,19 +27,3 @@ class Kernel:
         uptime = self._files.read(f"{self._proc}/uptime").split()[:1] or (nan,)
         taken = allocated - unused
         return [*map(float, loads), taken, ratio(taken, most), float(uptime[0])]
-
-
-class Tcp:
-    """Segments sent again and connections established, of both address families, from ``/proc/net/snmp``."""
-
-    def __init__(self, files: Files, proc: str) -> None:
-        self._files, self._path = files, f"{proc}/net/snmp"
-        self.series = (define("system.tcp.retransmits"), define("system.tcp.established"))
-
-    def read(self, step_s: float) -> list[float]:  # noqa: ARG002  # the shape of a part; counters are made rates on read
-        """See `Part`."""
-        rows = [line.split() for line in self._files.read(self._path).splitlines() if line.startswith(b"Tcp:")]
-        if len(rows) != 2:
-            return [nan, nan]
-        fields = dict(zip(*rows, strict=True))
-        return [float(fields.get(b"RetransSegs", nan)), float(fields.get(b"CurrEstab", nan))]

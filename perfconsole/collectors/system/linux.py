@@ -3,29 +3,36 @@
 from collections.abc import Sequence
 from errno import EACCES, ENOENT, EOPNOTSUPP, EPERM
 from math import nan
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from perfconsole.collectors.loop import ask
 from perfconsole.collectors.system.cpu import Cpu
 from perfconsole.collectors.system.disks import Disks
 from perfconsole.collectors.system.files import Files
-from perfconsole.collectors.system.kernel import Kernel, Tcp
+from perfconsole.collectors.system.kernel import Kernel
 from perfconsole.collectors.system.limits import Limits
 from perfconsole.collectors.system.memory import Memory, Paging
 from perfconsole.collectors.system.networks import Networks
+from perfconsole.collectors.system.packets import Conntrack, Softnet
 from perfconsole.collectors.system.parts import Part
 from perfconsole.collectors.system.pressure import Pressure
+from perfconsole.collectors.system.tcp import Netstat, Sockstat, Tcp
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Measured, Operation, Result, Slot
+from perfconsole.core.requests import SYSTEM_DETAIL, Nothing, SystemDetail
 from perfconsole.core.series import GAP
 from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import Health, SeriesDef
+
+if TYPE_CHECKING:
+    from perfconsole.collectors.system.detail import DetailReader
 
 EVERYTHING: Final = Globs()
 HOST: Final = "host"
 
 
 class SystemCollector:
-    """CPU, pressure, memory, paging, disks, networks, TCP, load, open files, uptime of this machine, and the limits that bind.
+    """CPU, pressure, memory, paging, disks, networks, TCP and its queues, load, open files, uptime, and the limits that bind.
 
     A file that cannot be read costs its own metrics (NaN) and is told once, as the health of that file.
 
@@ -40,7 +47,6 @@ class SystemCollector:
     name = "system"
     first_after_s = 0.0
     targets: Sequence[str] = (HOST,)
-    operations: Sequence[Operation] = ()
 
     def __init__(
         self,
@@ -63,11 +69,18 @@ class SystemCollector:
             Disks(files, proc, sys, disks),
             Networks(files, proc, sys, networks),
             Tcp(files, proc),
+            Netstat(files, proc),
+            Sockstat(files, proc),
+            Softnet(files, proc),
+            Conntrack(files, proc),
         )
         self._pieces: tuple[tuple[SeriesDef, ...], ...] = ()
         self._series: tuple[SeriesDef, ...] = ()
         self._told: dict[str, str] = {}
         self._boot = nan
+        self._places = (proc, sys)
+        self._detail: DetailReader | None = None
+        self.operations: Sequence[Operation] = (Operation(SYSTEM_DETAIL, self._read_detail),)
 
     async def run(self, target: str, slot: Slot, views: Sequence[View]) -> Result:
         """See `Collector`."""
@@ -102,6 +115,13 @@ class SystemCollector:
         """See `Collector`."""
         self._files.close()
 
+    async def _read_detail(self, args: Nothing) -> SystemDetail:
+        """Everything that is read on demand."""
+        del args
+        if self._detail is None:
+            self._detail = await ask(lambda: _detail_reader(*self._places), "system-detail")
+        return await self._detail.read()
+
     def _changes(self, troubles: dict[str, tuple[str, str, str]], at: float) -> list[Health]:
         """What broke and what works again since the last run."""
         out = [
@@ -112,6 +132,13 @@ class SystemCollector:
         out += [Health(self.name, subject, "ok", at, at) for subject in self._told if subject not in troubles]
         self._told = {subject: error for subject, (_, error, _) in troubles.items()}
         return out
+
+
+def _detail_reader(proc: str, sys: str) -> "DetailReader":
+    """In a thread: the import takes longer than the loop may be held."""
+    from perfconsole.collectors.system.detail import DetailReader  # noqa: PLC0415  first used when somebody asks
+
+    return DetailReader(proc, sys)
 
 
 def _read(part: Part, step_s: float, troubles: dict[str, tuple[str, str, str]]) -> list[float]:

@@ -82,7 +82,7 @@ class Memory:
 
 
 class Paging:
-    """Swapping, page faults and the processes that were killed for memory: counters of ``/proc/vmstat``."""
+    """Swapping, page faults, waits for free memory and the processes that were killed for it: counters of ``/proc/vmstat``."""
 
     def __init__(self, files: Files, proc: str) -> None:
         self._files, self._path = files, f"{proc}/vmstat"
@@ -93,14 +93,28 @@ class Paging:
             define("system.paging.faults"),
             define("system.paging.faults", type="major"),
             define("system.oom_kills"),
+            define("system.memory.stalls"),
         )
 
     def read(self, step_s: float) -> list[float]:  # noqa: ARG002  # the shape of a part; counters are made rates on read
         """See `Part`."""
         content = self._files.read(self._path)
-        # Four of some 200 lines: finding them is cheaper than splitting all.
+        # A few of some 200 lines: finding them is cheaper than splitting all.
         into, out, faults, kills = (_after(content, name) for name in (b"\npswpin ", b"\npswpout ", b"\npgmajfault ", b"\noom_kill "))
-        return [into + out, into, out, faults, faults, kills]
+        return [into + out, into, out, faults, faults, kills, _stalls(content)]
+
+
+def _stalls(content: bytes) -> float:
+    """Of all zones together: kernels before 4.10 count them as one. The lines, some five, stand one after another."""
+    first = content.find(b"\nallocstall")
+    if first < 0:
+        return nan
+    total = 0.0
+    for line in content[first + 1 : first + 512].splitlines():
+        if not line.startswith(b"allocstall"):
+            break
+        total += float(line.partition(b" ")[2])
+    return total
 
 
 def _after(content: bytes, name: bytes) -> float:

@@ -9,7 +9,7 @@ from math import nan
 from os import fsdecode
 from typing import Final
 
-from perfconsole.collectors.system.files import Files, is_there, read_once
+from perfconsole.collectors.system.files import Files, is_there
 from perfconsole.collectors.system.parts import Counts, Sums, define, distinct
 from perfconsole.core.globs import Globs
 from perfconsole.core.text import safe
@@ -20,13 +20,11 @@ _PAIRED: Final = ("veth", "cali", "lxc", "tap", "vnet")
 """One a container or guest: a node may have hundreds, so only their bytes are kept unless they are asked for by name."""
 
 _REFRESH: Final = 15
-"""Readings between looks at what an interface is: a link speed is asked of the driver, under the kernel's one network lock."""
-
-_MEGABIT_BYTES: Final = 1e6 / 8
+"""Readings between looks at what an interface is: a device that is enslaved keeps its name."""
 
 
 class Networks:
-    """Bytes, packets, errors and drops, by interface and summed, and link speeds."""
+    """Bytes, packets, errors and drops, by interface and summed. What a link is like is another's: its driver has to be asked."""
 
     def __init__(self, files: Files, proc: str, sys: str, wanted: Globs) -> None:
         self._files, self._path, self._sys, self._wanted = files, f"{proc}/net/dev", sys, wanted
@@ -35,8 +33,7 @@ class Networks:
         self._reads = 0
         self._widths: dict[str, int] = {}
         self._summed: list[str] = []
-        self._speeds: dict[str, float] = {}
-        self.series: tuple[SeriesDef, ...] = _series({}, {}, {})
+        self.series: tuple[SeriesDef, ...] = _series({}, {})
 
     def read(self, step_s: float) -> list[float]:  # noqa: ARG002  # the shape of a part; counters are made rates on read
         """See `Part`."""
@@ -51,7 +48,6 @@ class Networks:
         values = [*map(float, both), *map(float, totals)] or [nan] * (len(_METRICS) + 8)
         for name, now in counts.items():
             values += map(float, now[: self._widths[name]])
-        values += self._speeds.values()
         return values
 
     def _chosen(self, content: bytes) -> Counts:
@@ -84,11 +80,10 @@ class Networks:
             name for name in names if name != "lo" and not self._is(name, "bridge")
         ]
         self._widths = {name: 2 if name.startswith(_PAIRED) and not self._wanted.names(name) else 8 for name in names}
-        speeds = {name: _speed(self._folder(name)) for name in physical}
-        if names != self._shown or speeds.keys() != self._speeds.keys():
+        if names != self._shown:
             labels = dict(zip(names, distinct([safe(name) for name in names]), strict=True))
-            self.series = _series(labels, self._widths, speeds)
-        self._shown, self._speeds = names, speeds
+            self.series = _series(labels, self._widths)
+        self._shown = names
 
     def _physical(self, name: str) -> bool:
         return self._is(name, "device")
@@ -111,18 +106,12 @@ class Networks:
         return f"{self._sys}/class/net/{name}"
 
 
-def _series(labels: dict[str, str], widths: dict[str, int], speeds: dict[str, float]) -> tuple[SeriesDef, ...]:
+def _series(labels: dict[str, str], widths: dict[str, int]) -> tuple[SeriesDef, ...]:
     out = [*map(define, _METRICS), *_directions({})]
     for name, label in labels.items():
         out += _directions({"interface": label})[: widths[name]]
-    return (*out, *(define("system.network.speed", interface=labels[name]) for name in speeds))
+    return tuple(out)
 
 
 def _directions(label: dict[str, str]) -> list[SeriesDef]:
     return [define(metric, direction=direction, **label) for metric in _METRICS for direction in ("receive", "transmit")]
-
-
-def _speed(folder: str) -> float:
-    """Bytes a second; NaN where the driver does not know (-1, or EINVAL while the link is down)."""
-    megabits = read_once(f"{folder}/speed").strip()
-    return int(megabits) * _MEGABIT_BYTES if megabits.isdigit() and megabits != b"0" else nan

@@ -9,7 +9,8 @@ from textual.containers import Vertical
 from perfconsole.core.endpoints import EndpointRow
 from perfconsole.core.state import State
 from perfconsole.core.tables import View
-from perfconsole.core.tick import Alert
+from perfconsole.core.tick import Alert, Event
+from perfconsole.ui.changes import ALERT, RECENT_S
 from perfconsole.ui.screens.base import ConsoleScreen
 from perfconsole.ui.verdict import checked
 from perfconsole.ui.widgets.over import OverPane
@@ -20,30 +21,33 @@ from perfconsole.ui.widgets.system import SystemPane
 from perfconsole.ui.widgets.table import TablePane
 
 if TYPE_CHECKING:
+    from perfconsole.ui.widgets.changes import ChangesPane
     from perfconsole.ui.widgets.http import HttpPane
 
 
 class OperationsScreen(ConsoleScreen):
-    """System rows, what is over its threshold, the worst endpoints, top processes; PostgreSQL has its place."""
+    """System rows, what is over its threshold, what changed of late, the worst endpoints, top processes; PostgreSQL has its place."""
 
     SCOPE = "operations"
     AUTO_FOCUS = "#top"
     """Keys go to the processes first: they are what one drills into."""
     HINTS: ClassVar[Sequence[tuple[str, str]]] = (
         ("screen.queries", "Queries"), ("screen.endpoints", "Endpoints"), ("screen.processes", "Processes"), ("screen.alerts", "Alerts"),
-        ("pane.next", "pane"),
-        ("expand", "expand"), ("freeze", "freeze"), ("time.wider", "window"), ("help", "help"), ("quit", "quit"),
+        ("pane.next", "pane"), ("expand", "expand"), ("freeze", "freeze"), ("time.wider", "window"), ("screen.changes", "Changes"),
+        ("mark", "mark"), ("note", "note"), ("help", "help"), ("quit", "quit"),
     )  # fmt: skip
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
 
     _http: "HttpPane | None" = None
+    _changes: "ChangesPane | None" = None
 
     def body(self) -> ComposeResult:
         """System and thresholds above, processes and places below."""
         with Vertical(id="upper"):
             yield SystemPane(id="system")
-            yield OverPane(id="over")
+            with Vertical(id="beside"):
+                yield OverPane(id="over")
         yield ProcessPane("TOP PROCESSES", id="top")
         yield PlacesPane()
 
@@ -55,11 +59,13 @@ class OperationsScreen(ConsoleScreen):
     def show(self, state: State) -> None:
         """Bring all panes up to date, that of endpoints too as soon as there are any."""
         self._have_http(state)
+        self._have_changes(state)
         super().show(state)
 
     def repaint(self) -> None:
         """Likewise."""
         self._have_http(self.console_app.state)
+        self._have_changes(self.console_app.state)
         super().repaint()
 
     def _have_http(self, state: State) -> None:
@@ -73,6 +79,22 @@ class OperationsScreen(ConsoleScreen):
         if self.has_class("-http") != there:
             self.set_class(there, "-http")
             self.call_after_refresh(self.console_app.look_at)
+
+    def _have_changes(self, state: State) -> None:
+        """Have a pane for what changed as soon as something has, of late; alerts alone have a list of their own."""
+        there = any(event.time_hi > state.at - RECENT_S and event.kind != ALERT for event in state.events)
+        if there and self._changes is None:
+            from perfconsole.ui.widgets.changes import ChangesPane  # noqa: PLC0415  as above
+
+            self._changes = ChangesPane(id="changes")
+            self.query_one("#beside").mount(self._changes)
+        if self.has_class("-changes") != there:
+            self.set_class(there, "-changes")
+
+    def choose_change(self, event: Event) -> None:
+        """Select something that changed, if it is among what is told here."""
+        if self._changes is not None:
+            self._changes.choose(event)
 
     @property
     def chosen(self) -> tuple[Alert, ...]:
@@ -88,7 +110,8 @@ class OperationsScreen(ConsoleScreen):
         elif pane is not None and pane.TITLE:
             self.add_class("-expanded")
             pane.add_class("-large")
-            self.query_one("#upper").set_class(pane not in self.query("#upper Pane"), "-aside")
+            for place in self.query("#upper, #beside"):
+                place.set_class(pane not in place.query(Pane), "-aside")
             self._expand(pane, large=True)
 
     def _collapse(self) -> None:
@@ -96,11 +119,14 @@ class OperationsScreen(ConsoleScreen):
             pane.remove_class("-large")
             self._expand(pane, large=False)
         self.remove_class("-expanded")
-        self.query_one("#upper").remove_class("-aside")
+        self.query("#upper, #beside").remove_class("-aside")
 
     def _expand(self, pane: Pane, *, large: bool) -> None:
-        if isinstance(pane, SystemPane) or (self._http is not None and pane is self._http):
+        if isinstance(pane, SystemPane):
             pane.expanded = large
+        for other in (self._http, self._changes):
+            if other is not None and pane is other:
+                other.expanded = large
 
     async def back(self) -> None:
         """Esc gives an expanded pane's room back."""
@@ -118,8 +144,19 @@ class OperationsScreen(ConsoleScreen):
             await self._open_endpoint(self._http)
         elif isinstance(pane, OverPane) and pane.entry:
             await self._open_alert(pane)
+        elif pane is not None and pane is self._changes:
+            await self._open_changes(self._changes)
         else:
             self.do_expand()
+
+    async def _open_changes(self, pane: "ChangesPane") -> None:
+        """All that changed, with the selected one chosen."""
+        from perfconsole.ui.screens.changes import ChangesScreen  # noqa: PLC0415  only when opened
+
+        event = pane.chosen
+        await self.console_app.do_screen_changes()
+        if event is not None and isinstance(self.console_app.front, ChangesScreen):
+            self.console_app.front.choose_change(event)
 
     async def _open_alert(self, pane: OverPane) -> None:
         """The alert; of several that are told together, and of a threshold, the list, or what it is about."""
@@ -155,6 +192,8 @@ class OperationsScreen(ConsoleScreen):
             await self._open_endpoint(self._http)
         elif isinstance(event.pane, OverPane):
             await self._open_alert(event.pane)
+        elif event.pane is self._changes and self._changes is not None:
+            await self._open_changes(self._changes)
 
     @property
     def _table(self) -> TablePane:

@@ -10,7 +10,6 @@ from perfconsole.core.requests import (
     POSTGRES_CANCEL,
     POSTGRES_CONNECT,
     POSTGRES_DETAIL,
-    POSTGRES_MARK,
     POSTGRES_TERMINATE,
     Done,
     ServerArgs,
@@ -95,7 +94,6 @@ class QueriesScreen(ConsoleScreen):
             "postgres.server": len(self.known()) > 1,
             "postgres.connect": app.offers(POSTGRES_CONNECT.name) and self._only_found,
             "postgres.end": asked and (app.offers(POSTGRES_CANCEL.name) or app.offers(POSTGRES_TERMINATE.name)),
-            "mark": asked and app.offers(POSTGRES_MARK.name),
             "expand": not self.has_class("-short"),
         }
         return sensible.get(action_id, True)
@@ -234,14 +232,15 @@ class QueriesScreen(ConsoleScreen):
         busy = [row for row in sessions.rows if row.queryid == table.row.queryid and row.state == "active"]
         return min(busy, key=lambda row: row.query_start, default=None)
 
-    async def do_mark(self) -> None:
-        """Count from here on."""
-        server = self.server
-        done = await self.console_app.ask(POSTGRES_MARK.name, ServerArgs(server))
-        if isinstance(done, Done):
-            self.console_app.tell(done.text)
-            if self.server == server:
-                self.query_one(QueriesPane).mark()
+    @property
+    def counted(self) -> Sequence[str]:
+        """The server whose statements a mark counts from."""
+        return [self.server] if self.server and not self._only_found else []
+
+    def marked(self, server: str) -> None:
+        """They are counted from here on: that is the window to look at."""
+        if self.server == server:
+            self.query_one(QueriesPane).mark()
 
     async def do_postgres_connect(self) -> None:
         """Connect to the server that was found."""

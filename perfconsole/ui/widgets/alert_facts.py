@@ -13,6 +13,7 @@ from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
 from perfconsole.ui.screens.alert_target import target_name
 from perfconsole.ui.spark import Limits, fitting_window, put_cells, put_spark, scale_top
+from perfconsole.ui.ticks import of_labels, ticks
 from perfconsole.ui.verdict import began, overdue, present, runbook, said
 from perfconsole.ui.widgets import chart
 from perfconsole.ui.widgets.detail import day_and_time
@@ -150,7 +151,7 @@ class AlertChart(Pane):
         top, edge = self._top(values), clock(state.at) if self.console_app.pump.past else "now"
         plot = chart.Plot(
             values, top, self._scale, window_s, edge, limits if above else (), "chart" if subject.live else "stale_bar",
-            floors=() if above else limits,
+            floors=() if above else limits, ticks=ticks(state.events, of_labels(dict(alert.labels)), state.at, count // 2, width_s, 2),
         )  # fmt: skip
         drawn = chart.chart_lines(self.look, width, height - 2, plot)
         title = self._title(f"last {chart.ago(window_s)}")

@@ -14,6 +14,7 @@ from perfconsole.core import units
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import Look
 from perfconsole.ui.spark import Limits
+from perfconsole.ui.ticks import Label, Ticks, put_axis, spread
 
 AXIS: Final = 6
 """Cells of the scale at the left: five for a number, one for the axis itself."""
@@ -53,6 +54,7 @@ class Plot(NamedTuple):
         role: What it is drawn with.
         floors: Thresholds that values are to stay above, mildest first: drawn as lines, and nothing has their colour.
         rising: Places in `values` of those that are at least what they say: an arrow tops them.
+        ticks: What changed meanwhile, by cell: stands at the time axis.
     """
 
     values: Sequence[float]
@@ -64,6 +66,7 @@ class Plot(NamedTuple):
     role: str = "chart"
     rising: frozenset[int] = frozenset()
     floors: Limits = ()
+    ticks: Ticks = ()
 
 
 def columns(width: int) -> int:
@@ -164,16 +167,23 @@ def _under(look: Look, plot: Plot, row: int, rows: int, cells: int) -> tuple[str
 
 
 def _times(look: Look, width: int, plot: Plot) -> Line:
-    """How long ago, at fixed places: labels that moved along would be painted anew with every column."""
+    """How long ago, at fixed places: labels that moved along would be painted anew with every column. Only ticks make them step aside."""
     line = Line(look, width).gap(AXIS)
+    labels = _labels(width, plot)
+    marks = [(at + AXIS, event) for at, event in plot.ticks if 0 <= at < width - AXIS]
+    return put_axis(line, look, marks, spread(labels, {at for at, _ in marks}, AXIS, width))
+
+
+def _labels(width: int, plot: Plot) -> list[Label]:
+    """What stands at the time axis; the right end first, which is the last to be left out."""
     room = width - AXIS - len(plot.edge)
     parts = next((parts for parts in _PARTS if _round(plot.window_s / parts) and room >= 12 * parts), 1)
+    labels = [Label(width - len(plot.edge), plot.edge)]
     for part in range(parts):
-        label = f"-{ago(plot.window_s * (parts - part) / parts)}"
-        at = AXIS + (width - AXIS) * part // parts
-        if at + len(label) < width - len(plot.edge):
-            line.to(at).put(label, "dim")
-    return line.to(width - len(plot.edge)).put(plot.edge, "dim")
+        label = Label(AXIS + (width - AXIS) * part // parts, f"-{ago(plot.window_s * (parts - part) / parts)}")
+        if label.at + len(label.text) < width - len(plot.edge):
+            labels.append(label)
+    return labels
 
 
 def _round(seconds: float) -> bool:

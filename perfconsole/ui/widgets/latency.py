@@ -11,6 +11,7 @@ from perfconsole.ui.endpoint import Columns, Endpoint, columns, within
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
 from perfconsole.ui.spark import Limits, fitting_window, put_cells, scale_top
+from perfconsole.ui.ticks import ticks
 from perfconsole.ui.widgets import chart
 from perfconsole.ui.widgets.header import clock
 from perfconsole.ui.widgets.pane import Pane
@@ -64,7 +65,10 @@ class LatencyChart(Pane):
         note = f"{counted}last {chart.ago(window_s)}"
         edge = clock(state.at) if app.pump.past or not subject.live else "now"
         role = "chart" if subject.live else "stale_bar"
-        plot = chart.Plot(shown.values, top_of(shown.values, limits), units.latency, window_s, edge, limits, role, shown.rising)
+        plot = chart.Plot(
+            shown.values, top_of(shown.values, limits), units.latency, window_s, edge, limits, role, shown.rising,
+            ticks=ticks(state.events, subject.about, state.at, count // 2, width_s, 2),
+        )  # fmt: skip
         drawn = chart.chart_lines(self.look, width, height - 2, plot)
         return [self._title(limits, note), *drawn[:-1], self._marks(shown, count), *drawn[-1:]] if drawn else [self._title(limits, note)]
 

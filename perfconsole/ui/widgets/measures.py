@@ -7,7 +7,8 @@ from typing import Any, Final, Generic, TypeVar
 from perfconsole.core.state import State
 from perfconsole.ui.line import Line
 from perfconsole.ui.spark import Limits, put_spark, scale_top
-from perfconsole.ui.subject import ENDED, Followed, Trend
+from perfconsole.ui.subject import ENDED, Followed, Trend, Window
+from perfconsole.ui.ticks import ticks
 from perfconsole.ui.widgets import chart
 from perfconsole.ui.widgets.header import clock
 from perfconsole.ui.widgets.pane import Pane
@@ -64,11 +65,11 @@ class MeasuresPane(Pane):
         self._subject = subject
         self._measures = measures
 
-    def _window(self, measure: Measure[Any], state: State, cells: int) -> tuple[list[float], float, float]:
-        """Values as they are shown, seconds of the window, and when the history begins where that is inside."""
-        values, window_s, began = measure.trend.values(self._subject, state, cells, self.console_app.window_s)
+    def _window(self, measure: Measure[Any], state: State, cells: int) -> Window:
+        """Values as they are shown, over the window that is looked at."""
+        found = measure.trend.values(self._subject, state, cells, self.console_app.window_s)
         scale = self._scale(measure, state)
-        return values if scale == 1.0 else [value / scale for value in values], window_s, began
+        return found if scale == 1.0 else found._replace(values=[value / scale for value in found.values])
 
     def _scale(self, measure: Measure[Any], state: State) -> float:
         return measure.scale(state, per_core=self.console_app.per_core)
@@ -96,7 +97,7 @@ class TrendsPane(MeasuresPane):
     def _row(self, measure: Measure[Any], state: State, width: int, *, first: bool) -> Line:
         aside = 31 if width >= 76 and len(self._measures) > 2 else 9  # beside charts the time is told already
         cells = max(1, width - 8 - 8 - aside)
-        values, window_s, began = self._window(measure, state, cells)
+        values, window_s, began, _ = self._window(measure, state, cells)
         top = scale_top(values, measure.least)
         line = self.line().gap().put(measure.label, "dim", 7)
         if measure.trend.begun:
@@ -115,7 +116,8 @@ class MeasureChart(MeasuresPane):
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
         """A title with the value, and the chart."""
         (measure,) = self._measures
-        values, window_s, began = self._window(measure, state, chart.columns(width))
+        count = chart.columns(width)
+        values, window_s, began, end = self._window(measure, state, count)
         note = self._span(window_s, began) if measure.trend.begun else ""
         title = self.line("panel").gap().put(measure.label, "title").gap()
         title.put(self._now(measure, state), "foreground" if self._subject.live else "stale")
@@ -126,7 +128,8 @@ class MeasureChart(MeasuresPane):
         top = scale_top(values, measure.least)
         edge = "now" if self._subject.live and not self.console_app.pump.past else clock(self._edge(state))
         role = "chart" if self._subject.live else "stale_bar"
-        plot = chart.Plot(values, top, measure.text, window_s, edge, measure.limits(state), role)
+        told = ticks(state.events, self._subject.about, end, count // 2, window_s / max(count, 1), 2)
+        plot = chart.Plot(values, top, measure.text, window_s, edge, measure.limits(state), role, ticks=told)
         return [title, *chart.chart_lines(self.look, width, height - 1, plot)]
 
     def _edge(self, state: State) -> float:

@@ -9,6 +9,7 @@ from perfconsole.core.tick import SeriesDef
 from perfconsole.ui.line import Line
 from perfconsole.ui.meters import Meter, meters
 from perfconsole.ui.spark import Limits, Track, fitting_window, put_spark, scale_top
+from perfconsole.ui.ticks import MACHINE, Label, put_axis, spread, ticks
 from perfconsole.ui.verdict import worst_of
 from perfconsole.ui.widgets.pane import Pane
 
@@ -41,16 +42,21 @@ class SystemPane(Pane, can_focus=True):
             kept = {id(meter) for meter in sorted(rows, key=lambda meter: meter.rank)[: height - 1]}
             rows = [meter for meter in rows if id(meter) in kept]
         window_s = fitting_window(state.held_s, self.console_app.window_s)
-        title = self._title(width, window_s)
+        title = self._title(state, width, window_s)
         if not rows:
             return [title, self.line().gap().put(f"collecting{self.look.glyphs.ellipsis}", "dim")]
         return [title, *(self._row(state, meter, width, window_s) for meter in rows)]
 
-    def _title(self, width: int, window_s: float) -> Line:
+    def _title(self, state: State, width: int, window_s: float) -> Line:
+        """The name, and over the histories how far they reach back, and where something changed."""
         title = self.title_line("SYSTEM")
-        end = _LABEL + self._cells(width)
+        cells, start = self._cells(width), title.x + 1
+        end = _LABEL + cells
         window = f"last {units.duration(window_s).removesuffix('00s')}"
-        return title.to(end - len(window)).put(window, "dim").put("now", "dim", _VALUE, right=True)
+        label = Label(end - len(window), window, reach=end)
+        told = [(at + _LABEL, event) for at, event in ticks(state.events, MACHINE, state.at, cells, window_s / max(cells, 1))]
+        put_axis(title, self.look, told, spread([label], {at for at, _ in told}, start, end), above=True)
+        return title.to(end).put("now", "dim", _VALUE, right=True)
 
     def _cells(self, width: int) -> int:
         """Cells of a sparkline."""

@@ -1,9 +1,12 @@
 """A table of rows: sorted, filtered, scrolled; a selection that sticks to what a row is about, not to the line it stands on."""
 
+from bisect import bisect
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, ClassVar, Final
 
 from textual.events import Click, MouseScrollDown, MouseScrollUp
+from textual.message import Message
 
 from perfconsole.core.state import State
 from perfconsole.core.tables import Key, Table, View, select
@@ -49,8 +52,16 @@ class TablePane(Pane, can_focus=True):
         sort: The field it is sorted by.
         reverse: The other way round.
         match: The filter.
+        tabs: Titles of tables that lie behind each other, of which this one is in front; none for a table that stands alone.
         selected: Identity of the selected row.
     """
+
+    class TabChosen(Message):
+        """Another tab was clicked; which, is the place in `TablePane.tabs`."""
+
+        def __init__(self, place: int) -> None:
+            super().__init__()
+            self.place = place
 
     KIND: ClassVar[str]
     TREMBLING: ClassVar[frozenset[str]] = frozenset()
@@ -65,6 +76,7 @@ class TablePane(Pane, can_focus=True):
         self.sort = sort
         self.reverse = False
         self.match = ""
+        self.tabs: Sequence[str] = ()
         self.selected: Key | None = None
         self._selected_at = 0
         self._first = 0
@@ -93,7 +105,22 @@ class TablePane(Pane, can_focus=True):
 
     def heading(self, state: State, table: Table) -> Line:
         """The bar on top: what it is, how many, and what is to be known of them."""
-        return self.title_line(self._title, "  ".join([self._count(table), *self.notes(state, table)]))
+        return self._titled("  ".join([self._count(table), *self.notes(state, table)]))
+
+    def _titled(self, note: str = "") -> Line:
+        """Its title, among those of the tables that lie behind it; the note as far as there is room for it."""
+        if not self.tabs:
+            return self.title_line(self._title, note)
+        line = self._tabbed()
+        return line.to(max(line.x + 1, line.width - len(note) - 1)).put(note, "dim")
+
+    def _tabbed(self) -> Line:
+        """The beginning of a title: the tabs, its own in front."""
+        line = self.line("panel")
+        for title in self.tabs or (self._title,):
+            front = title == self._title
+            line.put(self.look.glyphs.marker if front else " ", "accent").put(title, "title" if front else "dim").gap()
+        return line
 
     def remarks(self, state: State, table: Table) -> Sequence[str]:  # noqa: ARG002  nothing, unless there is something
         """What limits what can be seen, and what would mend it: stands in full below the rows."""
@@ -201,7 +228,7 @@ class TablePane(Pane, can_focus=True):
         table = self.table(state)
         if table is None:
             heads = [self._head(self.columns())] if self.headed else []
-            return [self.title_line(self._title), *heads, *self._told(self.waiting(state), "dim")]
+            return [self._titled(), *heads, *self._told(self.waiting(state), "dim")]
         room = max(height - 1 - self.headed, 1)
         self._items = self.arranged(table.rows, room)
         columns = self.columns()  # how wide they are may depend on what is in them
@@ -271,7 +298,12 @@ class TablePane(Pane, can_focus=True):
     # Mouse ------------------------------------------------------------------------------------------------------------------------
 
     def on_click(self, event: Click) -> None:
-        """Select a row, open it when it was selected; a column's head sorts by it."""
+        """Select a row, open it when it was selected; a column's head sorts by it, a tab brings its table to the front."""
+        if event.y == 0 and self.tabs:
+            ends = list(accumulate(len(title) + 2 for title in self.tabs))
+            if event.x < ends[-1]:
+                self.post_message(self.TabChosen(bisect(ends, event.x)))
+            return
         if event.y == 1 and self.headed:
             x = 1
             for column in self.columns():

@@ -1,12 +1,12 @@
-"""Facts about a server in sections: a line each with its severity, and below the whole of the one that is selected, with what mends it."""
+"""Facts of a server or a machine in sections: a line each with its severity; below the whole of the one that is selected, and its fix."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from textual.events import Click
 
-from perfconsole.core.requests import Fact, FactSection, ServerDetail
+from perfconsole.core.requests import Fact, FactSection
 from perfconsole.core.state import State
 from perfconsole.core.tables import Key
 from perfconsole.ui.line import Line, Parts
@@ -15,7 +15,7 @@ from perfconsole.ui.widgets.pane import Pane
 from perfconsole.ui.widgets.section import Answer, ChoiceSection, Section
 
 if TYPE_CHECKING:
-    from perfconsole.ui.screens.server import ServerScreen
+    from perfconsole.ui.screens.facts import FactsScreen
 
 FINDINGS: Final = "Findings"
 _GRAVE: Final = ("critical", "warning", "unknown")
@@ -42,11 +42,9 @@ def items(sections: Iterable[FactSection]) -> Iterator[Item]:
             yield Item((hash((section.title, fact.name)), met[fact.name]), section.title, fact)
 
 
-def findings(detail: ServerDetail) -> list[Item]:
+def findings(sections: Iterable[FactSection]) -> list[Item]:
     """What is wrong in any section, the worst first."""
-    return sorted(
-        (item for item in items(detail.sections) if item.fact.severity in _GRAVE), key=lambda item: _GRAVE.index(item.fact.severity)
-    )
+    return sorted((item for item in items(sections) if item.fact.severity in _GRAVE), key=lambda item: _GRAVE.index(item.fact.severity))
 
 
 def worst(facts: Iterable[Fact]) -> str:
@@ -61,11 +59,11 @@ def matches(item: Item, words: str) -> bool:
     return all(word in text for word in words.lower().split())
 
 
-def server_screen(pane: Pane) -> "ServerScreen":
+def facts_screen(pane: Pane) -> "FactsScreen":
     """The screen a pane stands on, by its own type."""
-    from perfconsole.ui.screens.server import ServerScreen  # noqa: PLC0415  the screen mounts the panes
+    from perfconsole.ui.screens.facts import FactsScreen  # noqa: PLC0415  the screen mounts the panes
 
-    assert isinstance(pane.screen, ServerScreen)
+    assert isinstance(pane.screen, FactsScreen)
     return pane.screen
 
 
@@ -73,13 +71,13 @@ class FactsSection(ChoiceSection[Item]):
     """The facts of one section; without a title of its own those of all that deserve a look.
 
     Args:
-        answer: What was read of the server.
+        answer: What was asked for: why there is nothing, where that is so.
         title: Of the section; empty for the findings.
     """
 
     TITLE = "Facts"
 
-    def __init__(self, answer: Answer[ServerDetail], title: str = "") -> None:
+    def __init__(self, answer: Answer[Any], title: str = "") -> None:
         super().__init__()
         self.NAME = title or FINDINGS
         self._answer = answer
@@ -87,9 +85,8 @@ class FactsSection(ChoiceSection[Item]):
 
     @property
     def part(self) -> FactSection | None:
-        """What was read of it; None for the findings, and for a section that is not there any more."""
-        sections = self._answer.result.sections if self._answer.result else []
-        return next((section for section in sections if section.title == self._of), None)
+        """What is known of it; None for the findings, and for a section that is not there any more."""
+        return next((section for section in self._facts_screen.detail_sections if section.title == self._of), None)
 
     @property
     def severity(self) -> str:
@@ -97,24 +94,22 @@ class FactsSection(ChoiceSection[Item]):
         return worst(item.fact for item in self._every())
 
     def _every(self) -> list[Item]:
-        if self._answer.result is None:
-            return []
         if not self._of:
-            return findings(self._answer.result)
+            return findings(self._facts_screen.detail_sections)
         return list(items([self.part])) if self.part else []
 
     # Showing ----------------------------------------------------------------------------------------------------------------------
 
     def members(self, state: State) -> list[Item]:  # noqa: ARG002  what was read stays as it was
         """Those that match the filter."""
-        return [item for item in self._every() if matches(item, self._server_screen.match)]
+        return [item for item in self._every() if matches(item, self._facts_screen.match)]
 
     def empty(self, width: int) -> list[Parts]:
         """Why there is none."""
-        if self._answer.result is None:
+        if self._answer.result is None and not self._every():
             return self.unanswered(self._answer, width)
-        if self._server_screen.match:
-            return self.paragraph(f"nothing matches {self._server_screen.match}", width, "dim")
+        if self._facts_screen.match:
+            return self.paragraph(f"nothing matches {self._facts_screen.match}", width, "dim")
         return self.paragraph("nothing deserves a look" if not self._of else "none", width, "dim")
 
     def member(self, at: int, width: int, *, chosen: bool) -> Line:
@@ -134,7 +129,7 @@ class FactsSection(ChoiceSection[Item]):
 
     def note(self, state: State) -> str:  # noqa: ARG002  likewise
         """How many, where there is a filter."""
-        return f"{len(self._members)} of {len(self._every())}" if self._server_screen.match else ""
+        return f"{len(self._members)} of {len(self._every())}" if self._facts_screen.match else ""
 
     def title(self, note: str) -> Line:
         """All sections with their worst severity; where they have no room, those around this one."""
@@ -151,7 +146,7 @@ class FactsSection(ChoiceSection[Item]):
 
     def _tabs(self) -> list["FactsSection"]:
         """The sections in the row of tabs: from the first that leaves room for this one."""
-        every = self._server_screen.parts
+        every = self._facts_screen.parts
         own = every.index(self)
         first = 0
         while first < own and sum(len(section.NAME) + 2 for section in every[first : own + 1]) - 1 > self.size.width:
@@ -159,15 +154,15 @@ class FactsSection(ChoiceSection[Item]):
         return every[first:]
 
     @property
-    def _server_screen(self) -> "ServerScreen":
-        return server_screen(self)
+    def _facts_screen(self) -> "FactsScreen":
+        return facts_screen(self)
 
     # Using ------------------------------------------------------------------------------------------------------------------------
 
     def move(self, rows: int) -> None:
         """Move the selection; the pane below follows."""
         super().move(rows)
-        self._server_screen.tell_chosen()
+        self._facts_screen.tell_chosen()
 
     def copied(self) -> str:
         """What would mend it; without that what it says."""
@@ -180,13 +175,13 @@ class FactsSection(ChoiceSection[Item]):
         """A tab, or a fact."""
         if event.y:
             super().on_click(event)
-            self._server_screen.tell_chosen()
+            self._facts_screen.tell_chosen()
             return
         x = 0
         for section in self._tabs():
             x += len(section.NAME) + 2
             if event.x < x:
-                self._server_screen.bring(section)
+                self._facts_screen.bring(section)
                 return
 
 
@@ -195,10 +190,10 @@ class ChosenPane(Pane):
 
     def lines(self, state: State, width: int, height: int) -> Sequence[Line]:  # noqa: ARG002  what was read stays as it was
         """Name, text, fix and note, as far as there is room: the fix before the rest of a long text."""
-        screen = self._server_screen
+        screen = self._facts_screen
         section = screen.front_part
         item = section.chosen if section else None
-        title = screen.reading or (f"{item.section}: {item.fact.name}" if item else screen.server)
+        title = screen.reading or (f"{item.section}: {item.fact.name}" if item else screen.subject)
         line = self.title_line(title, screen.read_when, item.fact.severity if item and item.fact.severity in WORDS else "")
         part = next((one for one in screen.detail_sections if item and one.title == item.section), section.part if section else None)
         fix = self._wrapped(item.fact.fix, "accent", width) if item else []
@@ -212,12 +207,11 @@ class ChosenPane(Pane):
         return [self.line().gap().put(part, role) for part in wrap(text, max(1, width - 2))]
 
     @property
-    def _server_screen(self) -> "ServerScreen":
-        return server_screen(self)
+    def _facts_screen(self) -> "FactsScreen":
+        return facts_screen(self)
 
 
-def sections_of(answer: Answer[ServerDetail], known: Sequence[Section]) -> list[FactsSection]:
-    """Sections for those parts of an answer that have none yet."""
+def sections_of(answer: Answer[Any], parts: Iterable[FactSection], known: Sequence[Section]) -> list[FactsSection]:
+    """Sections for those parts that have none yet."""
     titles = {section.NAME for section in known}
-    parts = answer.result.sections if answer.result else []
     return [FactsSection(answer, part.title) for part in parts if part.title not in titles]

@@ -1,0 +1,74 @@
+"""Which files a pattern means, in bounded work: `glob` walks as far as there are directories, and cannot be stopped.
+
+As in a shell: ``*`` and ``?`` match no leading dot, ``**`` any number of directories; symbolic links to directories are not followed by it.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Final
+
+_MAGIC: Final = re.compile(r"[*?\[]")
+
+
+class Walk:
+    """What may be looked at for all patterns together.
+
+    Attributes:
+        left: Entries of directories that may still be looked at; at 0 nothing more is found.
+    """
+
+    def __init__(self, entries: int) -> None:
+        """Begin with so many."""
+        self.left = entries
+
+    def files(self, pattern: str) -> Iterator[str]:
+        """Paths that match a pattern and exist, files or not; a directory that may not be read holds none.
+
+        Args:
+            pattern: A path with or without globs; ``~`` is the caller's home.
+        """
+        absolute = os.path.abspath(os.path.expanduser(pattern))  # noqa: PTH100, PTH111  # text, not a Path for each entry
+        parts = [part for part in absolute.split("/") if part]
+        yield from self._below("", parts)
+
+    def _below(self, place: str, parts: list[str]) -> Iterator[str]:
+        while parts and not _MAGIC.search(parts[0]):
+            place, parts = f"{place}/{parts[0]}", parts[1:]
+        if not parts:
+            if os.path.lexists(place):
+                yield place
+            return
+        part, rest = parts[0], parts[1:]
+        if part == "**":
+            yield from self._below(place, rest or ["*"])
+        for entry in self._entries(place):
+            if part == "**":
+                if not entry.name.startswith(".") and _is_directory(entry):
+                    yield from self._below(entry.path, parts)
+            elif fnmatchcase(entry.name, part) and (part.startswith(".") or not entry.name.startswith(".")):
+                if rest:
+                    yield from self._below(entry.path, rest)
+                else:
+                    yield entry.path
+
+    def _entries(self, place: str) -> list["os.DirEntry[str]"]:
+        entries = []
+        try:
+            with os.scandir(place or "/") as found:
+                for entry in found:
+                    if self.left <= 0:
+                        break
+                    self.left -= 1
+                    entries.append(entry)
+        except OSError:
+            return entries
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _is_directory(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False

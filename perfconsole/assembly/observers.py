@@ -1,4 +1,4 @@
-"""What tells of units, of changes and of access: nothing of it is needed for the first frame, and what it imports has no part in the start."""
+"""What tells of units, of changes and of access: nothing of it is needed for the first frame, nor is what it imports part of the start."""
 
 import os
 import sys

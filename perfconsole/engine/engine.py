@@ -314,7 +314,7 @@ class Engine:
         self._roused.set()
 
     def complete(self) -> None:
-        """Have those collectors run, too, that nobody waited for at the start. From any thread, which does what importing there is to do."""
+        """Have those collectors run, too, that nobody waited for at the start. From any thread, which does the importing."""
         collectors = self._later()
 
         def adopt() -> None:

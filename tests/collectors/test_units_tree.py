@@ -288,7 +288,7 @@ def test_files_that_vanish_cost_their_values_alone(units):
 
 def test_a_filesystem_that_does_not_count_links_is_listed_every_time(units, monkeypatch):
     units.group("/system.slice", 0)
-    branch = Branch(Hierarchy(str(units.top), unified=True, whole=True))
+    branch = Branch(Hierarchy(str(units.top), unified=True, whole=True), {})
     list(branch.walk())
     real = os.stat
 
@@ -518,6 +518,18 @@ def test_a_kill_that_is_counted_above_a_look_later_is_told_once(units):
     assert [event.scope for event in units.run().events] == ["a.service"]
     units.group("/s.slice", memory_events="oom_kill 1")
     assert not units.run().events
+
+
+def test_a_kill_that_a_table_found_is_told_by_the_next_run(units):
+    units.machine.write("proc/vmstat", "nr_free_pages 1\n")
+    units.group("/a.slice", memory_events="oom_kill 0")
+    units.run()
+    units.run(2)
+    units.group("/a.slice", memory_events="oom_kill 1")
+    units.now += 1
+    units.look(LIVE)
+    assert [event.scope for event in units.run(1).events] == ["a.slice"]
+    assert not units.run(1).events
 
 
 def test_the_kernel_log_tells_of_kills_where_it_can_be_read(machine):

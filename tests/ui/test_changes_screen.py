@@ -179,7 +179,7 @@ async def test_expanding_the_alerts_beside_it_hides_it(make_changes_world, open_
         console.screen.query_one("#system").focus()
         await console.press("e")
         assert "CHANGES" not in console.text
-        assert console.screen.query_one("#system").size.width == 160
+        assert console.screen.query_one("#system").size == (160, 45)
 
 
 async def test_a_click_selects_and_a_second_opens(make_changes_world, open_console):

@@ -7,7 +7,6 @@ of their groups. What units print is the journal's business, and another collect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from perfconsole.collectors.processes.process import boottime
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Operation, Result, Slot
 from perfconsole.core.tables import Table, View
@@ -37,7 +36,7 @@ class UnitsCollector:
         units: Names that are looked at: of units and containers as rows have them, and with each all that is below it.
         journal_told: Whether the journal tells of starts, stops and failures of units, which are then not told from here.
         kernel_told: Whether the kernel log tells of processes killed because memory ran out, likewise.
-        clock: CLOCK_BOOTTIME.
+        clock: CLOCK_BOOTTIME, unless a test has another.
     """
 
     name = NAME
@@ -55,7 +54,7 @@ class UnitsCollector:
         units: Globs = _EVERYTHING,
         journal_told: Callable[[], bool] = lambda: False,
         kernel_told: Callable[[], bool] = lambda: False,
-        clock: Callable[[], float] = boottime,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.interval_s = interval_s
         self._places = (proc, sys, run)
@@ -81,9 +80,10 @@ class UnitsCollector:
 
     def _watching(self) -> "UnitWatch":
         if self._watch is None:
+            from perfconsole.collectors.processes.process import boottime  # noqa: PLC0415  only Linux has such a clock
             from perfconsole.collectors.units.watch import UnitWatch  # noqa: PLC0415  no first screen waits for it
 
             proc, sys, run = self._places
             told = (self._journal_told, self._kernel_told)
-            self._watch = UnitWatch(self.interval_s, LEISURE_S, (proc, sys, run), self._units, told, self._clock)
+            self._watch = UnitWatch(self.interval_s, LEISURE_S, (proc, sys, run), self._units, told, self._clock or boottime)
         return self._watch

@@ -44,6 +44,10 @@ def _same(before: Known | None, now: Known) -> Known:
 class Branch:
     """One hierarchy.
 
+    Args:
+        hierarchy: Which.
+        places: What groups are by their path, shared with other hierarchies: v1 has six of each.
+
     Attributes:
         known: Its directories by path, as of the last walk.
         changed: Whether the last walk found others than the one before.
@@ -51,8 +55,9 @@ class Branch:
         denied: Directories that may not be listed.
     """
 
-    def __init__(self, hierarchy: Hierarchy) -> None:
+    def __init__(self, hierarchy: Hierarchy, places: dict[str, Place]) -> None:
         self._top = hierarchy.top
+        self._places = places
         self._counts = True
         self.known: dict[str, Known] = {}
         self.changed = False
@@ -121,9 +126,9 @@ class Branch:
         with os.scandir(self._top + path) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
 
-    @staticmethod
-    def _followed(here: Place, names: list[str]) -> Iterator[Place]:
+    def _followed(self, here: Place, names: list[str]) -> Iterator[Place]:
         for name in names:
-            below = place(f"{here.path}/{name}")
+            path = f"{here.path}/{name}"
+            below = self._places.get(path) or place(path)
             if is_followed(here, below):
-                yield below
+                yield self._places.setdefault(path, below)

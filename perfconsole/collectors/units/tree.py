@@ -6,7 +6,7 @@ from perfconsole.collectors.loop import paced
 from perfconsole.collectors.units.branch import Branch
 from perfconsole.collectors.units.files import Files
 from perfconsole.collectors.units.hierarchies import Layout
-from perfconsole.collectors.units.names import ROOT, place
+from perfconsole.collectors.units.names import ROOT, Place, place
 from perfconsole.collectors.units.node import Counts, Node
 from perfconsole.core.globs import Globs
 
@@ -26,7 +26,8 @@ class Tree:
     """
 
     def __init__(self, layout: Layout, globs: Globs, files: Files, clock: Callable[[], float]) -> None:
-        self._branches = [Branch(hierarchy) for hierarchy in layout.hierarchies]
+        self._places: dict[str, Place] = {"": ROOT}
+        self._branches = [Branch(hierarchy, self._places) for hierarchy in layout.hierarchies]
         self._globs, self._files, self._clock = globs, files, clock
         self._contained = layout.contained
         self._whole = {position for position, hierarchy in enumerate(layout.hierarchies) if hierarchy.whole}
@@ -78,9 +79,11 @@ class Tree:
         self.went = [node for path, node in old.items() if self.nodes.get(path) is not node]
         for node in self.went:
             self._files.forget(node)
+        for path in [path for path in self._places if path and path not in self.nodes]:
+            del self._places[path]
 
     def _admit(self, path: str, above: Node | None, inodes: dict[int, int], old: Node | None, before: float | None) -> Node:
-        node = Node(place(path) if path else ROOT, above, inodes, self._globs)
+        node = Node(self._places.get(path) or place(path), above, inodes, self._globs)
         node.chosen = node.chosen and (bool(path) or self._contained)  # what the machine's own root uses is the machine's use
         if old is not None and _is_same(old.inodes, inodes):
             # The same group; only what it hangs on was made anew.

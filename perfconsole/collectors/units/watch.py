@@ -80,11 +80,11 @@ class UnitWatch:
         events = await self._services.step(slot.at)
         if not due and not (wanted and wanted.live and self._is_old(now)):
             tables = self._restated(wanted) if self._services.answers > answers else ()
-            return Result(tables=tables, events=events, health=self._health(slot.at))
+            return Result(tables=tables, events=[*events, *self._noted()], health=self._health(slot.at))
         async with self._one_at_a_time:
             await self._look(wanted or Wish(), slot.at, whole=due)
             measured = self._measure(now) if due else ()
-        events, self._events = [*events, *self._events], []
+        events += self._noted()
         tables = [self._table] if wanted and self._table else []
         return Result(measured=measured, tables=tables, events=events, health=self._health(slot.at))
 
@@ -97,6 +97,11 @@ class UnitWatch:
             if wanted.live and self._is_old(self._clock()):
                 await self._look(wanted, self._services.wall(), whole=False)
         return (self._table,) if self._table else ()
+
+    def _noted(self) -> list[Event]:
+        """What looks have found that nobody was told of yet: a table that is asked for tells of no events."""
+        events, self._events = self._events, []
+        return events
 
     def _is_old(self, now: float) -> bool:
         return self._scan is None or now - self._scan.at > _NEW_S

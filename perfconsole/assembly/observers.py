@@ -10,7 +10,7 @@ from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Collector
 
 if TYPE_CHECKING:
-    from perfconsole.collectors.journal.logins import Logins
+    from perfconsole.collectors.logins import Logins
 
 _KMSG = "/dev/kmsg"
 
@@ -56,7 +56,7 @@ class Observers:
 
         config = self._config
         if config.security.enabled:
-            from perfconsole.collectors.journal.logins import Logins
+            from perfconsole.collectors.logins import Logins
 
             self._logins = Logins(mask_ips=config.privacy.mask_ips)
         readable = _readable(_KMSG)
@@ -75,7 +75,7 @@ class Observers:
         if self._logins is None:
             return []
         from perfconsole.collectors.access import AccessCollector
-        from perfconsole.collectors.journal.authlog import AuthLogCollector
+        from perfconsole.collectors.logins import AuthLogCollector
 
         return [
             AuthLogCollector(lambda: self._journal.told, logins=self._logins),

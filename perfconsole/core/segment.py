@@ -30,7 +30,7 @@ VIEWS: Final = (
     View("process", target="", sort="memory_bytes", limit=20),
     View("statement", target="", sort="load", limit=40),
     View("endpoint", target="", sort="urgency", limit=200),
-    View("unit", target="", sort="cpu", limit=50),
+    View("unit", target="", sort="cpu", limit=120),
     View("login", target="", sort="failed", limit=20),
 )
 """What a recorder has collected and keeps. Rows come in the order of their keys: those that stay compress to half."""

@@ -23,6 +23,7 @@ MARKED: Final = frozenset({API, CRITICAL})
 _ENDPOINT: Final = (("endpoint", "*"), ("service", "*"))
 _MOUNTED: Final = (("mountpoint", "*"),)
 _SERVER: Final = (("server", "*"),)
+_UNIT: Final = (("unit", "*"),)
 _MINUTE_S: Final = 60.0
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86400.0
@@ -66,6 +67,8 @@ THRESHOLDS: Final = (
     Rule("accept-warning", "warning", "system.tcp.listen.drops", 0.0),
     Rule("tcp-memory-warning", "warning", "system.tcp.memory.utilization", 0.80),
     Rule("array-critical", "critical", "system.array.degraded", 0.5, match=(("device", "*"),)),
+    Rule("unit-memory-warning", "warning", "cgroup.memory.utilization", 0.90, match=_UNIT),
+    Rule("unit-throttled-warning", "warning", "cgroup.cpu.throttled.ratio", 0.25, match=_UNIT),
     Rule("endpoint-down", "critical", "httpcheck.up", 0.5, above=False, match=_ENDPOINT),
     Rule("response-warning", "warning", "httpcheck.duration", 0.5, match=_ENDPOINT),
     Rule("response-critical", "critical", "httpcheck.duration", 1.0, match=_ENDPOINT),
@@ -108,6 +111,8 @@ _BESIDE: Final = (
     _alert("disk-usage-warning", "system.filesystem.utilization", 0.85, 5 * _MINUTE_S, match=_MOUNTED),
     _alert("filesystem-failed-critical", "system.filesystem.failed", 0.5, 10.0, match=_MOUNTED, keep_s=5.0),
     _alert("oom-kill-warning", "system.oom_kills", 0.0, 0.0, keep_s=10 * _MINUTE_S),
+    _alert("unit-memory-limit-critical", "cgroup.memory.utilization", 0.95, 5 * _MINUTE_S, match=_UNIT, stat="avg"),
+    _alert("unit-throttling-warning", "cgroup.cpu.throttled.ratio", 0.25, 5 * _MINUTE_S, match=_UNIT, stat="avg"),
     _alert("login-after-failures-critical", "system.logins.breached", 0.0, 0.0),
     _alert("cpu-steal-warning", "system.cpu.steal.ratio", 0.10, 5 * _MINUTE_S, stat="avg"),
     _alert("certificate-expiry-critical", "httpcheck.tls.expiry", 3 * _DAY_S, _MINUTE_S, above=False, match=_ENDPOINT),

@@ -5,27 +5,25 @@ One thread with one event loop. Nothing here waits for a disk, a terminal or a r
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from perfconsole.core.errors import CollectorError
 from perfconsole.core.notices import EventStore, Outbox, Saved
-from perfconsole.core.ports import Collector, Operation, Result, Sink, Slot, Watch
+from perfconsole.core.ports import Collector, Operation, Sink, Watch
 from perfconsole.core.segment import KEYFRAME_POINTS
 from perfconsole.core.state import State
 from perfconsole.core.tables import Table, View
-from perfconsole.core.text import safe
 from perfconsole.core.tick import Event, Health, Rule, Stream, Tick
 from perfconsole.engine.alerting import Alerting, History
-from perfconsole.engine.clock import Clock, Moment
+from perfconsole.engine.clock import Clock
 from perfconsole.engine.dispatch import Audit, Dispatcher
 from perfconsole.engine.intake import Intake
 from perfconsole.engine.mailbox import Mailbox
-from perfconsole.engine.schedule import Job, Schedule
+from perfconsole.engine.runs import Runs
+from perfconsole.engine.schedule import Schedule
 from perfconsole.engine.timeline import Listing, Timeline
 
 BEAT_S: Final = 0.5
@@ -79,6 +77,7 @@ class Engine:
         self._sink_views: dict[str, tuple[View, ...]] = {}
         self._boxes: list[Mailbox] = []
         self._intake = Intake()
+        self._runs = Runs(self._clock, self._intake, self._views, self._end_run)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._thread_main, name="engine", daemon=True)
@@ -185,42 +184,15 @@ class Engine:
 
     async def _beat(self, schedule: Schedule) -> None:
         now = self._clock.now()
-        started = [self._begin(job, now) for job in schedule.due(now.boot)]
+        started = [self._runs.begin(job, now) for job in schedule.due(now.boot)]
         if started:
             await asyncio.wait(started, timeout=_GRACE_S)
         self._note_time()
         self.close_tick()
 
-    def _begin(self, job: Job, now: Moment) -> asyncio.Task[None]:
-        job.started(now.boot)
-        job.task = asyncio.create_task(self._collect(job, Slot(now.at, now.boot, now.boot + job.timeout_s)))
-        return job.task
-
-    async def _collect(self, job: Job, slot: Slot) -> None:
-        collector, target = job.collector, job.target
-        before = time.thread_time()
-        failures, state, error, fix = job.failures + 1, "ok", "", ""
-        try:
-            async with asyncio.timeout(job.timeout_s):
-                result = await collector.run(target, slot, self._views())
-            self._intake.take(collector, result, self._clock.now().at)
-            failures = 0
-            if said := _said(result, collector.name, target):
-                state, error, fix = said.state, said.error, said.fix
-            if state == "ok":
-                job.last_ok = self._clock.now().at
-        except CollectorError as failure:
-            state, error, fix = failure.state, failure.message, failure.fix
-        except TimeoutError:
-            state, error = "error", f"did not finish within {job.timeout_s:g} s"
-        except Exception as failure:  # noqa: BLE001  one collector's fault must show on its pane and stop nothing else
-            state, error = "error", safe(f"{type(failure).__name__}: {failure}", 300)
-        finally:
-            job.task = None
-        job.failures = failures
-        cost_s = time.thread_time() - before
-        self._intake.find(Health(collector.name, target, state, self._clock.now().at, job.last_ok, cost_s, error, fix))
-        if self._resting:  # what took longer than the grace is told now: the first table of 2,000 processes does not wait for a beat
+    def _end_run(self) -> None:
+        """What took longer than the grace is told now: the first table of 2,000 processes does not wait for a beat."""
+        if self._resting:
             self._roused.set()
 
     def _note_time(self) -> None:
@@ -397,11 +369,3 @@ class Engine:
             RequestError: When it was refused or failed.
         """
         return await self._dispatcher.run(op, args, peer=peer, read_only=read_only)
-
-
-def _said(result: Result, collector: str, target: str) -> Health | None:
-    """What a run says of its target itself, in place of the "ok" that is implied by its end.
-
-    That a server is down is a finding, not a fault: when to ask it again, its collector knows better than a back-off does.
-    """
-    return next((health for health in result.health if (health.collector, health.target) == (collector, target)), None)

@@ -8,16 +8,12 @@ from typing import Final
 from perfconsole.core import units
 from perfconsole.core.login_rows import LoginRow, LoginTable
 from perfconsole.core.requests import Fact, FactSection
-from perfconsole.core.state import State
 from perfconsole.core.tables import View
 
 ACCESS: Final = "Access"
 """The title of the section."""
 
 HONEST: Final = "observations, not intrusion detection: who gets in otherwise, or as root, is not seen here"
-_SOURCES: Final = ("journal", "logins")
-"""Who reads what tells of logins, as health names them."""
-
 _HOUR_S: Final = 3600.0
 _DAY_S: Final = 86_400.0
 _NAMES: Final = 3
@@ -94,13 +90,6 @@ def _span(table: LoginTable) -> str:
 def _last_success(rows: Sequence[LoginRow]) -> LoginRow | None:
     """The newest of the sources that only ever succeeded: of the others nobody can say which of their attempts was the last."""
     return max((row for row in rows if row.succeeded and not row.failed), key=lambda row: row.last, default=None)
-
-
-def blind(state: State) -> FactSection | None:
-    """Why nobody looks at who tries to get in; None where no source of it is in trouble."""
-    health = [found for name in _SOURCES if (found := state.health.get((name, "host"))) and found.error]
-    facts = [Fact("not seen", found.error, found.fix, "unknown") for found in health]
-    return FactSection(ACCESS, facts, HONEST) if facts else None
 
 
 # The section ----------------------------------------------------------------------------------------------------------------------

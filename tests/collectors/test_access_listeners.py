@@ -11,7 +11,7 @@ import pytest
 
 from perfconsole.collectors.access.executables import is_suspicious
 from perfconsole.collectors.access.listeners import Listeners
-from perfconsole.collectors.journal.logins_words import mask
+from perfconsole.collectors.logins.words import mask
 
 USERS = {0: "root", 33: "www-data", 1000: "bob"}
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"

@@ -5,8 +5,8 @@ from math import nan
 import pytest
 
 from perfconsole.collectors.journal.entry import Entry
-from perfconsole.collectors.journal.logins import Logins
-from perfconsole.collectors.journal.logins_words import mask
+from perfconsole.collectors.logins.counting import Logins
+from perfconsole.collectors.logins.words import mask
 from perfconsole.core.login_rows import LoginTable
 
 T0 = 1.7e9 - 1.7e9 % 3600
@@ -88,7 +88,7 @@ def test_sshd_is_believed_by_what_journald_saw_of_it(fields):
         {"uid": 1000, "comm": "", "exe": "", "unit": "ssh.service"},  # logged in without a session of its own, its process gone
         {"uid": 0, "comm": "logger", "exe": "/usr/bin/logger", "unit": "cron.service"},
         {"uid": 0, "comm": "logger", "exe": "/usr/bin/logger"},
-        {"identifier": "sudo", "uid": 1000, "comm": "sudo", "exe": "/home/bob/sudo"},
+        {"identifier": "sudo", "uid": 1000, "comm": "sudo", "exe": "/srv/bob/sudo"},
         {"identifier": "su", "uid": 1000, "comm": "logger", "exe": "/usr/bin/logger"},
         {"identifier": "su", "uid": 0, "comm": "logger", "exe": ""},
     ],

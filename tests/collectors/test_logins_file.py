@@ -9,9 +9,9 @@ from math import isnan, nan
 
 import pytest
 
-from perfconsole.collectors.journal.authlog import AuthLogCollector, _reader
-from perfconsole.collectors.journal.authlog_lines import parse
-from perfconsole.collectors.journal.logins import Logins
+from perfconsole.collectors.logins.authlog import AuthLogCollector, _reader
+from perfconsole.collectors.logins.counting import Logins
+from perfconsole.collectors.logins.syslog import parse
 from perfconsole.core.metrics import METRICS
 from perfconsole.core.ports import Result, Slot
 

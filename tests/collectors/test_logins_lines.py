@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from perfconsole.collectors.journal.logins_lines import ACCEPTED, FAILED, RAN, REFUSED, read
+from perfconsole.collectors.logins.lines import ACCEPTED, FAILED, RAN, REFUSED, read
 
 HOSTILE = "x from 192.0.2.9 port 1 ssh2"
 """sshd writes such a name as it is."""
@@ -114,7 +114,7 @@ def test_a_name_that_looks_like_a_success_is_none():
 @pytest.mark.parametrize(
     ("line", "expected", "program"),
     [
-        ("     bob : TTY=pts/0 ; PWD=/home/bob ; USER=root ; COMMAND=/usr/bin/psql -c secret", (RAN, "root", "bob", 1), "/usr/bin/psql"),
+        ("     bob : TTY=pts/0 ; PWD=/srv/bob ; USER=root ; COMMAND=/usr/bin/psql -c secret", (RAN, "root", "bob", 1), "/usr/bin/psql"),
         ("bob : HOST=web ; TTY=pts/0 ; PWD=/ ; USER=root ; GROUP=adm ; COMMAND=/bin/ls", (RAN, "root", "bob", 1), "/bin/ls"),
         ("bob : PWD=/ ; USER=root ; ENV=A=1 ; COMMAND=list", (RAN, "root", "bob", 1), "list"),
         ("bob : 1 incorrect password attempt ; TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/ls", (FAILED, "root", "bob", 1), "/bin/ls"),
@@ -128,8 +128,8 @@ def test_a_name_that_looks_like_a_success_is_none():
         ("bob : a password is required ; PWD=/ ; USER=root ; COMMAND=/bin/sh", None, ""),
         ("bob : (command continued) from 1.2.3.4", None, ""),
         # sudo-rs
-        ("bob : TTY=/dev/pts/1 ; PWD=/home/bob ; USER=root ; COMMAND=/usr/bin/true", (RAN, "root", "bob", 1), "/usr/bin/true"),
-        ("bob :  PWD=/home/bob ; USER=root ; COMMAND=/usr/bin/true", (RAN, "root", "bob", 1), "/usr/bin/true"),
+        ("bob : TTY=/dev/pts/1 ; PWD=/srv/bob ; USER=root ; COMMAND=/usr/bin/true", (RAN, "root", "bob", 1), "/usr/bin/true"),
+        ("bob :  PWD=/srv/bob ; USER=root ; COMMAND=/usr/bin/true", (RAN, "root", "bob", 1), "/usr/bin/true"),
         (f"pam_unix(sudo:auth): authentication failure; {BOB}  user=bob", (FAILED, "", "bob", 1), ""),
         (f"pam_unix(sudo:auth): 2 more authentication failures; {BOB}  user=bob", (FAILED, "", "bob", 2), ""),
         ("pam_unix(sudo:session): session opened for user root(uid=0) by bob(uid=1000)", None, ""),

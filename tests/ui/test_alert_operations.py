@@ -90,7 +90,7 @@ async def test_who_records_is_told_where_there_is_room(make_alert_world, open_co
             assert ("ay/recording  03:1" in console.lines[0]) == there, console.lines[0]
             assert ("recorder …" in console.lines[0]) == there
             await console.press("7")
-            title = f"/a/very/long/way/recording  {len(RULES) - 11} rules"
+            title = f"/a/very/long/way/recording  {sum(not rule.colour for rule in RULES)} rules"
             assert (title in console.lines[2]) == (size != LOW), console.lines[2]
             assert "recorder" not in console.lines[0], "it is told once"
     quiet = State()

@@ -26,8 +26,9 @@ PLACES = {"queries", "endpoints", "alerts"}
 ELSEWHERE = {
     "quit", "time.back", "time.forward", "time.go", "replay.play", "reload", "screen.queries", "screen.endpoints", "screen.alerts", "mark",
     "alert.ack", "alert.silence", "alert.next", "alert.previous", "note", "screen.changes",
+    "system.detail",
 } | {action.id for action in ACTIONS if action.scope in PLACES}  # fmt: skip
-"""Actions with tests of their own: they end the console, or need a recording, a configuration, endpoints, alerts, changes or a database."""
+"""Actions with tests of their own: they end the console, or need a recording, a configuration, an engine, endpoints, alerts or changes."""
 
 BOTH = (OperationsScreen, ProcessesScreen)
 
@@ -282,6 +283,14 @@ async def arranged_and_back(console, press):
     assert console.table.shape == "list"
 
 
+@effect("process.units", on=(ProcessesScreen,))
+async def the_other_tab_and_back(console, press):
+    await press()
+    assert console.screen.units is not None
+    await press()
+    assert console.screen.units is None
+
+
 @effect("process.sort_memory", "process.sort_cpu", "process.sort_pid", on=(ProcessesScreen,))
 async def sorted_by(console, press):
     await console.press("s")  # by memory: pressed again, it turns round
@@ -529,7 +538,7 @@ async def test_help_and_palette_list_exactly_what_can_be_done(world, open_consol
     async with open_console(world, size=(160, 60)) as console:
         await console.press("6")
         ids = {action.id for action in console.app.actions()}
-        assert ids == {action.id for action in ACTIONS if action.scope not in PLACES} - absent - {"expand"}
+        assert ids == {action.id for action in ACTIONS if action.scope not in PLACES | {"operations"}} - absent - {"expand"}
         await console.press("question_mark")
         for action in ACTIONS:
             assert (action.title in console.text) == (action.id in ids), action.id

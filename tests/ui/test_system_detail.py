@@ -55,9 +55,12 @@ async def test_what_is_selected_is_told_whole_below_and_y_copies_the_fix(units_w
         assert copied == [SYSTEM.sections[0].facts[1].fix]
 
 
-async def test_enter_reads_again_and_esc_leads_back(units_world, open_console):
+async def test_d_opens_it_enter_reads_again_and_esc_leads_back(units_world, open_console):
     async with open_console(units_world) as console:
-        await opened(console)
+        await console.until(lambda: console.app.offers(SYSTEM_DETAIL.name))
+        await console.press("d")
+        assert isinstance(console.screen, SystemScreen)
+        await console.until(lambda: not console.screen.answer.waiting)
         units_world.units.answers[SYSTEM_DETAIL.name] = SystemDetail([FactSection("Ports", [Fact("in use", "91%", severity="critical")])])
         await console.press("enter")
         await console.until(lambda: "■ in use" in console.text)
@@ -112,8 +115,8 @@ async def test_where_nobody_may_look_at_logins_that_is_a_finding_with_its_fix(ma
     async with open_console(make_world(more=(Units(), Blind())), size=(120, 36)) as console:
         copied = []
         monkeypatch.setattr(console.app, "copy_to_clipboard", copied.append)
-        await opened(console, ACCESS)
-        assert "? not seen  the journal may not be read" in console.text
+        await opened(console, "Not seen")
+        assert "? journal  the journal may not be read" in console.text
         await console.press("y")
         assert copied == ["join group adm"]
 

@@ -320,7 +320,7 @@ class World:
             self.clock.step(INTERVAL_S)
             now = self.clock.now()
             for job in self._jobs:
-                await self.engine._collect(job, Slot(now.at, now.boot, now.boot + 5.0))
+                await self.engine._runs.run(job, Slot(now.at, now.boot, now.boot + 5.0))
             self.engine.close_tick()
 
     def beat(self, seconds):

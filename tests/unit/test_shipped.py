@@ -24,7 +24,7 @@ every_lasting = pytest.mark.parametrize("rule", [rule for rule in ALERTS if rule
 
 
 def interval_of(rule):
-    return {"system": 2.0, "httpcheck": 10.0, "postgresql": 5.0}[rule.metric.partition(".")[0]]
+    return {"system": 2.0, "httpcheck": 10.0, "postgresql": 5.0, "cgroup": 10.0}[rule.metric.partition(".")[0]]
 
 
 class Bench:

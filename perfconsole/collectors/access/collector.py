@@ -11,7 +11,7 @@ from perfconsole.collectors.access.executables import Executables, is_suspicious
 from perfconsole.collectors.access.findings import Finding
 from perfconsole.collectors.access.keys import Keys
 from perfconsole.collectors.access.listeners import Listeners
-from perfconsole.collectors.journal.logins_words import mask
+from perfconsole.collectors.logins.words import mask
 from perfconsole.collectors.loop import ask
 from perfconsole.core.ports import Operation, Result, Slot
 from perfconsole.core.tables import Table, View

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from perfconsole.collectors.access.findings import Finding, listed
-from perfconsole.collectors.journal.logins_folds import Folds
+from perfconsole.collectors.logins.folds import Folds
 from perfconsole.collectors.loop import ask, paced
 from perfconsole.core.text import safe
 

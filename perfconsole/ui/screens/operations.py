@@ -1,12 +1,14 @@
 """Operations: is it the box, the service or the database, since when, and what should be looked at first."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from perfconsole.core.endpoints import EndpointRow
+from perfconsole.core.login_rows import LoginTable
+from perfconsole.core.requests import SYSTEM_DETAIL
 from perfconsole.core.state import State
 from perfconsole.core.tables import View
 from perfconsole.core.tick import Alert, Event
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from perfconsole.ui.widgets.http import HttpPane
 
 
+_LOGINS: Final = View("login", "", "failed", limit=100)
+"""As `ui.logins` has it, which is imported once there are any."""
+
+
 class OperationsScreen(ConsoleScreen):
     """System rows, what is over its threshold, what changed of late, the worst endpoints, top processes; PostgreSQL has its place."""
 
@@ -34,7 +40,7 @@ class OperationsScreen(ConsoleScreen):
     HINTS: ClassVar[Sequence[tuple[str, str]]] = (
         ("screen.queries", "Queries"), ("screen.endpoints", "Endpoints"), ("screen.processes", "Processes"), ("screen.alerts", "Alerts"),
         ("pane.next", "pane"), ("expand", "expand"), ("freeze", "freeze"), ("time.wider", "window"), ("screen.changes", "Changes"),
-        ("mark", "mark"), ("note", "note"), ("help", "help"), ("quit", "quit"),
+        ("system.detail", "this machine"), ("mark", "mark"), ("note", "note"), ("help", "help"), ("quit", "quit"),
     )  # fmt: skip
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-tall")]
@@ -53,20 +59,27 @@ class OperationsScreen(ConsoleScreen):
 
     def views(self) -> list[View]:
         """The top processes, and the worst endpoints."""
-        views = [top.view() for top in self.query(ProcessPane) if top.display]
+        views = [*(top.view() for top in self.query(ProcessPane) if top.display), _LOGINS]
         return [*views, *(self._http.views() if self._http is not None and self._http.display else [])]
 
     def show(self, state: State) -> None:
         """Bring all panes up to date, that of endpoints too as soon as there are any."""
-        self._have_http(state)
-        self._have_changes(state)
+        self._have_all(state)
         super().show(state)
 
     def repaint(self) -> None:
         """Likewise."""
-        self._have_http(self.console_app.state)
-        self._have_changes(self.console_app.state)
+        self._have_all(self.console_app.state)
         super().repaint()
+
+    def _have_all(self, state: State) -> None:
+        """Have the panes of which there is something to tell."""
+        self._have_http(state)
+        self._have_changes(state)
+        if state.table(LoginTable):
+            from perfconsole.ui.widgets.logins import have_line  # noqa: PLC0415  what it imports is nobody's business before
+
+            have_line(self, state, "#top")
 
     def _have_http(self, state: State) -> None:
         """Have a pane for endpoints where there are any: what it imports is nobody's business before."""
@@ -90,6 +103,15 @@ class OperationsScreen(ConsoleScreen):
             self.query_one("#beside").mount(self._changes)
         if self.has_class("-changes") != there:
             self.set_class(there, "-changes")
+
+    def can(self, action_id: str) -> bool:
+        """The machine in detail is read of a live one; who tried to get in is known of a past one, too."""
+        return action_id != "system.detail" or self.console_app.offers(SYSTEM_DETAIL.name) or self.console_app.replaying
+
+    async def do_system_detail(self) -> None:
+        from perfconsole.ui.screens.system import open_system  # noqa: PLC0415  only when asked
+
+        await open_system(self.console_app)
 
     def choose_change(self, event: Event) -> None:
         """Select something that changed, if it is among what is told here."""

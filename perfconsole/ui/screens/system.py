@@ -7,7 +7,7 @@ from perfconsole.core.login_rows import LoginTable
 from perfconsole.core.requests import SYSTEM_DETAIL, FactSection, Nothing
 from perfconsole.core.state import State
 from perfconsole.core.tables import View
-from perfconsole.ui import logins
+from perfconsole.ui import logins, unseen
 from perfconsole.ui.screens.facts import FactsScreen
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ class SystemScreen(FactsScreen):
 
     @property
     def detail_sections(self) -> Sequence[FactSection]:
-        """Who tried to get in, which goes on; and what was read."""
-        table = self.console_app.state.table(LoginTable)
-        read = super().detail_sections
+        """Who tried to get in, which goes on; what was read; and what nobody here may see."""
+        state = self.console_app.state
+        table, hidden = state.table(LoginTable), unseen.section(state)
+        read = [*super().detail_sections, *([hidden] if hidden else [])]
         if table is None:
-            unseen = logins.blind(self.console_app.state)
-            return [unseen, *read] if unseen else read
+            return read
         if self._logins is None or self._logins[0] is not table:  # every tab asks, with every tick
             self._logins = (table, logins.section(table))
         return [self._logins[1], *read]

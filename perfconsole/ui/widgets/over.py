@@ -13,6 +13,7 @@ from perfconsole.core.tick import Alert, Health
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
 from perfconsole.ui.spark import Track, put_spark, scale_top
+from perfconsole.ui.unseen import is_unseen
 from perfconsole.ui.verdict import HTTP, Verdict, began, borders, judge, overdue, present, rules, said
 from perfconsole.ui.widgets.header import clock
 from perfconsole.ui.widgets.pane import Pane
@@ -33,8 +34,8 @@ THRESHOLDS: Final = "OVER THRESHOLD NOW"
 
 
 def troubles(state: State) -> list[Health]:
-    """Collectors that fail, and parts of them; what is merely not there (``off``) is none."""
-    return [health for health in state.health.values() if health.state in _TROUBLE]
+    """Collectors that fail, and parts of them; what is merely not there (``off``), or kept from an observer's sight, is none."""
+    return [health for health in state.health.values() if health.state in _TROUBLE and not is_unseen(health)]
 
 
 class Entry(NamedTuple):

@@ -7,10 +7,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from perfconsole.collectors.journal import logins_lines as lines
 from perfconsole.collectors.journal.entry import Entry
-from perfconsole.collectors.journal.logins_floods import LEAST, Beginning, End
-from perfconsole.collectors.journal.logins_sources import Source
+from perfconsole.collectors.logins import lines
+from perfconsole.collectors.logins.floods import LEAST, Beginning, End
+from perfconsole.collectors.logins.sources import Source
 from perfconsole.core.login_rows import LoginRow
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Event

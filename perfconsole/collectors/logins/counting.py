@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from math import inf, isnan
 from typing import Final
 
-from perfconsole.collectors.journal import logins_lines as lines
 from perfconsole.collectors.journal.entry import Entry
-from perfconsole.collectors.journal.logins_floods import Beginning, Flood
-from perfconsole.collectors.journal.logins_folds import Folds
-from perfconsole.collectors.journal.logins_sources import SPAN_S, Source, Sources
-from perfconsole.collectors.journal.logins_trust import BELIEVED, FORGED, judge
-from perfconsole.collectors.journal.logins_words import Forgery, describe, distinct, ended, flooded, mask, plain, row, span, times
+from perfconsole.collectors.logins import lines
+from perfconsole.collectors.logins.floods import Beginning, Flood
+from perfconsole.collectors.logins.folds import Folds
+from perfconsole.collectors.logins.sources import SPAN_S, Source, Sources
+from perfconsole.collectors.logins.trust import BELIEVED, FORGED, judge
+from perfconsole.collectors.logins.words import Forgery, describe, distinct, ended, flooded, mask, plain, row, span, times
 from perfconsole.core.login_rows import LoginTable
 from perfconsole.core.tables import Table
 from perfconsole.core.text import safe

@@ -10,7 +10,7 @@ from re import compile as pattern
 from typing import Final
 
 from perfconsole.collectors.journal.entry import Entry
-from perfconsole.collectors.journal.logins_lines import PROGRAMS, SSHD, SU, SUDO
+from perfconsole.collectors.logins.lines import PROGRAMS, SSHD, SU, SUDO
 
 BELIEVED: Final = "believed"
 FORGED: Final = "forged"

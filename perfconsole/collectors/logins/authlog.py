@@ -11,9 +11,9 @@ from math import inf, nan
 from pathlib import Path
 from typing import Final
 
-from perfconsole.collectors.journal.authlog_lines import parse
-from perfconsole.collectors.journal.logins import Logins
-from perfconsole.collectors.journal.logins_sources import SPAN_S
+from perfconsole.collectors.logins.counting import Logins
+from perfconsole.collectors.logins.sources import SPAN_S
+from perfconsole.collectors.logins.syslog import parse
 from perfconsole.collectors.loop import paced
 from perfconsole.collectors.tail import Tail
 from perfconsole.core.ports import Measured, Operation, Result, Slot

@@ -75,7 +75,7 @@ class Observers:
         if self._logins is None:
             return []
         from perfconsole.collectors.access import AccessCollector
-        from perfconsole.collectors.logins import AuthLogCollector
+        from perfconsole.collectors.logins.authlog import AuthLogCollector
 
         return [
             AuthLogCollector(lambda: self._journal.told, logins=self._logins),

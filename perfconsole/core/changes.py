@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from perfconsole.core.change_requests import EventList, EventsArgs
 from perfconsole.core.tick import SEVERITIES, Event
 
 
@@ -126,3 +127,16 @@ def rank(event: Event) -> tuple[int, int]:
 def in_order(events: Iterable[Event]) -> list[Event]:
     """Oldest first, by when each was over at the latest: what was learnt late stands where it belongs."""
     return sorted(events, key=lambda event: (event.time_hi, event.time_lo))
+
+
+def meant(event: Event, wanted: EventsArgs) -> bool:
+    """Whether an event is asked for."""
+    return event.time_hi >= wanted.since and event.time_lo <= wanted.until and (not wanted.kinds or event.kind in wanted.kinds)
+
+
+def listed(events: Iterable[Event], wanted: EventsArgs) -> EventList:
+    """Those that are asked for in the order of time, each once, and of too many the newest."""
+    found = [event for event in events if meant(event, wanted)]
+    known = Known(len(found) + 1)
+    ordered = in_order(event for event in found if known.take(event))
+    return EventList(ordered[max(0, len(ordered) - wanted.limit) :], more=len(ordered) > wanted.limit)

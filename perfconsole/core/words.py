@@ -136,9 +136,9 @@ def lasting(alert: Alert, now: float, began: float) -> str:
     if now - alert.since < 1:
         return "now"
     before = alert.since - began < 2.5  # its first look, or the second, which is the first that gives rates
-    return f"for over {_roughly(now - alert.since)}" if before else f"for {_roughly(now - alert.since)}"
+    return f"for over {roughly(now - alert.since)}" if before else f"for {roughly(now - alert.since)}"
 
 
-def _roughly(seconds: float) -> str:
-    """From ten minutes on without the seconds: they tell nothing then, and a list of them is painted anew every time."""
+def roughly(seconds: float) -> str:
+    """A duration; from ten minutes on without the seconds: they tell nothing then, and a list of them is painted anew every time."""
     return f"{seconds // 60:.0f}m" if _LONG_S <= seconds < 3600 else units.duration(seconds)

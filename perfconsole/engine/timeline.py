@@ -13,7 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from perfconsole.core.change_requests import NOT_KEPT, EventList, EventsArgs, MarkArgs
-from perfconsole.core.changes import Known
+from perfconsole.core.changes import Known, listed
 from perfconsole.core.errors import RequestError
 from perfconsole.core.marks import marked
 from perfconsole.core.notices import Changes, EventStore, Saved
@@ -214,16 +214,6 @@ class Timeline:
             self._put_owed()  # whoever asks is told of what came just now, too
             return await self._listing(wanted)
         return listed(self._state().events, wanted)
-
-
-def listed(events: Iterable[Event], wanted: EventsArgs) -> EventList:
-    """Of events in the order of time those that are asked for."""
-    found = [
-        event
-        for event in events
-        if event.time_hi >= wanted.since and event.time_lo <= wanted.until and (not wanted.kinds or event.kind in wanted.kinds)
-    ]
-    return EventList(found[max(0, len(found) - wanted.limit) :], more=len(found) > wanted.limit)
 
 
 def _unkept(event: Event, why: str) -> RequestError:

@@ -4,15 +4,15 @@ From the caller's thread; writes go on meanwhile. Where the file cannot be read,
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from perfconsole.core.change_requests import EventList, EventsArgs
-from perfconsole.core.changes import Known, in_order
+from perfconsole.core.changes import listed
 from perfconsole.core.notices import Notice
-from perfconsole.core.tick import Alert, Event
+from perfconsole.core.tick import Alert
 from perfconsole.history.event_faults import DamagedError, EventsError
 from perfconsole.history.event_memory import Memory
 
@@ -64,7 +64,7 @@ class Asking(NamedTuple):
 
         one_more = EventsArgs(wanted.since, wanted.until, wanted.limit + 1, wanted.kinds)
         found, owed = self._both(lambda connection: event_rows.events(connection, one_more), self.memory.events)
-        return joined([*(found or []), *(event for event in owed if meant(event, wanted))], wanted.limit)
+        return listed([*(found or []), *owed], wanted)
 
     def _both(self, kept: "Callable[[sqlite3.Connection], T]", held: Callable[[], H]) -> tuple[T | None, H]:
         """What is on the disk, if it can be read, and what is not known to be."""
@@ -97,15 +97,3 @@ class Asking(NamedTuple):
         finally:
             if held:
                 self.writing.release()
-
-
-def meant(event: Event, wanted: EventsArgs) -> bool:
-    """Whether an event is asked for."""
-    return event.time_hi >= wanted.since and event.time_lo <= wanted.until and (not wanted.kinds or event.kind in wanted.kinds)
-
-
-def joined(events: Sequence[Event], limit: int) -> EventList:
-    """Events in the order of time, each once, and of too many the newest."""
-    known = Known(len(events) + 1)
-    ordered = in_order(event for event in events if known.take(event))
-    return EventList(ordered[max(0, len(ordered) - limit) :], more=len(ordered) > limit)

@@ -18,7 +18,7 @@ from perfconsole.core.change_requests import EventList, EventsArgs
 from perfconsole.core.notices import Changes, Notice, Saved
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Alert
-from perfconsole.history.event_asking import Asking, joined
+from perfconsole.history.event_asking import Asking
 from perfconsole.history.event_check import PageCheck
 from perfconsole.history.event_faults import DamagedError, EventsError, set_aside
 from perfconsole.history.event_memory import BOUND, Batch, Memory
@@ -367,7 +367,7 @@ def read_events(directory: str | PathLike[str], wanted: EventsArgs, *, alone: bo
     from perfconsole.history import event_rows  # noqa: PLC0415  loads SQLite
 
     one_more = EventsArgs(wanted.since, wanted.until, wanted.limit + 1, wanted.kinds)
-    return joined(_read(directory, lambda connection: event_rows.events(connection, one_more), alone=alone) or [], wanted.limit)
+    return listed(_read(directory, lambda connection: event_rows.events(connection, one_more), alone=alone) or [], wanted)
 
 
 def _read(directory: str | PathLike[str], ask: "Callable[[Connection], T]", *, alone: bool) -> T | None:

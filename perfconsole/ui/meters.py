@@ -12,6 +12,14 @@ _MODES: Final = (
 )  # fmt: skip
 
 
+_CROWDED: Final = 2.0
+"""Runnable tasks a CPU from which on they are told."""
+
+_LATELY_S: Final = 120.0
+_TRACKED: Final = 0.5
+"""Share of the connection tracking table from which on it has a row."""
+
+
 class Meter(NamedTuple):
     """One row: a label, the series whose history it draws, and words beside it.
 
@@ -79,8 +87,17 @@ def _load(state: State) -> Iterator[Meter]:
         cpus = state.value("system.cpu.logical.count")
         later = f"5m {_load_text(state.value('system.load.5m'))}  15m {_load_text(state.value('system.load.15m'))}"
         detail = later if isnan(cpus) else f"{later}  {cpus:.0f} CPUs"
+        detail = "  ".join(filter(None, (_crowd(state, cpus), detail)))
         least = 1.0 if isnan(cpus) else cpus
         yield Meter("load", series, float("nan"), detail, 3, least=least, text=_load_text(series.shown))
+
+
+def _crowd(state: State, cpus: float) -> str:
+    """``9 run  2 blocked``, where that is more than the machine takes on at once: load alone does not say which of the two it is."""
+    runnable, blocked = state.value("system.tasks.runnable"), state.value("system.tasks.blocked")
+    if not (runnable > _CROWDED * cpus or blocked > 0):
+        return ""
+    return f"{units.count(runnable)} run  {units.count(blocked)} blocked"
 
 
 def _load_text(value: float) -> str:
@@ -114,7 +131,14 @@ def _disk(state: State) -> Iterator[Meter]:
     if worst is not None and not isnan(worst.shown):
         mountpoint = worst.labels.get("mountpoint", "")
         more = f"  +{len(each) - 1} more" if len(each) > 1 else ""
-        yield Meter("disk", worst, 1.0, f"{mountpoint} {_space(state, mountpoint)}{more}", 2)
+        yield Meter("disk", worst, 1.0, f"{_filling(state)}{mountpoint} {_space(state, mountpoint)}{more}", 2)
+
+
+def _filling(state: State) -> str:
+    """``/var full in 42m  ``: the filesystem that is full soonest, at the pace of the last minutes; empty where none fills up."""
+    each = [series for series in state.every("system.filesystem.time_to_full") if series.definition.labels and not isnan(series.shown)]
+    soonest = min(each, key=lambda series: series.shown, default=None)
+    return f"{soonest.labels.get('mountpoint', '')} full in {words.roughly(soonest.shown)}  " if soonest else ""
 
 
 def _space(state: State, mountpoint: str) -> str:
@@ -149,6 +173,18 @@ def _flow(state: State, label: str, metric: str, direction: str, rank: int, deta
     series = state.find(metric, direction=direction, **labels)
     if series is not None:
         yield Meter(label, series, float("nan"), detail, rank, least=float(1 << 20))
+
+
+def _queues(state: State) -> Iterator[Meter]:
+    """Connections turned away because a listener did not take them, and those that are tracked: rows only where there is a matter."""
+    drops = state.find("system.tcp.listen.drops")
+    if drops is not None and any(rate > 0 for rate in drops.points(state.at - _LATELY_S)[1]):
+        waits = f"TIME_WAIT {units.count(state.value('system.tcp.time_wait'))}"
+        yield Meter("refused", drops, float("nan"), f"connections at a full accept queue  {waits}", 2)
+    if state.value("system.conntrack.utilization") >= _TRACKED:
+        yield from _one(
+            state, "conntrack", "system.conntrack.utilization", 2, f"{units.count(state.value('system.conntrack.entries'))} tracked"
+        )
 
 
 def _files(state: State) -> Iterator[Meter]:
@@ -200,6 +236,6 @@ def _sensors(state: State) -> Iterator[Meter]:
 
 
 _BUILDERS: Final[tuple[Callable[[State], Iterator[Meter]], ...]] = (
-    _cpu, _load, _memory, _swap, _disk, _io, _network, _pressure, _files, _heat,
+    _cpu, _load, _memory, _swap, _disk, _io, _network, _queues, _pressure, _files, _heat,
 )  # fmt: skip
 _DETAILS: Final[tuple[Callable[[State], Iterator[Meter]], ...]] = (_cores, _filesystems, _devices, _sensors)

@@ -19,7 +19,7 @@ from perfconsole.collectors.journal import access as access_room
 from perfconsole.collectors.journal.access import trouble
 from perfconsole.collectors.journal.answers import answer
 from perfconsole.collectors.journal.budget import Budget
-from perfconsole.collectors.journal.detail import facts_of, named
+from perfconsole.collectors.journal.detail import Named, facts_of, named
 from perfconsole.core.change_requests import UnitArgs
 from perfconsole.core.ports import Slot
 from perfconsole.core.tick import Event
@@ -336,33 +336,76 @@ async def test_a_container_on_demand(machine):
     assert "no line of this container" in found.denied[1]
 
 
+POD = "kubepods-burstable-pod1a2b3c4d5e6f7a8b.slice"
+ID = "1a2b3c4d5e6f" + "0" * 52
+
+
 @pytest.mark.parametrize(
-    ("args", "unit", "container"),
+    ("args", "expected"),
     [
-        (("--version.service",), "", ""),
-        (("-H evil.service",), "", ""),
-        (("a b.service",), "", ""),
-        (("web.service\n",), "", ""),
-        (("web.service --help",), "", ""),
-        (("x" * 300 + ".service",), "", ""),
-        (("wéb.service",), "", ""),
-        (("web",), "", ""),
-        (("../x.service",), "", ""),
-        (("getty@tty1.service",), "getty@tty1.service", ""),
-        (("dev-disk-by\\x2duuid.swap",), "dev-disk-by\\x2duuid.swap", ""),
-        (("pod:1a2b3c4d5e6f", "/kubepods.slice/kubepods-pod1a2b.slice"), "kubepods-pod1a2b.slice", "1a2b3c4d5e6f"),
-        (("cri:1a2b3c4d5e6f7a8b",), "", "1a2b3c4d5e6f"),
-        (("docker:--help",), "", ""),
-        (("mine", "/user.slice/-x.scope"), "", ""),
+        (("--version.service",), Named()),
+        (("-H evil.service",), Named()),
+        (("a b.service",), Named()),
+        (("web.service\n",), Named()),
+        (("web.service --help",), Named()),
+        (("x" * 300 + ".service",), Named()),
+        (("wéb.service",), Named()),
+        (("web",), Named()),
+        (("../x.service",), Named()),
+        (("docker:--help",), Named()),
+        (("mine", "/user.slice/-x.scope"), Named()),
+        (("web.service", "/"), Named()),
+        (("getty@tty1.service",), Named("getty@tty1.service")),
+        (("dev-disk-by\\x2duuid.swap",), Named("dev-disk-by\\x2duuid.swap")),
+        (("serial-getty@ttyS0.service", "/system.slice/serial\\x2dgetty@ttyS0.service"), Named("serial\\x2dgetty@ttyS0.service")),
+        (("web.service", "/system.slice/web.service/below"), Named()),
+        (("pod:1a2b3c4d5e6f", f"/kubepods.slice/{POD}"), Named(POD)),
+        (("pod:1a2b3c4d5e6f", f"/kubepods.slice/{POD}/cri-containerd-{ID}.scope"), Named(f"cri-containerd-{ID}.scope", "1a2b3c4d5e6f")),
+        (("docker:1a2b3c4d5e6f", f"/docker/{ID}"), Named("", "1a2b3c4d5e6f")),
+        (("cri:1a2b3c4d5e6f7a8b",), Named("", "1a2b3c4d5e6f")),
+        (("user@7.service", "/user.slice/user-7.slice/user@7.service"), Named("user@7.service")),
+        (("dbus.service", "/user.slice/user-7.slice/user@7.service/app.slice/dbus.service"), Named("dbus.service", user="7")),
     ],
 )
-async def test_what_is_no_name_is_handed_to_no_program(machine, args, unit, container):
-    assert named(UnitArgs(*args)) == (unit, container)
-    if not unit and not container:
+async def test_what_is_no_name_is_handed_to_no_program(machine, args, expected):
+    assert named(UnitArgs(*args)) == expected
+    if expected == Named():
         collector = machine.collector("open(sys.argv[0] + '.args', 'w')", systemctl="import sys\nopen(sys.argv[0] + '.args', 'w')")
         found = await detail(collector, *args)
         assert (found.facts, found.lines, len(found.denied)) == ([], [], 2)
         assert not list(machine.root.glob("*.args"))
+
+
+LIST = r"""
+import sys
+if sys.argv[1] == "list-units":
+    assert sys.argv[-1] == "disk*check@a*b.service", sys.argv
+    for unit in ("disk-check@a-bb.service", r"disk-check@a\x2db.service", "disk-check@a-b.servicex"):
+        print(unit, "loaded failed failed Check")
+else:
+    print("LoadState=loaded")
+    print("Description=" + sys.argv[-1])
+"""
+
+
+async def test_a_unit_without_a_group_is_asked_for_as_systemd_calls_it(machine):
+    found = await detail(machine.collector(TAIL, systemctl=LIST), "disk-check@a-b.service")
+    assert found.facts == [("description", "disk-check@a\\x2db.service")]
+    assert json.loads((machine.root / "journalctl.args").read_text())[-1] == "--unit=disk-check@a\\x2db.service"
+    other = 'import sys\nprint("LoadState=loaded" if sys.argv[1] == "show" else "", "Description=" + sys.argv[-1], sep="\\n")'
+    found = await detail(machine.collector(TAIL, systemctl=other), "disk-check@a-b.service")
+    assert found.facts == [("description", "disk-check@a-b.service")]
+
+
+async def test_a_unit_of_a_user_is_not_taken_for_the_system_s_of_that_name(machine):
+    collector = machine.collector(TAIL, systemctl=SHOW)
+    found = await detail(collector, "dbus.service", "/user.slice/user-7.slice/user@7.service/app.slice/dbus.service")
+    assert found.facts == []
+    assert "systemd of uid 7" in found.denied[0]
+    assert json.loads((machine.root / "journalctl.args").read_text())[-5:] == [
+        "_SYSTEMD_USER_UNIT=dbus.service", "_UID=7", "+", "USER_UNIT=dbus.service", "_UID=7",
+    ]  # fmt: skip
+    assert len(found.lines) == 20
 
 
 async def test_without_systemd_the_facts_say_why(machine):

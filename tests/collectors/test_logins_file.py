@@ -9,7 +9,8 @@ from math import isnan, nan
 
 import pytest
 
-from perfconsole.collectors.logins.authlog import AuthLogCollector, _reader
+from perfconsole.collectors.logins.access import right
+from perfconsole.collectors.logins.authlog import AuthLogCollector
 from perfconsole.collectors.logins.counting import Logins
 from perfconsole.collectors.logins.syslog import parse
 from perfconsole.core.metrics import METRICS
@@ -260,4 +261,4 @@ def test_the_group_that_may_read_a_log_is_named(log):
     gid = next(group.gr_gid for group in grp.getgrall() if group.gr_gid and group.gr_gid not in os.getgroups())
     os.chown(log.path, 0, gid)
     log.path.chmod(0o640)
-    assert _reader(str(log.path)) == f"as root: usermod -aG {grp.getgrgid(gid).gr_name} USER"
+    assert right(str(log.path)) == f"as root: usermod -aG {grp.getgrgid(gid).gr_name} USER"

@@ -211,6 +211,48 @@ def test_every_meter_is_there_when_everything_is_measured(make_world):
     assert len(meters.meters(world.engine.state, every=True)) > len(labels) + 10
 
 
+def told_of(values, *, steps=2, step_s=2.0):
+    """The rows of a state of some series, by label; a list is one value a step."""
+    definitions = tuple(SeriesDef(name, (("mountpoint", labels),) if labels else ()) for name, labels in values)
+    state = State()
+    tick = Tick(1, START, 1.0, key=True, stream=Stream("h", "s", "b", "0"))
+    state.apply(msgspec.structs.replace(tick, groups=[Group(1, "system", "host", step_s, definitions)]))
+    for step in range(steps):
+        numbers = [value[step] if isinstance(value, list) else value for value in values.values()]
+        state.apply(Tick(2 + step, START + step_s * step, 1.0, readings=[Reading(1, START + step_s * step, numbers)]))
+    return {meter.label: meter for meter in meters.meters(state, every=False)}
+
+
+def test_who_runs_and_who_waits_is_told_where_it_is_a_crowd():
+    load = {("system.load.1m", ""): 1.0, ("system.load.5m", ""): 1.0, ("system.load.15m", ""): 1.0, ("system.cpu.logical.count", ""): 4.0}
+    tasks = lambda runnable, blocked: load | {("system.tasks.runnable", ""): runnable, ("system.tasks.blocked", ""): blocked}  # noqa: E731
+    assert told_of(load)["load"].detail == "5m 1.00  15m 1.00  4 CPUs"
+    assert told_of(tasks(8.0, 0.0))["load"].detail == "5m 1.00  15m 1.00  4 CPUs"
+    assert told_of(tasks(9.0, 0.0))["load"].detail == "9 run  0 blocked  5m 1.00  15m 1.00  4 CPUs"
+    assert told_of(tasks(1.0, 2.0))["load"].detail.startswith("1 run  2 blocked  ")
+    assert told_of(tasks(nan, nan))["load"].detail == "5m 1.00  15m 1.00  4 CPUs"
+
+
+def test_the_filesystem_that_is_full_soonest_is_told_beside_the_fullest():
+    disks = {("system.filesystem.utilization", "/"): 0.9, ("system.filesystem.utilization", "/var"): 0.5}
+    assert "full in" not in told_of(disks)["disk"].detail
+    filling = {("system.filesystem.time_to_full", "/"): nan, ("system.filesystem.time_to_full", "/var"): 2520.0}
+    assert told_of(disks | filling)["disk"].detail.startswith("/var full in 42m  / ")
+
+
+def test_a_full_queue_and_a_full_table_have_rows_when_they_matter():
+    drops = {("system.tcp.listen.drops", ""): [7.0, 7.0, 7.0], ("system.tcp.time_wait", ""): 300.0}
+    tracked = {("system.conntrack.utilization", ""): 0.49, ("system.conntrack.entries", ""): 100.0}
+    assert told_of(drops | tracked, steps=3) == {}
+    drops["system.tcp.listen.drops", ""] = [7.0, 9.0, 9.0]
+    tracked["system.conntrack.utilization", ""] = 0.5
+    rows = told_of(drops | tracked, steps=3)
+    assert rows["refused"].detail == "connections at a full accept queue  TIME_WAIT 300"
+    assert rows["conntrack"].value == "50%"
+    drops["system.tcp.listen.drops", ""] = [7.0, 9.0, *[9.0] * 8]
+    assert told_of(drops, steps=10, step_s=20.0) == {}  # three minutes ago is history
+
+
 # What a terminal can do -------------------------------------------------------------------------------------------------------------
 
 

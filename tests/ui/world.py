@@ -495,7 +495,7 @@ def console_app(source, **changes):
 
 def frozen_costs():
     """Cost of a run differs from run to run."""
-    return mock.patch("perfconsole.engine.engine.time", SimpleNamespace(thread_time=lambda: 0.0))
+    return mock.patch("perfconsole.engine.runs.time", SimpleNamespace(thread_time=lambda: 0.0))
 
 
 __all__ = ["HISTORY", "START", "Console", "State", "Told", "World", "console_app", "frozen_costs", "isnan", "rows", "settings"]

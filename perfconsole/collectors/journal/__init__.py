@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 from perfconsole.collectors.journal.entry import Entry
 from perfconsole.collectors.journal.parts import HOST, Kernel, Logins, matches
 from perfconsole.collectors.journal.units import Units
-from perfconsole.collectors.loop import ask
 from perfconsole.core.change_requests import UnitArgs, UnitDetail
 from perfconsole.core.ports import Operation, Result, Slot
 from perfconsole.core.requests import UNIT_DETAIL
@@ -95,6 +94,8 @@ class JournalCollector:
         """See `Collector`; what stands in the way is told as health, by a run that never fails: the next is not to wait longer for it."""
         del views
         if self._reader is None and slot.boot >= self._look_at:
+            from perfconsole.collectors.loop import ask  # noqa: PLC0415  # asyncio, which who only asks `access` does without
+
             self._look_at = slot.boot + _LOOK_S
             self._trouble = await ask(self._look, "perfconsole-journal")
             if self._trouble is None:

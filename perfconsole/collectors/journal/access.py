@@ -36,12 +36,14 @@ def trouble(program: str, places: Sequence[str] = PLACES, machine_id: str = MACH
         machine_id: The file that names this machine's own below them (machine-id(5)).
     """
     if shutil.which(program) is None:
-        return Trouble("off", f"{program} is not here", "what systemd and logins say is in its journal, if it runs here at all")
+        return Trouble("off", f"{program} is not here", "where systemd runs, it comes with it; in a container, run perfconsole on the host")
     try:
         with open(machine_id, encoding="utf-8", errors="replace") as file:  # noqa: PTH123  # as all small files are read here
             machine = file.read(64).strip()
     except OSError as error:
-        return Trouble("off", f"it is not known which journal is this machine's: {machine_id}: {error.strerror}")
+        return Trouble(
+            "off", f"it is not known which journal is this machine's: {machine_id}: {error.strerror}", "systemd-machine-id-setup"
+        )
     denied = False
     for place in places if machine.isalnum() else ():
         try:
@@ -55,7 +57,7 @@ def trouble(program: str, places: Sequence[str] = PLACES, machine_id: str = MACH
     if denied:
         return Trouble("denied", "the system's journal may not be read by this user", _grant())
     return Trouble(
-        "off", f"no journal is kept here (no system.journal in {' or '.join(places)})", "in a container, run perfconsole on its host"
+        "off", f"no journal is kept here (no system.journal in {' or '.join(places)})", "in a container, run perfconsole on the host"
     )
 
 

@@ -12,6 +12,8 @@ from typing import Final, NamedTuple
 
 from perfconsole.collectors.journal.courses import Courses
 from perfconsole.collectors.journal.entry import Entry
+from perfconsole.collectors.processes.units import unescaped
+from perfconsole.core.text import safe
 from perfconsole.core.tick import Event
 
 STARTED: Final = "39f53479d3a045ac8e11786248231fbf"
@@ -61,6 +63,9 @@ _SAME_S: Final = 5.0
 _AGAIN_S: Final = 120.0
 """Systemd's own restart is over: longer than a service may take to start (DefaultTimeoutStartSec=90s)."""
 
+_NAME: Final = 200
+"""Characters kept of a name: what rows of units keep."""
+
 _MOST: Final = 100
 """Events of one run, of failures five times as many: a package that starts a thousand units is one line."""
 
@@ -105,16 +110,16 @@ class Units:
 
     def take(self, entry: Entry) -> None:
         """Look at a line; those not of process 1 are nobody's word about units."""
-        unit, id_ = entry.fields.get("UNIT", ""), entry.fields.get("MESSAGE_ID", "")
+        raw, id_ = entry.fields.get("UNIT", ""), entry.fields.get("MESSAGE_ID", "")
         step = self._steps.get(id_)
-        if entry.pid != 1 or not unit or step is None:
+        if entry.pid != 1 or not raw or step is None:
             return
-        kind = unit.rpartition(".")[2]
-        noise = kind in _NEVER or _NOISE.match(unit) is not None
-        if kind in _TOLD and not noise and not _CONNECTION.search(unit):
-            step(entry, unit)
+        kind = raw.rpartition(".")[2]
+        noise = kind in _NEVER or _NOISE.match(raw) is not None
+        if kind in _TOLD and not noise and not _CONNECTION.search(raw):
+            step(entry, _shown(raw))
         elif id_ in _ALWAYS or (not noise and id_ in _WRONG):
-            step(entry, _CONNECTION.sub("@*", unit))
+            step(entry, _shown(_CONNECTION.sub("@*", raw)))
         self._forget()
 
     def result(self, at: float) -> list[Event]:
@@ -139,11 +144,11 @@ class Units:
         if restarted or (not entry.message.startswith(("Started ", "Finished ")) and " skipped" in entry.message):
             return
         verb = "ran" if entry.message.startswith("Finished ") else "started"
-        stem, _, kind = unit.rpartition(".")
+        stem, _, kind = entry.fields["UNIT"].rpartition(".")  # files are called as systemd calls it
         if held and held.verb == "stopped":
             self._tell(unit, "restarted by hand", f"{unit} was stopped and started again", (held.at, entry.at))
         elif kind == "service" and self._has_timer(stem):
-            self._tell(unit, verb, f"{unit} {verb} ({stem}.timer)", (entry.at, entry.at), kind="timer")
+            self._tell(unit, verb, f"{unit} {verb} ({_shown(stem)}.timer)", (entry.at, entry.at), kind="timer")
         else:
             self._tell(unit, verb, f"{unit} {verb}", (entry.at, entry.at))
 
@@ -224,6 +229,11 @@ class Units:
         for known in (self._held, self._exits, self._failed, self._restarting):
             while len(known) > _MOST_HELD:
                 del known[next(iter(known))]
+
+
+def _shown(raw: str) -> str:
+    """As the row of a unit is called."""
+    return safe(unescaped(raw), _NAME)
 
 
 def _exit_words(code: str, status: str) -> str:

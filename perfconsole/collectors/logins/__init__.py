@@ -3,7 +3,6 @@
 The journal hands its lines over; where there is none, the file of a syslog daemon is followed. Observations, no intrusion detection.
 """
 
-from perfconsole.collectors.logins.authlog import AuthLogCollector
 from perfconsole.collectors.logins.counting import Logins
 
-__all__ = ["AuthLogCollector", "Logins"]
+__all__ = ["Logins"]

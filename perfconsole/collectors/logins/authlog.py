@@ -3,14 +3,12 @@
 Such a file does not say who wrote a line: a success that follows failures is a warning there, never more, and the table says why.
 """
 
-import grp
-import os
 import time
 from collections.abc import Callable, Sequence
 from math import inf, nan
-from pathlib import Path
 from typing import Final
 
+from perfconsole.collectors.logins.access import NO_FILE, PATHS, right
 from perfconsole.collectors.logins.counting import Logins
 from perfconsole.collectors.logins.sources import SPAN_S
 from perfconsole.collectors.logins.syslog import parse
@@ -20,11 +18,7 @@ from perfconsole.core.ports import Measured, Operation, Result, Slot
 from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import Event, Health, SeriesDef
 
-PATHS: Final = ("/var/log/auth.log", "/var/log/secure")
-"""Debian's and Red Hat's; there is none where only journald runs."""
-
 _SERIES: Final = (SeriesDef("system.logins.failed"), SeriesDef("system.logins.breached"))
-_NO_JOURNAL: Final = "as root: usermod -aG systemd-journal USER; or have rsyslog write /var/log/auth.log"
 
 
 class AuthLogCollector:
@@ -115,22 +109,10 @@ class AuthLogCollector:
         denied = next((tail for tail in self._tails if tail.error), None)
         if denied and denied.error:
             reason = f"{denied.path}: {denied.error.strerror}"
-            health = Health(self.name, target, "denied", slot.at, self._last_ok, 0.0, reason, _reader(denied.path))
+            health = Health(self.name, target, "denied", slot.at, self._last_ok, 0.0, reason, right(denied.path))
         else:
             reason = f"no journal can be read, and there is no {' and no '.join(self._paths)}"
-            health = Health(self.name, target, "off", slot.at, self._last_ok, 0.0, reason, _NO_JOURNAL)
+            health = Health(self.name, target, "off", slot.at, self._last_ok, 0.0, reason, NO_FILE)
         known = self._logins.failed_total > 0
         tables, events = self._logins.result(slot.at, 1.0 if known else nan, (f"logins at this machine are not seen: {reason}",))
         return Result([Measured(target, _SERIES, [nan, nan])], tables, self._new(events), [health])
-
-
-def _reader(path: str) -> str:
-    """What lets this user read a file: the group that may, if there is one."""
-    try:
-        status = Path(path).stat()
-        group = grp.getgrgid(status.st_gid).gr_name
-    except (OSError, KeyError):
-        return "as root: usermod -aG adm USER; or run perfconsole as root"
-    if status.st_mode & 0o040 and status.st_gid and status.st_gid not in os.getgroups():
-        return f"as root: usermod -aG {group} USER"
-    return "run perfconsole as root"

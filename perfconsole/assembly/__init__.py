@@ -41,7 +41,7 @@ def build_engine(
     offer: bool = False,
     reload: Callable[[], Loaded] | None = None,
     own: Sequence[str] = (),
-    events: bool = True,
+    once: bool = False,
 ) -> Engine:
     """An engine for this machine, not yet started; it records nothing until it is told to (see `record`).
 
@@ -52,19 +52,22 @@ def build_engine(
         offer: Where no PostgreSQL server is configured, have those of this machine stand by to be connected to.
         reload: Reads the configuration again; None where that is not offered.
         own: The files that it was read from.
-        events: Have it tell of what changes, too, once it is complete (`Engine.complete`); of units it tells then in any case.
+        once: It is asked for one moment alone: everything is measured at once, and nobody waits for something to change.
     """
     interval_s = config.console.interval_s
-    endpoints, observers = Endpoints(config), Observers(config, own, events=events)
+    endpoints, observers = Endpoints(config), Observers(config, own, once=once)
     collectors: list[Collector] = [
         *system_collectors(
             interval_s, disks=Globs(config.system.disks), networks=Globs(config.system.networks), mounts=Globs(config.system.mounts)
         ),
         ProcessCollector(interval_s),
-        *_postgres(config, observers.failed if events and config.security.enabled else None, offer=offer),
+        *_postgres(config, observers.failed if config.security.enabled and not once else None, offer=offer),
         *endpoints.collectors(lambda: engine),
         OwnCollector(interval_s, lambda: engine.lateness_s, terminal_bytes),
     ]
+    if once:
+        for collector in collectors:
+            collector.first_after_s = 0.0
     operations = reloading(config, endpoints, reload, lambda: engine) if reload else []
     engine = Engine(
         collectors,

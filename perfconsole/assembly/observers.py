@@ -21,13 +21,13 @@ class Observers:
     Args:
         config: A checked configuration.
         own: This console's own configuration files.
-        events: Tell of what changes, too: else only of units as they are.
+        once: Tell of units as they are, at once, and of nothing that changes.
     """
 
-    def __init__(self, config: Config, own: Sequence[str] = (), *, events: bool = True) -> None:
+    def __init__(self, config: Config, own: Sequence[str] = (), *, once: bool = False) -> None:
         self._config = config
         self._own = own
-        self._events = events
+        self._once = once
         self._logins: Logins | None = None
 
     def failed(self, service: str, source: str, user: str, at: float) -> None:
@@ -39,14 +39,16 @@ class Observers:
         """Import and make them; takes some 30 ms, which no loop should."""
         if not sys.platform.startswith("linux"):
             return []
-        if not self._events:
+        if self._once:
             return [self._units_alone()]
         return [*self._machine(), *self._access()]
 
     def _units_alone(self) -> Collector:
         from perfconsole.collectors.units import UnitsCollector
 
-        return UnitsCollector(self._config.console.interval_s, units=Globs(self._config.system.units))
+        units = UnitsCollector(self._config.console.interval_s, units=Globs(self._config.system.units))
+        units.first_after_s = 0.0
+        return units
 
     def _machine(self) -> list[Collector]:
         from perfconsole.collectors.changes import ChangesCollector

@@ -36,15 +36,15 @@ def run(args: Namespace) -> int:
 
 
 def _targets(args: Namespace) -> list[checks.Finding]:
-    """What is found of endpoints and PostgreSQL servers; a configuration that is wrong was told before."""
-    from perfconsole.cli import endpoint_checks, server_checks
+    """What is found of what tells of changes, of endpoints and PostgreSQL servers; a configuration that is wrong was told before."""
+    from perfconsole.cli import endpoint_checks, server_checks, source_checks
     from perfconsole.cli.settings import settle
 
     try:
         config = settle(args).config
     except ConfigError:
-        return []
-    return [*endpoint_checks.every(config), *server_checks.every(config)]
+        return source_checks.every()
+    return [*source_checks.every(security=config.security.enabled), *endpoint_checks.every(config), *server_checks.every(config)]
 
 
 _MARKS = {"ok": " ", "limited": "!", "error": "X"}

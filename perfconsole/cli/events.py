@@ -5,7 +5,6 @@ import time
 from argparse import Namespace
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from perfconsole.cli import engines
 from perfconsole.cli.dispatch import notice, put
@@ -18,11 +17,6 @@ from perfconsole.core.change_requests import EventList, EventsArgs
 from perfconsole.core.changes import KINDS
 from perfconsole.core.errors import ConfigError, PerfconsoleError
 from perfconsole.core.text import safe
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from perfconsole.core.tick import Event
 
 _MOST = 10_000
 
@@ -105,18 +99,7 @@ def _recorded(path: Path, wanted: EventsArgs) -> tuple[EventList, str]:
     Raises:
         RecordingError: When it is none.
     """
-    from perfconsole.history.event_asking import joined, meant
-    from perfconsole.sources.segments import index, ticks
+    from perfconsole.sources.recorded_events import RecordedEvents
 
-    hosts: list[str] = []
-
-    def told() -> "Iterator[Event]":
-        for place in index(path):
-            if place.end >= wanted.since:
-                for tick in ticks(place):
-                    if tick.stream:
-                        hosts.append(tick.stream.host)
-                    yield from tick.events
-
-    found = joined(list(dict.fromkeys(event for event in told() if meant(event, wanted))), wanted.limit)
-    return found, ", ".join(dict.fromkeys(hosts))
+    events = RecordedEvents(path)
+    return events.listed(wanted), ", ".join(events.hosts)

@@ -1,5 +1,6 @@
 """``perfconsole snapshot``: measure this machine for a second, print what is known, leave."""
 
+import sys
 import threading
 from argparse import Namespace
 from math import isnan
@@ -15,9 +16,13 @@ from perfconsole.core.endpoints import TARGET, EndpointTable
 from perfconsole.core.ports import Watch
 from perfconsole.core.state import State
 from perfconsole.core.tables import ProcessTable, View, select
+from perfconsole.core.unit_rows import UnitTable
 
 _INTERVAL_S: Final = 0.5
 """Two measurements this far apart make the rates: long enough for whole clock ticks to tell something, short enough to wait for."""
+
+_LOOKED_S: Final = 3 * _INTERVAL_S
+"""Units whose use is not known by then have none to tell."""
 
 _PATIENCE_S: Final = 4.0
 """What is not there by then is reported as it stands: a dead mount must not hold the answer back."""
@@ -32,6 +37,7 @@ _EVERY: Final = 1_000_000
 
 _WATCH: Final = Watch((
     View("process", sort="read_bytes_s", limit=_EVERY, columns=("read_bytes_s", "write_bytes_s")), View("endpoint", limit=_EVERY),
+    View("unit", limit=_EVERY, columns=("live",)),
 ))  # fmt: skip
 """Sorted by storage I/O, because only that has it read for every process."""
 
@@ -60,7 +66,7 @@ def measure(config: Config) -> State:
 
     servers = tuple(replace(server, interval_s=_INTERVAL_S) for server in config.postgres)
     console = replace(config.console, interval_s=_INTERVAL_S, recording_s=0.0)
-    engine = assembly.build_engine(replace(config, console=console, postgres=servers), events=False)
+    engine = assembly.build_engine(replace(config, console=console, postgres=servers), once=True)
     source = LocalSource(engine)
     woken = threading.Event()
     state = State()
@@ -87,9 +93,18 @@ def measure(config: Config) -> State:
 def _measured(state: State) -> bool:
     """Whether every group was read as often as its rates need, and every process twice."""
     table = state.table(ProcessTable)
-    if table is None or all(isnan(row.cpu) for row in table.rows):
+    if table is None or all(isnan(row.cpu) for row in table.rows) or not _knows_units(state):
         return False
     return all(len(series.ring) >= (2 if series.ring.interval_s <= _INTERVAL_S else 1) for series in state.all_series())
+
+
+def _knows_units(state: State) -> bool:
+    """Whether their use was measured over an interval, or is not to be had."""
+    table = state.table(UnitTable)
+    if table is None or not table.rows:
+        return ("units", "host") in state.health or not sys.platform.startswith("linux")
+    looked_s = table.at - state.stream.began if state.stream else 0.0
+    return any(not isnan(row.cpu) for row in table.rows) or looked_s > _LOOKED_S
 
 
 def _patience_s(config: Config) -> float:

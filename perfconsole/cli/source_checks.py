@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from perfconsole.collectors.journal.access import Trouble
 
 AREA: Final = "sources"
-_ROOT_LACKS: Final = "root lacks {0} here: run on the host, or start the container with {0} and --pid=host"
-_GRANT: Final = "run as root, or with {0} (of a service: AmbientCapabilities={0})"
 
 
 def every(*, security: bool = True) -> list[Finding]:
@@ -38,7 +36,7 @@ def journal(trouble: "Trouble | None") -> Finding:
 
 def logins(trouble: "Trouble | None", paths: Sequence[str]) -> Finding:
     """Whether logins are seen: in the journal, else in a file that anybody may have written to."""
-    from perfconsole.collectors.logins.access import NO_FILE, right
+    from perfconsole.collectors.logins.access import right
 
     if trouble is None:
         return Finding(AREA, "logins", "ok", "by the journal")
@@ -48,7 +46,8 @@ def logins(trouble: "Trouble | None", paths: Sequence[str]) -> Finding:
         return Finding(AREA, "logins", "limited", found, trouble.fix)
     if there:
         return Finding(AREA, "logins", "limited", f"not seen: neither the journal nor {there[0]} may be read", right(there[0]))
-    return Finding(AREA, "logins", "limited", f"not seen: no journal can be read, and there is no {' and no '.join(paths)}", NO_FILE)
+    found = f"not seen: no journal can be read, and there is no {' and no '.join(paths)}"
+    return Finding(AREA, "logins", "limited", found, f"{trouble.fix}; or have rsyslog write {paths[0]}")
 
 
 def executables(proc: str) -> Finding:
@@ -56,8 +55,8 @@ def executables(proc: str) -> Finding:
     try:
         Path(proc, "1/exe").readlink()
     except OSError:
-        found = "what processes of other users run is not seen: none is told of that runs from /tmp, memory or a deleted file"
-        return Finding(AREA, "executables", "limited", found, _right("CAP_SYS_PTRACE"))
+        found = f"not seen of {_others()}: what of them runs from /tmp, from memory or a deleted file is not told"
+        return Finding(AREA, "executables", "limited", found, _right("SYS_PTRACE"))
     return Finding(AREA, "executables", "ok", "of every process")
 
 
@@ -68,8 +67,8 @@ def open_files(proc: str) -> Finding:
         for link in list(place.iterdir())[:1]:
             link.readlink()
     except OSError:
-        found = "those of other users are not seen: who holds deleted files or a socket stays unknown in the details of the system"
-        return Finding(AREA, "open files", "limited", found, _right("CAP_SYS_PTRACE CAP_DAC_READ_SEARCH"))
+        found = f"not seen of {_others()}: the details of the system cannot say which of them hold deleted files or sockets"
+        return Finding(AREA, "open files", "limited", found, _right("SYS_PTRACE", "DAC_READ_SEARCH"))
     return Finding(AREA, "open files", "ok", "of every process")
 
 
@@ -90,5 +89,12 @@ def units(proc: str, run: str) -> Finding:
     return Finding(AREA, "units", "ok", "by their control groups, and systemd says how they are")
 
 
-def _right(names: str) -> str:
-    return (_GRANT if os.geteuid() else _ROOT_LACKS).format(names)
+def _others() -> str:
+    return "other users' processes" if os.geteuid() else "processes that have rights which root lacks here"
+
+
+def _right(*capabilities: str) -> str:
+    names = [f"CAP_{name}" for name in capabilities]
+    if os.geteuid():
+        return f"run as root, or with {' and '.join(names)} (a service: AmbientCapabilities={' '.join(names)})"
+    return f"run on the host, or start the container with --pid=host {' '.join(f'--cap-add {name}' for name in capabilities)}"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from perfconsole.core.change_requests import EventList, EventsArgs
+from perfconsole.core.changes import listed
 from perfconsole.core.notices import Changes, Notice, Saved
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Alert

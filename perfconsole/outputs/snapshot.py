@@ -12,6 +12,7 @@ from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
 from perfconsole.core.state import Series, State
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.tick import Alert, Health
+from perfconsole.core.unit_rows import UnitRow, UnitTable
 
 SCHEMA: Final = "perfconsole.snapshot/1"
 
@@ -24,12 +25,13 @@ def snapshot(state: State) -> dict[str, Any]:
         the last ``window_s``. ``alerts`` are those with a duration; ``thresholds`` are the rules
         without one whose limit a value is over at this moment.
     """
-    table, endpoints = state.table(ProcessTable), state.table(EndpointTable, TARGET)
+    table, endpoints, units = state.table(ProcessTable), state.table(EndpointTable, TARGET), state.table(UnitTable)
     standing = sorted(state.alerts.values(), key=lambda alert: alert.id)
     return {
         **heading(SCHEMA, state.at, state.stream.host if state.stream else ""),
         "metrics": [_metric(series) for series in state.all_series()],
         "processes": [_process(row) for row in table.rows] if table else [],
+        "units": [_unit(row) for row in units.rows] if units else [],
         "endpoints": [_endpoint(row) for row in sorted(endpoints.rows, key=lambda row: (row.service, row.name))] if endpoints else [],
         "sources": sources(state),
         "alerts": [_alert(alert, state) for alert in standing if not alert.colour],
@@ -98,6 +100,31 @@ def _process(row: ProcessRow) -> dict[str, Any]:
         "write_bytes_s": _known(row.write_bytes_s),
         "unit": row.unit,
         "command": row.command,
+    }
+
+
+def _unit(row: UnitRow) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "path": row.path or None,
+        "parent": row.parent or None,
+        "state": row.state or None,
+        "result": row.result or None,
+        "since": rfc3339(row.since),
+        "restarts": _known(row.restarts),
+        "cpu_cores": _known(row.cpu),
+        "cpu_limit_cores": _known(row.cpu_limit),
+        "throttled_ratio": _known(row.throttled),
+        "memory_bytes": _known(row.memory_bytes),
+        "memory_limit_bytes": _known(row.memory_limit),
+        "memory_ratio": _known(row.memory),
+        "oom_kills": _known(row.oom_kills),
+        "pressure": {"cpu": _known(row.pressure_cpu), "memory": _known(row.pressure_memory), "io": _known(row.pressure_io)},
+        "read_bytes_s": _known(row.read_bytes_s),
+        "write_bytes_s": _known(row.write_bytes_s),
+        "tasks": _known(row.tasks),
+        "tasks_limit": _known(row.tasks_limit),
     }
 
 

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from perfconsole.core.errors import RecordingError
+from perfconsole.core.requests import EVENT_LIST
 from perfconsole.core.series import HELD_S
 from perfconsole.core.state import State
 from perfconsole.core.tick import Stream, Tick, merge
@@ -18,6 +19,9 @@ from perfconsole.sources.segments import Place, index, ticks
 
 _NEAR_S: Final = 120.0
 """A step of up to this far ahead reads on (1 ms); any other seek folds the half hour before it (100 ms)."""
+
+OFFERED: Final = frozenset({EVENT_LIST.name})
+"""What can be asked of a recording: a moment knows only of what came before it. Nothing can be changed."""
 
 _MANY: Final = 500
 """Ticks passed at once from which on a keyframe costs a reader less than all of them merged."""
@@ -93,7 +97,7 @@ class Playback:
     def keyframe(self) -> Tick:
         """Everything as of the moment looked at."""
         stream = msgspec.structs.replace(
-            self.state.stream or self._stream, ops=frozenset(), read_only=True, recorded=self.recorded, recorder=""
+            self.state.stream or self._stream, ops=OFFERED, read_only=True, recorded=self.recorded, recorder=""
         )
         return msgspec.structs.replace(self.state.keyframe(), past=True, stream=stream)
 

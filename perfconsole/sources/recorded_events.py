@@ -93,6 +93,8 @@ class RecordedEvents:
         if self._read.get(key) != place.end:
             self._read[key] = place.end
             for tick in ticks(place):
+                for event in tick.events:  # those of one instant stand as they were told, whatever the next keyframe held of them
+                    self._events.pop(event, None)
                 self._learn(tick)
 
     def _learn(self, tick: Tick) -> Tick:

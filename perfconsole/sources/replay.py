@@ -5,9 +5,11 @@ incident, which is named or stepped to from there; nobody wants the first minute
 keys that step, jump and play.
 """
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from math import inf
 from os import PathLike
 from pathlib import Path
@@ -15,10 +17,12 @@ from typing import Final
 
 from msgspec import Struct
 
-from perfconsole.core.errors import RequestError
+from perfconsole.core.change_requests import EventList, EventsArgs
+from perfconsole.core.errors import PerfconsoleError, RequestError
 from perfconsole.core.ports import Watch
 from perfconsole.core.tick import Tick
-from perfconsole.sources.playback import Playback
+from perfconsole.sources.playback import OFFERED, Playback
+from perfconsole.sources.recorded_events import RecordedEvents
 
 FRAME_S: Final = 0.25
 """At most four ticks a second are told, however fast: more than that nobody can follow."""
@@ -74,7 +78,7 @@ class Player:
 
 
 class ReplaySource:
-    """A reader of a recording; see `core.ports.Source`. It offers no operations.
+    """A reader of a recording; see `core.ports.Source`. It can be asked what changed in all of it, and nothing else.
 
     Args:
         path: The file of a recording, or the directory of one.
@@ -86,6 +90,7 @@ class ReplaySource:
 
     def __init__(self, path: str | PathLike[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._playback = Playback(Path(path))
+        self._events = RecordedEvents(Path(path))
         self._clock = clock
         self._watch = Watch()
         self._wake: Callable[[], None] = lambda: None
@@ -125,13 +130,40 @@ class ReplaySource:
         self._watch = watch
         self._alarm.set()
 
-    async def request(self, op: str, args: Struct) -> Struct:  # noqa: ARG002  the Source protocol names them
-        """Refuse: what is over can neither be asked nor changed.
+    async def request(self, op: str, args: Struct) -> Struct:
+        """List events; whatever else is refused: what is over can neither be asked nor changed.
 
         Raises:
-            RequestError: Always.
+            RequestError: When it is refused, or the recording can no longer be read.
         """
-        raise RequestError(f"{op} is not offered in a recording")
+        if op not in OFFERED or not isinstance(args, EventsArgs):
+            raise RequestError(f"{op} is not offered in a recording")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[EventList] = loop.create_future()
+        threading.Thread(target=self._list, args=(args, loop, answer), name="replay-events", daemon=True).start()
+        return await answer
+
+    def _list(self, wanted: EventsArgs, loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[EventList]") -> None:
+        """Look through the recording, in a thread of its own: it takes 0.1 s, and a moment that is gone to does not wait for it."""
+        found: EventList | None = None
+        error = RequestError("the recording cannot be read")
+        try:
+            found = self._events.listed(wanted, lambda: self._open)
+        except PerfconsoleError as failure:
+            error = RequestError(failure.message, failure.fix)
+        except Exception as failure:  # noqa: BLE001  whatever it is, it belongs to the one who asked
+            error = RequestError(f"the recording cannot be read: {type(failure).__name__}: {failure}")
+
+        def settle() -> None:
+            if answer.done():  # nobody waits any more
+                return
+            if found is None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(found)
+
+        with suppress(RuntimeError):  # the loop is closed: the answer came after the end
+            loop.call_soon_threadsafe(settle)
 
     def _thread_main(self) -> None:
         player = Player(self._playback)

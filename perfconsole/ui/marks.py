@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from math import nan
 from typing import TYPE_CHECKING
 
+from textual.events import Key
+
 from perfconsole.core.change_requests import EventList, EventsArgs, MarkArgs
 from perfconsole.core.ports import Source
 from perfconsole.core.requests import EVENT_LIST, EVENT_MARK, POSTGRES_MARK, Done, ServerArgs
@@ -39,6 +41,12 @@ class MarksApp(AlarmsApp, inherit_bindings=False):
         """Remember what the state that is drawn tells, where it is about to be another one's turn."""
         if self.replaying:
             self.timeline.learn(self.state.events)
+
+    def on_key(self, event: Key) -> None:
+        """What is typed right after the key of a prompt goes to what had the keys before; it ends up here, and is meant for the prompt."""
+        take = getattr(self.screen, "take", None)
+        if take and take(event):
+            event.prevent_default()
 
     # Marks and notes --------------------------------------------------------------------------------------------------------------
 

@@ -152,7 +152,7 @@ def test_doctor_tells_versions_sight_terminal_and_files(perfconsole):
     document = json.loads(ran.out)
     assert (ran.code, document["schema"], document["host"]) == (0, "perfconsole.doctor/1", os.uname().nodename)
     assert {"python", "platform", "textual", "msgspec", "psutil"} <= set(document["versions"])
-    assert {check["area"] for check in document["checks"]} == {"sight", "terminal", "files"}
+    assert {check["area"] for check in document["checks"]} == {"sight", "terminal", "files", "sources"}
     assert all(check["fix"] for check in document["checks"] if check["state"] != "ok")
     text = perfconsole("doctor")
     assert (text.code, text.err) == (0, "")

@@ -36,6 +36,16 @@ def test_json_holds_what_the_contract_says(snapshot, config_file):
     assert all(source["state"] == "ok" for source in document["sources"] if source["name"] in {"system", "processes"})
 
 
+def test_units_are_those_of_the_cgroup_tree_with_their_use_where_it_can_be_had(snapshot, config_file):
+    config_file(NEVER)
+    document = json.loads(snapshot("--json").out)
+    units, (source,) = document["units"], [source for source in document["sources"] if source["name"] == "units"]
+    assert source["state"] == "ok" or (source["fix"] and not units)
+    for unit in units:
+        assert unit["kind"] in {"service", "scope", "slice", "pod", "container", "group", "rest"} or not unit["path"]
+        assert unit["memory_bytes"] is None or unit["memory_bytes"] >= 0
+
+
 def test_every_metric_has_the_unlabelled_series_that_a_rule_without_match_means(snapshot, config_file):
     config_file(NEVER)
     measured = json.loads(snapshot("--json").out)["metrics"]

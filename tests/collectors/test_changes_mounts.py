@@ -83,13 +83,17 @@ def test_what_runtimes_mount_is_left_out(table):
         b"44 22 0:52 / /var/lib/kubelet/pods/1/volumes/x rw - tmpfs tmpfs rw\n",
         b"45 22 7:1 / /snap/core/1 ro - squashfs /dev/loop1 ro\n",
         b"46 22 0:53 / /mnt/auto rw - autofs systemd-1 rw\n",
+        b"47 22 0:54 / /var/snap/microk8s/common/var/lib/kubelet/pods/1/volumes/x rw - tmpfs tmpfs rw\n",
+        b"48 22 0:55 / /var/lib/k0s/kubelet/pods/1/volumes/x rw - tmpfs tmpfs rw\n",
+        b"49 22 0:56 / /data/docker/containers/%s/mounts/shm rw - tmpfs shm rw\n" % (b"0a" * 32),
+        b"50 22 0:57 / /srv/%s rw - tmpfs shm rw\n" % (b"0a" * 32),
         b"nonsense\n",
     ]
     table.look(ROOT)
     assert table.look(ROOT, *noise) == []
     assert table.look(ROOT) == []
-    assert len(table.look(ROOT, b"47 22 8:49 / /run/media/u/STICK rw - vfat /dev/sdd1 rw\n")) == 1
-    assert len(table.look(ROOT, b"48 22 0:60 /@home /home rw - btrfs /dev/sde1 rw\n")) == 2
+    assert len(table.look(ROOT, b"51 22 8:49 / /run/media/u/STICK rw - vfat /dev/sdd1 rw\n")) == 1
+    assert len(table.look(ROOT, b"52 22 0:60 /@home /home rw - btrfs /dev/sde1 rw\n")) == 2
 
 
 def test_hostile_mount_points(table):

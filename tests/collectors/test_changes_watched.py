@@ -1,6 +1,7 @@
 """Watched files: what counts as a change, when it was, and how far a pattern may reach."""
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -182,6 +183,68 @@ def test_a_link_changes_with_what_it_points_to(tmp_path):
     link.unlink()
     link.symlink_to("2")
     assert texts(watched.look(NOW + 10)) == [f"{link} changed"]
+
+
+def test_a_file_that_may_not_be_looked_at_any_more_was_not_removed(tmp_path, monkeypatch):
+    path = tmp_path / "d" / "a.conf"
+    path.parent.mkdir()
+    put(path, "one", OLD)
+    watched = Watched([str(path)])
+    watched.look(NOW)
+    real, refused = os.stat, [True]
+
+    def stat(name, *rest, **how):
+        if name == str(path) and refused:
+            raise PermissionError(13, "Permission denied", name)
+        return real(name, *rest, **how)
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert [watched.look(NOW + after) for after in (10, 20, 90)] == [[], [], []]
+    refused.clear()
+    assert watched.look(NOW + 100) == []
+    put(path, "two", NOW + 105)
+    assert texts(watched.look(NOW + 110)) == [f"{path} changed"]
+
+
+def test_a_configuration_named_from_where_it_lies_is_watched_like_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(12):
+        put(tmp_path / f"{number:02}.conf", "x", NOW - 10)
+    [event] = Watched([f"{tmp_path}/*.conf"], ["00.conf"]).look(NOW)
+    assert event.scope == str(tmp_path)
+    assert event.text.startswith("12 watched files")
+
+
+def test_what_has_no_room_among_those_that_are_looked_at_is_forgotten(tmp_path):
+    for number in range(1000):
+        put(tmp_path / f"b{number}", "", OLD)
+    watched = Watched([f"{tmp_path}/*"])
+    watched.look(NOW)
+    for number in range(500):
+        put(tmp_path / f"a{number}", "", OLD)
+    events = watched.look(NOW + 60)
+    assert not [event for event in events if "removed" in event.text]
+    watched.look(NOW + 70)
+    assert len(watched._known) == len(watched._paths) == 1000
+
+
+def test_directories_deeper_than_python_calls(tmp_path):
+    top = place = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("a", dir_fd=place)
+        deeper = os.open("a", os.O_RDONLY, dir_fd=place)
+        if place != top:
+            os.close(place)
+        place = deeper
+    os.close(place)
+    os.close(top)
+    (tmp_path / "a" / "b.conf").touch()
+    assert list(Walk(10_000).files(f"{tmp_path}/**/*.conf")) == [f"{tmp_path}/a/b.conf"]
+    subprocess.run(["rm", "-rf", f"{tmp_path}/a"], check=True)  # shutil, which would, is as deep
+
+
+def test_a_pattern_that_is_no_path_finds_nothing():
+    assert Watched(["/etc/\0*", "/\0/x", "/etc/\0"]).look(NOW) == []
 
 
 def test_hostile_names(tmp_path):

@@ -139,9 +139,11 @@ def test_a_kill_whose_second_line_never_comes_is_told_all_the_same(machine):
     collector = machine.collector()
     machine.run(collector)
     machine.write(OOM[0])
+    written = machine.epoch_s + machine.up_s
     assert machine.run(collector).events == []
     [event] = machine.run(collector, 10.0).events
     assert event.text == "python3 (pid 7, uid 0) of b.service was killed: the memory limit of a.slice was reached"
+    assert (event.time_lo, event.time_hi) == (pytest.approx(written), pytest.approx(written + 12.0))
 
 
 def test_what_lies_before_the_start_is_told_for_two_hours(machine):
@@ -257,6 +259,16 @@ def test_who_may_not_read_it_is_told_what_would_help_and_still_that_a_process_wa
     assert machine.run(collector).health == ()
 
 
+def test_the_count_is_found_on_the_second_page_of_its_file(machine):
+    machine.refused = PermissionError(1, "Operation not permitted")
+    collector = machine.collector()
+    pages = "".join(f"nr_something_{number} 123456789012\n" for number in range(5000))  # more than any one read gives
+    for kills in (0, 1):
+        (machine.proc / "vmstat").write_text(f"{pages}oom_kill {kills}\nlast 2\n")
+        told = machine.run(collector).events
+    assert [event.kind for event in told] == ["oom"]
+
+
 def test_kills_whose_lines_were_lost_are_counted(machine):
     collector = machine.collector()
     machine.run(collector)
@@ -339,11 +351,10 @@ def test_where_a_container_has_something_else_in_its_place_it_is_off(tmp_path, k
 def test_its_kinds_and_severities_are_known(machine):
     collector = machine.collector()
     machine.write(ERROR.format(1))
-    machine.write("r8169 0000:03:00.0 eth0: Link is Down")
     for line in OOM:
         machine.write(line)
     events = machine.run(collector).events
-    assert {event.kind for event in events} == {"kernel", "link", "oom"}
+    assert {event.kind for event in events} == {"kernel", "oom"}
     assert {event.kind for event in events} <= set(KINDS)
     assert {event.severity for event in events} <= set(SEVERITIES)
 

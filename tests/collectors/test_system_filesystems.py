@@ -178,6 +178,22 @@ async def test_filesystems_in_memory_are_shown_once_they_are_big(mounted, values
     assert (await collector.run("host", at(31), ())).measured[0].series is third.measured[0].series
 
 
+async def test_hundreds_of_filesystems_in_memory_are_one_question(mounted, values_of):
+    threads = set()
+
+    def statvfs(point):
+        threads.add(threading.current_thread())
+        return SMALL
+
+    volumes = [(f"0:{number}", f"/var/lib/kubelet/pods/{number}/token", "tmpfs") for number in range(100, 900)]
+    collector = mounted(("8:1", "/", "ext4"), ("8:2", "/data", "xfs"), *volumes, statvfs=statvfs, deadline_s=30)
+    for boot in (1, 11):
+        threads.clear()
+        values = values_of(await collector.run("host", at(boot), ()))
+        assert values.labels("filesystem.utilization", "mountpoint") == ["/", "/data"]
+        assert len(threads) == 3
+
+
 async def test_a_mount_that_hangs_is_told_left_alone_and_heals(mounted, values_of):
     release, asked = Event(), []
 

@@ -95,6 +95,28 @@ def test_a_second_one_attaches_and_goes_on_when_the_first_is_killed(console, sta
     assert (holder(state_dir), (state_dir / "engine.sock").exists()) == (None, False)
 
 
+def test_a_mark_in_one_is_on_the_timeline_of_all_and_outlives_who_kept_it(console):
+    """One list of what changed, whoever adds to it; the heir tells it from what the killed one kept, and tells it once."""
+    first = console()
+    second = console()
+    second.wait_text(f"attached to PID {first.pid}")
+    for pty, label in ((first, "deploy 1.4.2"), (second, "rolled back")):
+        pty.send("m")
+        pty.wait_text("mark: what was done")
+        pty.send(f"{label}\r")
+        pty.wait_text(f"mark: {label}")  # it is kept: only now that is said
+    for pty in (first, second):
+        pty.wait_text(r"mark +deploy 1\.4\.2")
+        pty.wait_text(r"mark +rolled back")
+    first.kill(signal.SIGKILL)
+    second.wait_text(f"PID {first.pid} has ended: this console collects now")
+    second.wait_text(r"mark +deploy 1\.4\.2")
+    second.send("8")
+    second.wait_text("further back")  # the screen of all that changed
+    assert "rolled back" in second.screen()
+    assert second.screen().count("deploy 1.4.2") == 1
+
+
 def test_an_attached_one_collects_nothing_itself(console):
     """What it shows stands still with the engine it is attached to."""
     first = console()

@@ -6,6 +6,7 @@ from math import inf, nan
 from perfconsole.core.state import State
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.tick import Alert, Group, Health, Reading, SeriesDef, Stream, Tick
+from perfconsole.core.unit_rows import UnitRow, UnitTable
 from perfconsole.outputs.snapshot import encode, rfc3339, snapshot
 from perfconsole.outputs.text import text
 
@@ -55,9 +56,21 @@ def test_values_are_in_base_units_and_unknown_is_null():
     assert (document["generated_at"], document["host"]) == ("2023-11-14T22:13:20.000Z", "box")
 
 
+def test_a_unit_is_told_as_it_is_and_what_is_not_known_is_null():
+    row = UnitRow("/system.slice/shop.service", "shop.service", "service", 1, "/system.slice", cpu=0.5, memory_bytes=1e6, state="failed")
+    found = state(tables=[UnitTable("host", AT, 1, [row], "v2")])
+    (unit,) = json.loads(encode(snapshot(found)))["units"]
+    known = {name: value for name, value in unit.items() if value is not None and name != "pressure"}
+    assert known == {
+        "name": "shop.service", "kind": "service", "path": "/system.slice/shop.service", "parent": "/system.slice", "state": "failed",
+        "cpu_cores": 0.5, "memory_bytes": 1e6,
+    }  # fmt: skip
+    assert unit["pressure"] == {"cpu": None, "memory": None, "io": None}
+
+
 def test_nothing_known_is_still_an_object():
     document = json.loads(encode(snapshot(State())))
-    assert document == {"schema": "perfconsole.snapshot/1", "generated_at": None, "host": "", "metrics": [], "processes": [],
+    assert document == {"schema": "perfconsole.snapshot/1", "generated_at": None, "host": "", "metrics": [], "processes": [], "units": [],
                         "endpoints": [], "sources": [], "alerts": [], "thresholds": []}  # fmt: skip
     assert text(State()).startswith("?")
     assert rfc3339(nan) is None

@@ -10,7 +10,7 @@ import pytest
 
 from perfconsole.core.errors import RecordingError, RequestError
 from perfconsole.core.ports import Watch
-from perfconsole.core.requests import ProcessId
+from perfconsole.core.requests import EVENT_LIST, ProcessId
 from perfconsole.core.series import HELD_S
 from perfconsole.core.state import State
 from perfconsole.history.segments import Ring, SingleFile
@@ -77,11 +77,11 @@ def test_going_anywhere_in_any_order(hour, told):
         assert told(reader) == told(fold(ticks, at))
 
 
-def test_it_is_the_past_and_offers_nothing(hour):
+def test_it_is_the_past_and_can_be_asked_for_events_alone(hour):
     playback = Playback(hour[0])
     (key,) = playback.seek(START + 50)
     assert (key.key, key.past) == (True, True)
-    assert (key.stream.ops, key.stream.read_only, key.stream.recorder, key.stream.host) == (frozenset(), True, "", "box")
+    assert (key.stream.ops, key.stream.read_only, key.stream.recorder, key.stream.host) == ({EVENT_LIST.name}, True, "", "box")
     assert key.stream.recorded == (START + 0.5, START + HOUR)
     (later,) = playback.seek(START + 52)
     assert (later.key, later.past) == (False, True)
@@ -370,6 +370,6 @@ def test_after_close_there_is_neither_wake_nor_tick(hour):
     assert reader.woken == woken
 
 
-async def test_nothing_is_offered_in_a_recording(hour):
+async def test_nothing_else_is_offered_in_a_recording(hour):
     with pytest.raises(RequestError, match=r"process\.signal is not offered in a recording"):
         await ReplaySource(hour[0]).request("process.signal", ProcessId(1, 1))

@@ -90,7 +90,12 @@ class AccessCollector:
         seen = self._executables
         if seen.unseen:
             reason = f"what {seen.unseen} of {seen.total} processes run may not be seen by this user"
-            parts.append(("executables", "denied", reason, "run perfconsole as root, or with CAP_SYS_PTRACE"))
+            fix = (
+                "run perfconsole as root, or with CAP_SYS_PTRACE"
+                if os.geteuid()
+                else "root lacks CAP_SYS_PTRACE over them here: run on the host"
+            )
+            parts.append(("executables", "denied", reason, fix))
         if seen.hidden:
             reason = f"{self._proc} does not list the processes of other users (hidepid, or a sandbox): what they run is not seen"
             parts.append(("processes", "denied", reason, "run perfconsole as root, or in the group of the mount's gid="))

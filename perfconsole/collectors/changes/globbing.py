@@ -1,6 +1,7 @@
 """Which files a pattern means, in bounded work: `glob` walks as far as there are directories, and cannot be stopped.
 
-As in a shell: ``*`` and ``?`` match no leading dot, ``**`` any number of directories; symbolic links to directories are not followed by it.
+As in a shell: ``*`` and ``?`` match no leading dot, ``**`` any number of directories (down to 64 below the root: whoever may write there
+could make them deeper than Python calls); symbolic links to directories are not followed by it.
 """
 
 import os
@@ -10,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 _MAGIC: Final = re.compile(r"[*?\[]")
+_DEEPEST: Final = 64
 
 
 class Walk:
@@ -45,7 +47,7 @@ class Walk:
             yield from self._below(place, rest or ["*"])
         for entry in self._entries(place):
             if part == "**":
-                if not entry.name.startswith(".") and _is_directory(entry):
+                if not entry.name.startswith(".") and entry.path.count("/") <= _DEEPEST and _is_directory(entry):
                     yield from self._below(entry.path, parts)
             elif fnmatchcase(entry.name, part) and (part.startswith(".") or not entry.name.startswith(".")):
                 if rest:
@@ -62,7 +64,7 @@ class Walk:
                         break
                     self.left -= 1
                     entries.append(entry)
-        except OSError:
+        except (OSError, ValueError):  # or no path at all: it holds a NUL
             return entries
         return sorted(entries, key=lambda entry: entry.name)
 

@@ -4,6 +4,7 @@ The kernel says that its table changed (poll(2) on /proc/self/mountinfo: POLLPRI
 """
 
 import os
+import re
 import select
 from typing import Final
 
@@ -18,9 +19,12 @@ _NOISE: Final = frozenset(
 )
 _RUNTIMES: Final = (
     b"/var/lib/docker/", b"/var/lib/containers/", b"/var/lib/containerd/", b"/var/lib/kubelet/", b"/var/lib/lxc/", b"/var/lib/incus/",
-    b"/var/lib/lxd/", b"/var/snap/lxd/", b"/var/lib/machines/", b"/run/", b"/var/run/", b"/dev/", b"/proc/", b"/sys/", b"/snap/",
+    b"/var/lib/lxd/", b"/var/snap/", b"/var/lib/machines/", b"/run/", b"/var/run/", b"/dev/", b"/proc/", b"/sys/", b"/snap/",
     b"/tmp/systemd-private-", b"/tmp/.mount_", b"/home/.snapshots/", b"/.snapshots/",
 )  # fmt: skip
+_RUNTIME: Final = re.compile(rb"/kubelet/pods/|/(?:docker|containerd|buildkit|k3s|overlay-containers)/|/[0-9a-f]{64}(?:/|$)")
+"""Anywhere on the way: where their data is kept can be configured, and distributions of Kubernetes have places of their own."""
+
 _MEDIA: Final = b"/run/media/"
 """What somebody plugged in."""
 
@@ -89,9 +93,13 @@ def _event(since: float, now: float, point: str, text: str, severity: str) -> Ev
 
 def _is_somebodys(mount: mountinfo.Mount) -> bool:
     """Neither the kernel's own, nor a runtime's, nor another view of what is mounted already (a bind mount)."""
-    if mount.type in _NOISE or (mount.point.startswith(_RUNTIMES) and not mount.point.startswith(_MEDIA)):
+    if mount.type in _NOISE or _is_a_runtimes(mount.point):
         return False
     return mount.root == b"/" or mount.type == _SUBVOLUMES
+
+
+def _is_a_runtimes(point: bytes) -> bool:
+    return not point.startswith(_MEDIA) and (point.startswith(_RUNTIMES) or _RUNTIME.search(point) is not None)
 
 
 def _differences(before: dict[bytes, mountinfo.Mount], after: dict[bytes, mountinfo.Mount]) -> list[tuple[str, str, str]]:

@@ -55,7 +55,7 @@ class Watched:
             own: Paths of this console's own configuration.
         """
         self._patterns = tuple(patterns)
-        self._own = tuple(own)
+        self._own = tuple(map(os.path.abspath, own))
         self._known: dict[str, _Known] = {}
         self._gone: dict[str, tuple[_Known, float]] = {}
         self._paths: list[str] = []
@@ -89,13 +89,19 @@ class Watched:
         elif walk.left <= 0:
             self.too_many = f"[events] watch reaches over more than {_ENTRIES:,} files and directories: not all are looked at"
         fresh = matching.keys() - set(self._paths)
+        for path in self._known.keys() - matching.keys():
+            if os.path.lexists(path):  # others have taken its place among those that are looked at
+                del self._known[path]
         self._paths = list(dict.fromkeys([*matching, *self._known, *self._gone]))
         self._expanded = now
         return fresh
 
     def _compare(self, path: str, since: float | None, now: float, fresh: set[str]) -> list[Event]:
         before = self._known.get(path)
-        after = _known(path, before)
+        try:
+            after = _known(path, before)
+        except OSError:  # its directory may not be looked into any more, its server is gone: nobody can say that it was removed
+            return []
         if after is None:
             return self._missing(path, before, since, now)
         self._known[path] = after
@@ -129,10 +135,14 @@ class Watched:
 
 
 def _known(path: str, before: _Known | None) -> _Known | None:
-    """A regular file as it is now; None when there is none. It is read only if its stamps differ."""
+    """A regular file as it is now; None when there is none. It is read only if its stamps differ.
+
+    Raises:
+        OSError: When nobody can say whether there is one.
+    """
     try:
         status = os.stat(path)  # noqa: PTH116  # a thousand of them, without a Path for each
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     if not stat.S_ISREG(status.st_mode):
         return None

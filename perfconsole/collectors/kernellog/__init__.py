@@ -97,7 +97,8 @@ class KernelLogCollector:
             lost = await self._read(self._ring)
         now = self._clocks().wall
         if late := self._kills.leftover(now):
-            self._tell(now, now, late)
+            began, finding = late
+            self._tell(min(began, now), now, finding)
         self._ready.extend(self._folding.due(now))
         self._compare(counter, lost=lost, now=now)
         events = list(self._ready)
@@ -190,11 +191,14 @@ class KernelLogCollector:
         except OSError:
             return None
         try:
-            found = _OOM_KILL.search(os.read(descriptor, 65536))
+            content = b""
+            while more := os.read(descriptor, 65536):  # a page at a time, whatever is asked for, and large machines have more than one
+                content += more
         except OSError:
             return None
         finally:
             os.close(descriptor)
+        found = _OOM_KILL.search(content)
         return int(found[1]) if found else None
 
     def _compare(self, counter: int | None, *, lost: bool, now: float) -> None:

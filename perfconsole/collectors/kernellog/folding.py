@@ -7,6 +7,10 @@ from perfconsole.collectors.kernellog.lines import Finding
 from perfconsole.core.tick import Event
 
 WINDOW_S: Final = 60.0
+"""The first; as long as it goes on each is twice as long as the one before."""
+
+_LONGEST_S: Final = 600.0
+"""A disk that dies slowly, a bus that corrects errors all night: fifty events until the morning, or nothing else would be left to see."""
 
 _MOST: Final = 200
 """Things told apart at a time; beyond that only by kind and severity: a fork bomb of crashing processes with names of their own."""
@@ -17,10 +21,11 @@ SOURCE: Final = "kernel log"
 class _Window:
     """What came of one thing since its event."""
 
-    __slots__ = ("count", "finding", "hi", "lo", "opened")
+    __slots__ = ("count", "finding", "hi", "length_s", "lo", "opened")
 
-    def __init__(self, at: float) -> None:
+    def __init__(self, at: float, length_s: float = WINDOW_S) -> None:
         self.opened = at
+        self.length_s = length_s
         self.count = 0
         self.lo = self.hi = at
         self.finding: Finding | None = None
@@ -45,7 +50,7 @@ class Folding:
         if key not in self._windows and len(self._windows) >= _MOST:
             key = finding.kind, "", finding.severity
         events: list[Event] = []
-        while (window := self._windows.get(key)) and hi - window.opened >= WINDOW_S:
+        while (window := self._windows.get(key)) and hi - window.opened >= window.length_s:
             events += self._ended(key, window)
         if window is None:
             self._windows[key] = _Window(hi)
@@ -60,7 +65,7 @@ class Folding:
         """What came in windows that are over by now (epoch seconds)."""
         events: list[Event] = []
         for key in list(self._windows):
-            while (window := self._windows.get(key)) and not 0 <= now - window.opened < WINDOW_S:
+            while (window := self._windows.get(key)) and not 0 <= now - window.opened < window.length_s:
                 if now < window.opened:  # the clock was set back
                     del self._windows[key]
                 else:
@@ -68,7 +73,7 @@ class Folding:
         return events
 
     def _ended(self, key: tuple[str, str, str], window: _Window) -> list[Event]:
-        """What a window has to tell; after one that had something the next follows, so that one event a minute is all there is of it.
+        """What a window has to tell; after one that had something the next follows, and is longer.
 
         The next begins with its end, whoever asks when: the same lines read again after a start become the same events.
         """
@@ -76,7 +81,7 @@ class Folding:
         if finding is None:
             del self._windows[key]
             return []
-        self._windows[key] = _Window(window.opened + WINDOW_S)
+        self._windows[key] = _Window(window.opened + window.length_s, min(2 * window.length_s, _LONGEST_S))
         took_s = max(1, ceil(window.hi - min(window.lo, window.opened)))
         text = f"{finding.text} (and {window.count - 1} more in {took_s} s)" if window.count > 1 else finding.text
         return [Event(window.lo, window.hi, finding.kind, finding.scope, text, SOURCE, finding.severity)]

@@ -10,7 +10,11 @@ from perfconsole.core.text import safe
 PATHS: Final = ("/var/log/auth.log", "/var/log/secure")
 """Debian's and Red Hat's; there is none where only journald runs."""
 
-NO_FILE: Final = "as root: usermod -aG systemd-journal USER; or have rsyslog write /var/log/auth.log"
+
+def no_file() -> str:
+    """What mends that there is neither a journal nor a file."""
+    write = f"have rsyslog write {PATHS[0]}"
+    return f"as root: usermod -aG systemd-journal USER; or {write}" if os.geteuid() else f"{write}, or in a container run on its host"
 
 
 def right(path: str) -> str:

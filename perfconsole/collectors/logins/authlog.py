@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from math import inf, nan
 from typing import Final
 
-from perfconsole.collectors.logins.access import NO_FILE, PATHS, right
+from perfconsole.collectors.logins.access import PATHS, no_file, right
 from perfconsole.collectors.logins.counting import Logins
 from perfconsole.collectors.logins.sources import SPAN_S
 from perfconsole.collectors.logins.syslog import parse
@@ -112,7 +112,7 @@ class AuthLogCollector:
             health = Health(self.name, target, "denied", slot.at, self._last_ok, 0.0, reason, right(denied.path))
         else:
             reason = f"no journal can be read, and there is no {' and no '.join(self._paths)}"
-            health = Health(self.name, target, "off", slot.at, self._last_ok, 0.0, reason, NO_FILE)
+            health = Health(self.name, target, "off", slot.at, self._last_ok, 0.0, reason, no_file())
         known = self._logins.failed_total > 0
         tables, events = self._logins.result(slot.at, 1.0 if known else nan, (f"logins at this machine are not seen: {reason}",))
         return Result([Measured(target, _SERIES, [nan, nan])], tables, self._new(events), [health])

@@ -1,5 +1,8 @@
 """Filesystems: space and inodes as df counts them, and when they will be full; each mount asked in its own thread with its own deadline.
 
+Only those in memory are asked together, in one thread: they answer at once, and a node of Kubernetes has hundreds, for which threads would
+hold the loop for 0.1 s.
+
 ``statvfs`` on a dead NFS server never returns. Such a mount is told with its age, is not asked again while the earlier call is stuck, and
 heals by itself; none delays the others, nor the end of the process.
 """
@@ -10,9 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from errno import EACCES, EPERM
 from functools import partial
 from math import isnan, nan
+from time import perf_counter
 from typing import Final
 
-from perfconsole.collectors.loop import ask
+from perfconsole.collectors.loop import ask, paced
 from perfconsole.collectors.system.files import Files
 from perfconsole.collectors.system.filling import Filling
 from perfconsole.collectors.system.mounts import Filesystem, from_mountinfo, is_big
@@ -47,14 +51,13 @@ class _Call:
 
     __slots__ = ("asked", "future")
 
-    def __init__(self, future: "Future[Answer]", asked: float) -> None:
+    def __init__(self, future: "Future[dict[Key, Answer]]", asked: float) -> None:
         self.future = future
         self.asked = asked
 
-    @property
-    def answer(self) -> Answer | None:
-        """None while there is none."""
-        return self.future.result() if self.future.done() else None
+    def answer(self, mount: Filesystem) -> Answer | None:
+        """What was answered about a mount; None while nothing was."""
+        return self.future.result()[mount.key] if self.future.done() else None
 
 
 class FilesystemCollector:
@@ -105,7 +108,7 @@ class FilesystemCollector:
         await self._ask_all(slot.boot)
         shown = [mount for mount in self._known if self._is_shown(mount)]
         self._describe([mount.point for mount in shown])
-        rows = [_row(self._calls[mount.key].answer) for mount in shown]
+        rows = [_row(self._calls[mount.key].answer(mount)) for mount in shown]
         times = [self._time_to_full(mount, row[3], slot.boot) for mount, row in zip(shown, rows, strict=True)]
         fullest = max((row for row in rows if not isnan(row[0])), key=lambda row: row[0], default=_UNKNOWN)
         values = [fullest[0], _worst(row[1] for row in rows), fullest[2]]
@@ -135,8 +138,9 @@ class FilesystemCollector:
             if not content:
                 failure = self._files.failed.get(self._path)
                 raise CollectorError(f"{self._path}: {failure.strerror if failure else 'empty'}", "mount procfs, or let this user read it")
-            if content != self._content:
-                self._content, self._known = content, from_mountinfo(content, self._wanted)
+            if content != self._content:  # a thousand mounts take 20 ms
+                self._known = await ask(partial(from_mountinfo, content, self._wanted), "mounts")
+                self._content = content
         keys = {mount.key for mount in self._known}
         self._calls = {key: call for key, call in self._calls.items() if key in keys}
         self._big &= keys
@@ -145,19 +149,21 @@ class FilesystemCollector:
     async def _ask_all(self, boot: float) -> None:
         """Ask every mount but those where the earlier call is stuck, and wait for the answers until the deadline."""
         asked = []
-        for mount in self._known:
-            call = self._calls.get(mount.key)
-            if call is None or call.future.done():
-                future = ask(partial(_answer, self._statvfs, mount.point), "statvfs")
-                self._calls[mount.key] = _Call(future, boot)
-                asked.append(future)
+        idle = [mount for mount in self._known if mount.key not in self._calls or self._calls[mount.key].future.done()]
+        together = [mount for mount in idle if mount.in_memory]
+        alone = [[mount] for mount in idle if not mount.in_memory]
+        async for mounts in paced([*alone, together] if together else alone, perf_counter):
+            future = ask(partial(_answers, self._statvfs, mounts), "statvfs")
+            asked.append(future)
+            call = _Call(future, boot)
+            self._calls.update((mount.key, call) for mount in mounts)
         if asked:
             await wait(asked, timeout=self._deadline_s)
 
     def _is_shown(self, mount: Filesystem) -> bool:
         if not mount.in_memory:
             return True
-        answer = self._calls[mount.key].answer
+        answer = self._calls[mount.key].answer(mount)
         if isinstance(answer, os.statvfs_result) and is_big(answer):
             self._big.add(mount.key)  # and stays: a row that comes and goes with its size would be worse
         return mount.key in self._big
@@ -181,7 +187,7 @@ class FilesystemCollector:
         told = set()
         for mount, label in zip(shown, self._labels, strict=True):
             call = self._calls[mount.key]
-            answer = call.answer
+            answer = call.answer(mount)
             if isinstance(answer, os.statvfs_result):
                 continue
             told.add(label)
@@ -197,6 +203,10 @@ class FilesystemCollector:
         out += [Health(self.name, label, "ok", slot.at, slot.at) for label in sorted(self._told - told)]
         self._told = told
         return out
+
+
+def _answers(statvfs: Callable[[bytes], os.statvfs_result], mounts: Iterable[Filesystem]) -> dict[Key, Answer]:
+    return {mount.key: _answer(statvfs, mount.point) for mount in mounts}
 
 
 def _answer(statvfs: Callable[[bytes], os.statvfs_result], point: bytes) -> Answer:

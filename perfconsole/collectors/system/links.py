@@ -9,6 +9,7 @@ from math import isnan, nan
 from typing import Final, NamedTuple
 
 from perfconsole.collectors.system.files import is_there, read_once
+from perfconsole.collectors.system.networks import PAIRED
 from perfconsole.collectors.system.parts import distinct
 from perfconsole.core.globs import Globs
 from perfconsole.core.text import safe
@@ -50,7 +51,8 @@ def read_links(sys: str, wanted: Globs, *, every: bool = False) -> dict[str, Lin
     """The links that matter, by name as it is shown.
 
     Those with a device behind them, bonds, and what is asked for by name. Where there is no such thing, as in a container, all but the
-    loopback and bridges: elsewhere these come and go with every container, and a bridge loses its carrier with the last one.
+    loopback, bridges, and the ends of containers' own: these come and go with every container, and a bridge loses its carrier with the
+    last one.
 
     Args:
         sys: Where sysfs is.
@@ -64,7 +66,7 @@ def read_links(sys: str, wanted: Globs, *, every: bool = False) -> dict[str, Lin
     names = sorted(name for name in os.listdir(top) if name in wanted and is_there(f"{top}/{name}/."))  # noqa: PTH208  no paths for names
     devices = {name for name in names if is_there(f"{top}/{name}/device") or is_there(f"{top}/{name}/bonding")}
     chosen = [name for name in names if every or name in devices or wanted.names(name)]
-    chosen = chosen or [name for name in names if name != "lo" and not is_there(f"{top}/{name}/bridge")]
+    chosen = chosen or [name for name in names if name != "lo" and not name.startswith(PAIRED) and not is_there(f"{top}/{name}/bridge")]
     labels = distinct([safe(name) for name in chosen])
     return {label: _read(f"{top}/{name}", device=name in devices) for label, name in zip(labels, chosen, strict=True)}
 
@@ -106,7 +108,8 @@ def _difference(old: Link, new: Link) -> tuple[str, str]:
         return ("carrier lost" if new.state == NO_CARRIER else "taken down"), "warning"
     words = []
     worse = False
-    if new.changes > old.changes and new.state == UP:
+    # One alone is the rest of a change that came while the link was read: count and carrier are two files.
+    if new.changes - old.changes > 1 and new.state == UP:
         words.append("carrier lost and back" + (f" {count} times" if (count := int(new.changes - old.changes) // 2) > 1 else ""))
         worse = True
     if new.speed != old.speed and not (isnan(new.speed) or isnan(old.speed)):

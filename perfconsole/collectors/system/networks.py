@@ -16,7 +16,7 @@ from perfconsole.core.text import safe
 from perfconsole.core.tick import SeriesDef
 
 _METRICS: Final = ("system.network.io", "system.network.packets", "system.network.errors", "system.network.dropped")
-_PAIRED: Final = ("veth", "cali", "lxc", "tap", "vnet")
+PAIRED: Final = ("veth", "cali", "lxc", "tap", "vnet")
 """One a container or guest: a node may have hundreds, so only their bytes are kept unless they are asked for by name."""
 
 _REFRESH: Final = 15
@@ -79,7 +79,7 @@ class Networks:
         self._summed = [name for name in physical if not self._counted_above(name)] or [
             name for name in names if name != "lo" and not self._is(name, "bridge")
         ]
-        self._widths = {name: 2 if name.startswith(_PAIRED) and not self._wanted.names(name) else 8 for name in names}
+        self._widths = {name: 2 if name.startswith(PAIRED) and not self._wanted.names(name) else 8 for name in names}
         if names != self._shown:
             labels = dict(zip(names, distinct([safe(name) for name in names]), strict=True))
             self.series = _series(labels, self._widths)

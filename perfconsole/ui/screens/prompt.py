@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
@@ -45,6 +46,19 @@ class Prompt(ModalScreen[str | None]):
     def on_mount(self) -> None:
         """A blinking cursor would be the only thing on the screen that repaints for nothing."""
         self.query_one(Input).cursor_blink = False
+
+    def take(self, key: Key) -> bool:
+        """Take a key that was typed before this stood there, e.g. in one go with the key that opened it.
+
+        Returns:
+            Whether it is done with; one that is no character means from now on what it means in the input.
+        """
+        for line in self.query(Input):
+            self.set_focus(line)
+            if key.is_printable and key.character:  # those that the input was given itself do not get past it
+                line.insert_text_at_cursor(key.character)
+                return True
+        return False
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Show what it would do."""

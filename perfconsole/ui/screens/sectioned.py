@@ -24,6 +24,8 @@ class SectionedScreen(ConsoleScreen, inherit_bindings=False):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (20, "-medium"), (30, "-tall")]
     ONLY_LIVE: ClassVar[str] = ""
+    AUTO_FOCUS = ""
+    """Each brings a section of its own choice: another that had the keys first would take what is typed right after."""
 
     sections: Sequence[Section]
     _brought: Section | None = None

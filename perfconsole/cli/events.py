@@ -48,7 +48,7 @@ def run(args: Namespace) -> int:
         from perfconsole.outputs.paper import Paper
 
         ascii_only = abilities(os.environ, ascii_only=loaded.config.console.ascii).ascii
-        print(text(found, wanted.since, now, Paper(ascii=ascii_only)), end="")
+        print(text(found, wanted, now, Paper(ascii=ascii_only)), end="")
     return 0
 
 

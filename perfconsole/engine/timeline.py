@@ -13,7 +13,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from perfconsole.core.change_requests import NOT_KEPT, EventList, EventsArgs, MarkArgs
-from perfconsole.core.changes import Known, listed
+from perfconsole.core.changes import KINDS, Known, listed
 from perfconsole.core.errors import RequestError
 from perfconsole.core.marks import marked
 from perfconsole.core.notices import Changes, EventStore, Saved
@@ -209,11 +209,19 @@ class Timeline:
     async def _list(self, args: EventsArgs) -> EventList:
         if isnan(args.since) or isnan(args.until):
             raise RequestError("events from when to when?", "two moments, epoch seconds")
+        if len(args.kinds) > len(KINDS):  # a database has only so much room in a question
+            raise RequestError(f"events of {len(args.kinds)} kinds?", f"there are {len(KINDS)}; without any all are meant")
         wanted = replace(args, limit=max(0, min(args.limit, LISTED)))
-        if self._listing:
-            self._put_owed()  # whoever asks is told of what came just now, too
-            return await self._listing(wanted)
-        return listed(self._state().events, wanted)
+        held = self._state().events
+        if self._listing is None:
+            return listed(held, wanted)
+        self._put_owed()  # whoever asks is told of what came just now, too
+        found = await self._listing(wanted)
+        if len(found.events) > len(held):
+            return found
+        # A file that cannot be read tells nothing, and what stands on this timeline is known all the same.
+        both = listed([*found.events, *self._state().events], wanted)
+        return replace(both, more=found.more or both.more)
 
 
 def _unkept(event: Event, why: str) -> RequestError:

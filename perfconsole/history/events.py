@@ -227,18 +227,18 @@ class EventFile:
             database.close()
 
     def _load(self, start: _Start) -> None:
-        if self._nothing_yet():
-            start.over.set()
-            return
         found = None
         try:
-            found = self._found()
-        finally:
+            if not self._nothing_yet():
+                found = self._found()
+        finally:  # whoever waits is not left waiting
             with self._lock:
                 if found and not start.given_up:
                     self._memory.restore(found.saved)
                     start.saved = found.saved
                 start.over.set()
+        if found is None:
+            return
         if found.skipped:
             self._say(f"{self._path}: {found.skipped} entries of another version could not be read")
         if found.damage:

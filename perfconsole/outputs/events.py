@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from perfconsole.core.change_requests import EventList
+from perfconsole.core.change_requests import EventList, EventsArgs
 from perfconsole.core.changes import KINDS
 from perfconsole.core.text import safe
 from perfconsole.core.tick import SEVERITIES, Event
@@ -32,7 +32,7 @@ def in_json(found: EventList, at: float, host: str) -> dict[str, Any]:
         **heading(SCHEMA, at, safe(host)),
         "events": [
             {
-                "time_lo": rfc3339(event.time_lo), "time_hi": rfc3339(event.time_hi), "kind": event.kind, "scope": event.scope,
+                "time_lo": _stamp(event.time_lo), "time_hi": _stamp(event.time_hi), "kind": event.kind, "scope": event.scope,
                 "text": event.text, "source": event.source, "severity": event.severity or None,
             }
             for event in map(_safe, found.events)
@@ -41,17 +41,17 @@ def in_json(found: EventList, at: float, host: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def text(found: EventList, since: float, now: float, paper: Paper) -> str:
+def text(found: EventList, wanted: EventsArgs, now: float, paper: Paper) -> str:
     """A line an event, newest last: when, what kind, how bad, what it is about, what happened, who says so.
 
     Args:
         found: The events.
-        since: From when on they were asked for, epoch seconds.
+        wanted: What was asked for.
         now: Epoch seconds: of today the date is left out.
         paper: What it is printed on.
     """
     if not found.events:
-        return paper.printable(f"nothing changed since {when(since, since, now)} that was seen\n")
+        return paper.printable(f"{_nothing(wanted, now)}\n")
     rows = [_row(_safe(event), now) for event in found.events]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = []
@@ -61,6 +61,15 @@ def text(found: EventList, since: float, now: float, paper: Paper) -> str:
     if found.more:
         lines.insert(0, f"... older ones are left out: --limit is {len(found.events)}")
     return "".join(f"{paper.printable(line)}\n" for line in lines)
+
+
+def _nothing(wanted: EventsArgs, now: float) -> str:
+    """``nothing of kind login was seen between 14:02:00 and 14:30:00``: no more than was looked for."""
+    since, until = (when(at, at, now) for at in (wanted.since, wanted.until))
+    span = f"between {since} and {until}" if isfinite(wanted.until) else f"since {since}"
+    if wanted.kinds:
+        return f"nothing of kind {' or '.join(wanted.kinds)} was seen {span}"
+    return f"nothing changed {span} that was seen"
 
 
 def _row(event: Event, now: float) -> tuple[str, ...]:
@@ -84,6 +93,11 @@ def when(lo: float, hi: float, now: float) -> str:
     form = "%H:%M" if hi - lo >= _TO_THE_MINUTE_S else "%H:%M:%S"
     end = ("" if last.date() == first.date() else _date(last, today)) + last.strftime(form)
     return f"{_date(first, today)}{first.strftime(form)}-{end}"
+
+
+def _stamp(at: float) -> str | None:
+    """As `rfc3339`; None for what is no moment, too: a damaged file may say anything."""
+    return rfc3339(at) if _local(at) else None
 
 
 def _date(moment: datetime, today: datetime | None) -> str:

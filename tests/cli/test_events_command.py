@@ -14,7 +14,7 @@ import pytest
 
 from perfconsole.cli import engines
 from perfconsole.cli.dispatch import dispatch
-from perfconsole.core.change_requests import EventList
+from perfconsole.core.change_requests import EventList, EventsArgs
 from perfconsole.core.notices import Changes
 from perfconsole.core.segment import Header, Writer
 from perfconsole.core.tick import Event, Stream, Tick
@@ -233,10 +233,29 @@ def test_when_it_was_in_words(lo, hi, expected):
     assert when(NOW + lo, NOW + hi, NOW) == expected
 
 
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (EventsArgs(NOW - 60, inf), "nothing changed since 15:29:10 that was seen\n"),
+        (EventsArgs(NOW - 60, NOW - 10), "nothing changed between 15:29:10 and 15:30:00 that was seen\n"),
+        (EventsArgs(NOW - 60, inf, kinds=("login", "sudo")), "nothing of kind login or sudo was seen since 15:29:10\n"),
+    ],
+)
+def test_that_nothing_was_found_says_no_more_than_was_looked_for(wanted, expected):
+    assert text(EventList([]), wanted, NOW, Paper()) == expected
+
+
+@pytest.mark.parametrize("at", [1e300, -1e15, inf, nan])
+def test_what_is_no_moment_breaks_neither_output(at):
+    one = EventList([Event(at, at, "mark", "host", "x", "ci")])
+    assert in_json(one, NOW, "h")["events"][0]["time_hi"] is None
+    assert text(one, EventsArgs(NOW - 60, inf), NOW, Paper()).startswith("?")
+
+
 def test_hostile_text_cannot_break_the_terminal():
     evil = Event(NOW, NOW, "x\x1b[2J" * 20, "\x1b]0;owned\x07" * 20, "a\nb\r\x9b31m\u202eevil", "\x1b[31m", "\x1b[5m")
     for paper in (Paper(), Paper(ascii=True)):
-        told = text(EventList([evil], more=True), NOW - 60, NOW, paper)
+        told = text(EventList([evil], more=True), EventsArgs(NOW - 60, inf), NOW, paper)
         assert told.count("\n") == 2
         assert all(line.isprintable() for line in told.splitlines())
         assert told.isascii() or not paper.ascii

@@ -258,6 +258,12 @@ def test_what_may_not_be_seen_is_counted(crowd, monkeypatch):
     assert health["executables"].state == "denied"
     assert health["executables"].error == "what 45 of 90 processes run may not be seen by this user"
     assert "CAP_SYS_PTRACE" in health["executables"].fix
+    monkeypatch.setattr(os, "readlink", real)
+    for turn in range(1, 12):
+        result = asyncio.run(collector.run("host", Slot(1.7e9 + 30 * turn, 30.0 * turn, nan), ()))
+        health |= {one.target: one for one in result.health}
+    assert (health["executables"].state, health["executables"].error) == ("ok", "")
+    assert "executables" not in {one.target for one in result.health}
     assert health["listeners"].state == "off"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from perfconsole.collectors.access import listeners
 from perfconsole.collectors.access.executables import is_suspicious
 from perfconsole.collectors.access.listeners import Listeners
 from perfconsole.collectors.logins.words import mask
@@ -104,6 +105,38 @@ def test_one_that_ended_is_told_and_a_restart_is_not(net):
     (finding,) = net.look()
     assert (finding.text, finding.severity) == ("nothing listens on tcp 0.0.0.0:80 any more; it was www-data's", "")
     assert (finding.time_lo, finding.time_hi) == (net.at - 60, net.at - 30)
+
+
+def test_what_cannot_be_read_for_a_while_has_not_ended(net):
+    """As when the console has no descriptor left."""
+    net.write(tcp=[row("0.0.0.0", 22)], tcp6=[row("::", 80)])
+    net.look()
+    for family in ("tcp", "tcp6"):
+        os.rename(net.root / "net" / family, net.root / family)
+        assert net.look() == net.look() == net.look() == []
+        os.rename(net.root / family, net.root / "net" / family)
+        assert net.look() == net.look() == net.look() == []
+
+
+def test_what_could_not_be_read_at_first_is_not_new_when_it_can_be(net):
+    net.write(tcp=[row("0.0.0.0", 22)], tcp6=[row("::", 80)])
+    os.rename(net.root / "net/tcp6", net.root / "tcp6")
+    net.look()
+    os.rename(net.root / "tcp6", net.root / "net/tcp6")
+    assert net.look() == net.look() == net.look() == []
+    net.write(tcp=[row("0.0.0.0", 22)], tcp6=[row("::", 80), row("::", 81)])
+    net.look()
+    assert told(net.look()) == [("a process of root listens on tcp [::]:81", "")]
+
+
+def test_of_more_sockets_than_are_read_none_is_missed(net, monkeypatch):
+    rows = [row("0.0.0.0", port, state="07") for port in range(1, 2000)]
+    net.write(udp=rows)
+    net.look()
+    monkeypatch.setattr(listeners, "_MOST_BYTES", 1 << 16)
+    assert net.look() == net.look() == net.look() == []
+    monkeypatch.undo()
+    assert net.look() == net.look() == net.look() == []
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ async def test_without_a_journal_it_is_off_until_there_is_one(machine):
     machine.journal.unlink()
     collector = machine.collector()
     (health,) = (await machine.run(collector)).health
-    assert (health.state, health.fix) == ("off", "in a container, run perfconsole on its host")
+    assert (health.state, health.fix) == ("off", "in a container, run perfconsole on the host")
     machine.journal.write_bytes(b"")
     assert (await machine.run(collector)).health, "looked at every two seconds"
     assert not (await machine.run(collector, 60.0)).health

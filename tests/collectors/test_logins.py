@@ -84,7 +84,7 @@ def test_sshd_is_believed_by_what_journald_saw_of_it(fields):
     "fields",
     [
         {"uid": 1000, "comm": "logger", "exe": "/usr/bin/logger", "unit": "session-3.scope"},
-        {"uid": 1000},  # a program of one's own that is called sshd
+        {"uid": 1000, "exe": "/srv/bob/sshd"},
         {"uid": 1000, "comm": "", "exe": "", "unit": "ssh.service"},  # logged in without a session of its own, its process gone
         {"uid": 0, "comm": "logger", "exe": "/usr/bin/logger", "unit": "cron.service"},
         {"uid": 0, "comm": "logger", "exe": "/usr/bin/logger"},
@@ -94,12 +94,31 @@ def test_sshd_is_believed_by_what_journald_saw_of_it(fields):
     ],
 )
 def test_what_somebody_else_logs_as_sshd_is_not_believed_but_told(fields):
-    told = after(failure(1, 1, **fields), success(2, 2, **fields))
+    messages = {
+        "sshd": (f"Failed password for root from {ATTACKER} port 9 ssh2", f"Accepted password for bob from {ATTACKER} port 9 ssh2"),
+        "sudo": ("eve : TTY=pts/0 ; USER=root ; COMMAND=/bin/sh", "bob : TTY=pts/0 ; USER=root ; COMMAND=/bin/sh"),
+        "su": ("FAILED SU (to root) bob on pts/0", "(to root) bob on pts/0"),
+    }[fields.get("identifier", "sshd")]
+    told = after(*(entry(at, message, at, **fields) for at, message in enumerate(messages, 1)))
     assert (told.table.failed, told.table.succeeded, told.table.rows) == (0, 0, [])
     (event,) = told.events
     assert (event.kind, event.severity) == ("login", "warning")
     assert event.text.startswith(f"somebody logs as {fields.get('identifier', 'sshd')}: uid {fields['uid']} (")
     assert told.table.notes[0].startswith("2 lines not believed")
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_that_sshd_speaks_as_who_logged_in_is_no_forgery(gone):
+    """As it does of the end of each session: of a process that has ended by then."""
+    fields = {"uid": 1000, "unit": "session-3.scope"} | ({"comm": "", "exe": ""} if gone else {})
+    said = ("Received disconnect from 203.0.113.7 port 51234:11: disconnected by user", "Disconnected from user bob 203.0.113.7 port 51234")
+    told = after(*(entry(at, message, 77, **fields) for at, message in enumerate(said)))
+    assert (told.events, told.table.notes, told.table.failed) == ([], (), 0)
+
+
+def test_a_user_s_own_sshd_counts_for_nothing():
+    told = after(failure(1, 1, uid=1000, unit="session-3.scope"), success(2, 2, uid=1000, unit="session-3.scope"))
+    assert (told.events, told.table.notes, told.table.failed, told.table.rows) == ([], (), 0, [])
 
 
 def test_a_forger_is_told_of_once_in_ten_minutes():
@@ -284,9 +303,46 @@ def test_failures_of_another_source_or_of_long_ago_do_not_count():
     assert told.texts == ["bob logged in from 203.0.113.7 (password)"]
 
 
+@pytest.mark.parametrize("method", ["publickey", "gssapi-with-mic", "hostbased"])
+def test_a_key_cannot_be_guessed(method):
+    """An agent with many keys fails with most of them, at each login."""
+    logins = Logins()
+    told = after(
+        *(entry(i, f"Failed {method} for bob from {ATTACKER} port 22 ssh2: ED25519 SHA256:{i}", i) for i in range(9)),
+        entry(10, f"Accepted {method} for bob from {ATTACKER} port 22 ssh2", 10), logins=logins,
+    )  # fmt: skip
+    assert not told.row.breached
+    assert [(event.severity, event.text) for event in told.events] == [
+        ("info", f"bob logged in from {ATTACKER} ({method}) after 9 failures within 10 s")
+    ]
+    assert logins.breaches(T0 + 60) == 0
+    logins.take(success(61))
+    assert [event.severity for event in Told(logins, 62).events] == ["critical"]
+    assert logins.breaches(T0 + 62) == 1
+
+
+def test_a_clock_that_is_set_back_hides_nothing():
+    logins = Logins()
+    after(*(failure(86400 + i, i) for i in range(30)), success(86431), at=86432, logins=logins)
+    told = Told(logins, 0)
+    assert (told.table.failed, told.table.rows, logins.breaches(T0)) == (0, [], 0)
+    texts = []
+    for minute in range(60):
+        texts += after(failure(minute * 60, minute), at=minute * 60 + 1, logins=logins).texts
+    assert texts == []
+    assert after(success(3601, source="198.51.100.1"), at=3602, logins=logins).texts == ["bob logged in from 198.51.100.1 (password)"]
+    assert logins.failed_total == 90
+
+
 def test_a_breach_is_told_once_for_each_user():
     told = after(*(failure(i, i) for i in range(9)), success(20), success(21), success(22, user="eve"))
     assert [event.text.split()[0] for event in told.events if event.severity == "critical"] == ["bob", "eve"]
+
+
+def test_each_breach_counts_for_an_hour_whether_or_not_it_is_told():
+    logins = Logins()
+    after(*(failure(1700 + i, i) for i in range(9)), success(1720), success(1900, 9001), at=1901, logins=logins)
+    assert [logins.breaches(T0 + at) for at in (1719, 1720, 1900, 5400, 5500)] == [0, 1, 2, 1, 0]
 
 
 def test_a_user_at_the_machine_who_mistyped_is_a_warning():

@@ -9,6 +9,7 @@ from math import isnan, nan
 
 import pytest
 
+from perfconsole.collectors.journal.entry import Entry
 from perfconsole.collectors.logins.access import right
 from perfconsole.collectors.logins.authlog import AuthLogCollector
 from perfconsole.collectors.logins.counting import Logins
@@ -216,6 +217,44 @@ def test_the_counter_goes_on_whoever_tells(log):
     assert {series.name for series in measured.series} <= set(METRICS)
     log.path.unlink()
     assert all(isnan(value) for value in log.run().measured[0].values)
+
+
+def test_what_the_journal_told_a_file_does_not_tell_again(tmp_path):
+    """Both have it, where rsyslog runs: when the journal can be read no more, and when it can be again."""
+    file = File(tmp_path / "auth.log", logins=Logins())
+    logins, file.told = file.collector._logins, True
+
+    def say(at, count, first):
+        for pid in range(first, first + count):
+            message = f"Failed password for root from {ATTACKER} port {pid} ssh2"
+            logins.take(Entry(at, "", message, 6, "sshd", "sshd", "/usr/sbin/sshd", 0, pid))
+
+    file.run()
+    file.write(*failed(10))
+    say(file.at - 0.2, 10, 1)
+    file.run(60.0)
+    assert logins.failed_total == 10
+    file.told = False
+    file.run()
+    assert logins.failed_total == 10
+    file.write(*failed(3, first=11), pid=11)
+    file.run()
+    assert logins.failed_total == 13
+    file.told = True
+    say(file.at - 5.1, 3, 11)
+    say(file.at, 2, 20)
+    file.run()
+    assert logins.failed_total == 15
+    file.collector.close()
+
+
+def test_what_a_file_had_before_the_journal_was_read_is_not_news(log):
+    log.told = True
+    log.write(*failed(10))
+    log.run(300.0)
+    log.told = False
+    log.run()
+    assert log.collector._logins.failed_total == 0
 
 
 @pytest.mark.parametrize(

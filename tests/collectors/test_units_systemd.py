@@ -102,6 +102,7 @@ def unit(  # noqa: PLR0913  what a test does not speak of has a value of its own
 def quick(monkeypatch):
     """On a busy machine an answer may take so long that the next is not asked for in half a minute."""
     monkeypatch.setattr(systemd, "_SHARE", 1e9)
+    monkeypatch.setattr(systemd, "_SHARE_SOON", 1e9)
 
 
 @pytest.fixture
@@ -361,6 +362,21 @@ async def test_asking_costs_a_share_at_most(host, monkeypatch):
     assert len(host.asked) == 2
     await host.run(201)
     assert len(host.asked) == 4
+
+
+async def test_where_services_come_and_go_all_the_time_it_costs_a_share_at_most_too(host, monkeypatch):
+    monkeypatch.setattr(systemd, "_SHARE_SOON", 1e-5)
+    await host.run()
+    for number in range(6):  # a timer's, every ten seconds
+        host.group(f"run-{number}.service")
+        await host.run(10)
+    assert len(host.asked) == 2 * 3  # as if none came
+    monkeypatch.setattr(systemd, "_SHARE_SOON", 1e9)
+    await host.run(20)
+    for number in range(6, 10):
+        host.group(f"run-{number}.service")
+        await host.run(10)
+    assert len(host.asked) >= 2 * 6
 
 
 # Executables, of real processes --------------------------------------------------------------------------------------------------------

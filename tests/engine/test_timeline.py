@@ -337,6 +337,31 @@ async def test_what_is_held_is_listed_where_nothing_is_kept():
 # In an engine -----------------------------------------------------------------------------------------------------------------------
 
 
+async def test_what_stands_on_the_timeline_is_listed_whatever_the_file_says():
+    """A database that cannot be read for now gives nothing; one that can gives more than a state holds."""
+    run, found = Run(), []
+
+    async def listing(_):
+        return EventList(list(found))
+
+    run.timeline.keep(Store(), Saved(), listing)
+    run.tick(12.5, event(11), event(12, "ssh.service started"))
+    wanted = EventsArgs(0.0, inf)
+    assert len((await run.timeline._list(wanted)).events) == 2
+    found[:] = run.state.events
+    assert len((await run.timeline._list(wanted)).events) == 2
+    found[:] = [event(n, f"e{n}") for n in range(5)]
+    assert [one.text for one in (await run.timeline._list(wanted)).events] == ["e0", "e1", "e2", "e3", "e4"]
+    assert (await run.timeline._list(EventsArgs(0.0, inf, kinds=("mark",)))).more is False
+
+
+async def test_a_question_that_no_database_can_take_is_refused():
+    """SQLite's refusal of so many kinds looks like damage, and what is damaged is put aside."""
+    run = Run()
+    with pytest.raises(RequestError, match="events of 40000 kinds"):
+        await run.timeline._list(EventsArgs(0.0, inf, kinds=tuple(map(str, range(40_000)))))
+
+
 async def test_near_and_far_a_mark_is_made_by_who_asks_seen_by_all_and_written_down(scripted, make_engine, connect, follow):
     written = []
     engine = make_engine(scripted, audit=lambda *entry: written.append(entry))

@@ -1,7 +1,7 @@
 """The screen of this machine: what was read of it on request, who tried to get in, and why there is nothing."""
 
 import pytest
-from units_world import SYSTEM, Units, breached, make_units_world, units_world
+from units_world import SYSTEM, Units, breached, logins, make_units_world, units_world
 from world import Scripted
 
 from perfconsole.core.errors import RequestError
@@ -88,6 +88,23 @@ async def test_who_gets_in_is_told_even_where_the_rest_is_refused(units_world, o
         assert "■ 203.0.113.7" in console.text
         await console.press("slash", *"zzz", "enter")
         assert "nothing matches zzz" in console.text
+
+
+async def test_the_worst_is_told_below_until_another_one_is_chosen(units_world, open_console):
+    """Who got in may be known only after the rest was read."""
+    async with open_console(units_world) as console:
+        await opened(console)
+        assert "Listeners: 127.0.0.1:8080" in console.text
+        units_world.logins.table = breached
+        await console.step()
+        assert "Access: 203.0.113.7" in console.text
+        await console.press("j")
+        assert "Listeners: 127.0.0.1:8080" in console.text
+        units_world.logins.table = logins
+        await console.step()
+        units_world.logins.table = breached
+        await console.step()
+        assert "Listeners: 127.0.0.1:8080" in console.text
 
 
 async def test_who_gets_in_goes_on_while_what_was_read_stays(units_world, open_console):

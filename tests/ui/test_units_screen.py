@@ -14,6 +14,7 @@ from perfconsole.ui.screens.operations import OperationsScreen
 from perfconsole.ui.screens.process import ProcessScreen
 from perfconsole.ui.screens.processes import ProcessesScreen
 from perfconsole.ui.screens.unit import UnitScreen
+from perfconsole.ui.widgets.section import Section
 from perfconsole.ui.widgets.units import UnitsPane
 
 __all__ = ["make_units_world", "units_world"]
@@ -323,6 +324,16 @@ async def test_a_recording_without_units_says_so(open_console):
 
 
 # One unit ---------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_section_in_front_has_the_keys_from_the_start(units_world, open_console, monkeypatch):
+    """Another one that had them first would take what is typed right after Enter."""
+    had = []
+    monkeypatch.setattr(Section, "watch_has_focus", lambda section, has: had.append(section.NAME) if has else None)
+    async with open_console(units_world) as console:
+        await opened(console, "backup.service")
+        await console.until(lambda: had)
+    assert had == ["Journal"]
 
 
 async def test_enter_leads_from_a_unit_to_its_processes_to_a_process_and_esc_back(units_world, kind, open_console):

@@ -103,7 +103,7 @@ class Accounts:
 
     def _look_sudoers(self, before: float, at: float) -> list[Finding]:
         """Who may do what with sudo: files are compared where they may be read, else only their time of change."""
-        self.denied = []
+        denied: list[str] = []
         directory = "/etc/sudoers.d"
         paths = ["/etc/sudoers"]
         try:
@@ -113,17 +113,18 @@ class Accounts:
         except FileNotFoundError:
             pass
         except OSError:
-            self.denied.append(directory)
+            denied.append(directory)
             paths.append(directory)
         said = []
         for path in paths:
             was_there = path in self._stamps
             place = self._root + path
-            if path not in self.denied and os.access(place, os.F_OK) and not os.access(place, os.R_OK):
-                self.denied.append(path)
+            if path not in denied and os.access(place, os.F_OK) and not os.access(place, os.R_OK):
+                denied.append(path)
             if self._moved(path) and self._differs(path):
                 word = "was removed" if path not in self._stamps else "changed" if was_there else "was added"
                 said.append((path, f"sudo's rules: {safe(path, 200)} {word}"))
+        self.denied = denied  # at once: the loop looks at it from another thread
         gone = [path for path in self._stamps if path.startswith(f"{directory}/") and path not in paths]
         for path in gone:
             self._stamps.pop(path)

@@ -46,6 +46,7 @@ class AccessCollector:
         self._executables = Executables(proc)
         self._files: Future[list[Finding]] | None = None
         self._before = self._files_before = 0.0
+        self._limited: set[str] = set()
 
     async def run(self, target: str, slot: Slot, views: Sequence[View]) -> Result:
         """See `Collector`."""
@@ -109,4 +110,7 @@ class AccessCollector:
             parts.append(("listeners", "off", f"{self._proc}/net can not be read: new listeners are not seen", "mount procfs"))
         if self._files is not None:
             parts.append(("accounts", "stale", "/etc or a home does not answer", "look at the disk it is on"))
-        return [Health(self.name, part, state, at, 0.0, 0.0, reason, fix) for part, state, reason, fix in parts]
+        limited = {part for part, *_ in parts}
+        well = [Health(self.name, part, "ok", at, at) for part in sorted(self._limited - limited)]
+        self._limited = limited
+        return well + [Health(self.name, part, state, at, 0.0, 0.0, reason, fix) for part, state, reason, fix in parts]

@@ -32,7 +32,8 @@ _SETUID: Final = frozenset({
     "traceroute", "traceroute6", "mtr-packet", "crontab", "at", "ssh-keysign", "unix_chkpwd", "unix2_chkpwd",
     "dbus-daemon-launch-helper", "polkit-agent-helper-1", "newuidmap", "newgidmap", "Xorg", "Xorg.wrap", "snap-confine",
     "chrome-sandbox", "bwrap", "screen", "tmux", "pppd", "exim4", "sendmail", "procmail", "suexec", "staprun", "starter-suid",
-    "userhelper", "usernetctl", "pam_timestamp_check", "grub2-set-bootflag", "cockpit-session", "vmware-user-suid-wrapper",
+    "userhelper", "usernetctl", "nvidia-modprobe", "qemu-bridge-helper", "lxc-user-nic", "firejail", "slock", "fping", "arping",
+    "spice-client-glib-usb-acl-helper", "pam_timestamp_check", "grub2-set-bootflag", "cockpit-session", "vmware-user-suid-wrapper",
     "VBoxHeadless", "VirtualBoxVM", "ssh-agent", "utempter",
 })  # fmt: skip
 """Programs that are usually set-user-ID root, as Debian, Fedora, SUSE and Arch ship them."""

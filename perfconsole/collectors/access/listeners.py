@@ -39,6 +39,11 @@ class Listener(NamedTuple):
     port: int
     uid: int
 
+    @property
+    def family(self) -> str:
+        """Of which file of /proc/net it stands."""
+        return f"{self.protocol}6" if ":" in self.address else self.protocol
+
 
 class Owner(NamedTuple):
     """The process that has it open."""
@@ -67,7 +72,10 @@ class Listeners:
 
     def __init__(self, proc: str, suspicious: Callable[[str], bool], shown: Callable[[str], str]) -> None:
         self._proc, self._suspicious, self._shown = proc, suspicious, shown
-        self._known: dict[Listener, str] | None = None
+        self._known: dict[Listener, str] = {}
+        self._begun: set[str] = set()
+        self._whole: set[str] = set()
+        """Families that were read at any look, and those that were read to their end at the last: of others nothing is missed."""
         self._coming: dict[Listener, _Change] = {}
         self._going: dict[Listener, _Change] = {}
         self.readable = True
@@ -77,13 +85,13 @@ class Listeners:
         found = await self._read()
         if not self.readable:
             return []
-        if self._known is None:
-            self._known = dict.fromkeys(found, "")
-            return []
+        self._known.update((key, "") for key in found if key.family not in self._begun)
+        self._begun |= self._whole
         new = {key: self._coming[key] for key in found if key in self._coming}
         self._coming = {key: _Change(before, at, found[key]) for key in found if key not in self._known and key not in new}
-        gone = {key: self._going[key] for key in self._known if key not in found and key in self._going}
-        self._going = {key: _Change(before, at) for key in self._known if key not in found and key not in gone}
+        missed = [key for key in self._known if key not in found and key.family in self._whole]
+        gone = {key: self._going[key] for key in missed if key in self._going}
+        self._going = {key: _Change(before, at) for key in missed if key not in gone}
         findings = [self._ended(group, users) for group in _grouped(gone)]
         owners = await self._owners({key: found[key] for key in new}) if new else {}
         for key in new:
@@ -101,9 +109,10 @@ class Listeners:
         """
         low, high = self._ephemeral()
         told = await ask(partial(_read_families, self._proc), "listeners")
-        self.readable = any(lines is not None for lines in told.values())
+        self.readable = any(whole for _, whole in told.values())
+        self._whole = {family for family, (_, whole) in told.items() if whole}
         found: dict[Listener, int] = {}
-        async for family, line in paced(((family, line) for family, lines in told.items() for line in lines or ()), time.perf_counter):
+        async for family, line in paced(((family, line) for family, (lines, _) in told.items() for line in lines), time.perf_counter):
             fields = line.split(None, 10)
             if len(fields) < 10 or fields[3] not in (_LISTEN, _UNCONNECTED):
                 continue
@@ -153,7 +162,7 @@ class Listeners:
 
     def _ended(self, group: dict[Listener, _Change], users: dict[int, str]) -> Finding:
         first = next(iter(group))
-        name = next((self._known[key] for key in group if self._known and self._known.get(key)), "")
+        name = next((self._known[key] for key in group if self._known.get(key)), "")
         user = users.get(first.uid, f"uid {first.uid}")
         was = f"it was {name} of {user}" if name else f"it was {user}'s"
         change = group[first]
@@ -169,17 +178,17 @@ class Listeners:
         return listed(places, 3)
 
 
-def _read_families(proc: str) -> dict[str, list[bytes] | None]:
-    """The lines of each family; None of one that is not there. Of TCP the kernel tells the listening ones first: no others are read."""
+def _read_families(proc: str) -> dict[str, tuple[list[bytes], bool]]:
+    """The lines of each family, and whether they are all. Of TCP the kernel tells the listening ones first: no others are read."""
     return {family: _read_lines(f"{proc}/net/{family}", until_connected=family[:3] == "tcp") for family in _FAMILIES}
 
 
-def _read_lines(path: str, *, until_connected: bool) -> list[bytes] | None:
+def _read_lines(path: str, *, until_connected: bool) -> tuple[list[bytes], bool]:
     kept: list[bytes] = []
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return None
+        return kept, False
     try:
         rest, taken = b"", 0
         while taken < _MOST_BYTES and (more := os.read(descriptor, _READ_BYTES)):
@@ -189,9 +198,9 @@ def _read_lines(path: str, *, until_connected: bool) -> list[bytes] | None:
             if until_connected and lines and _is_connection(lines[-1]):
                 break
     except OSError:
-        return None
+        return kept, False
     else:
-        return kept
+        return kept, taken < _MOST_BYTES
     finally:
         os.close(descriptor)
 

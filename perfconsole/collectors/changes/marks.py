@@ -146,7 +146,7 @@ class Marks:
             return "", safe(self._place, 200)
         try:
             status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
+            if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:  # put in its place since it was looked at
                 return "", safe(self._place, 200)
             lines = os.read(descriptor, _READ_BYTES).split(b"\n")
         except OSError:

@@ -9,7 +9,7 @@ from perfconsole.core.tick import Event
 
 HOST: Final = "host"
 
-LOGIN_PROGRAMS: Final = ("sshd", "sshd-session", "sshd-auth", "sudo", "sudo-rs", "su", "su-l", "login", "polkitd", "pkexec")
+LOGIN_PROGRAMS: Final = ("sshd", "sshd-session", "sshd-auth", "sudo", "sudo-rs", "su", "su-l", "login")
 """Whose lines tell of logins. OpenSSH speaks as sshd-session since 9.8, as sshd-auth too since 10."""
 
 FIELDS: Final = (

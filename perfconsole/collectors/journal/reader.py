@@ -278,7 +278,12 @@ def _spawn(arguments: Sequence[str]) -> tuple["subprocess.Popen[bytes]", int, in
         OSError: When it cannot be started.
     """
     out, its_out = os.pipe()
-    err, its_err = os.pipe()
+    try:
+        err, its_err = os.pipe()
+    except OSError:
+        os.close(out)
+        os.close(its_out)
+        raise
     try:
         process = subprocess.Popen(
             arguments,

@@ -18,6 +18,9 @@ from perfconsole.core.ports import Measured, Operation, Result, Slot
 from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import Event, Health, SeriesDef
 
+_LATE_S: Final = 120.0
+"""A journal that is not read any more may be missed for so long before this takes over."""
+
 _SERIES: Final = (SeriesDef("system.logins.failed"), SeriesDef("system.logins.breached"))
 
 
@@ -52,12 +55,14 @@ class AuthLogCollector:
         self._is_shared = logins is not None
         self._tails: list[Tail] = []
         self._started = inf
+        self._told_at = -inf
         self._last_ok = 0.0
 
     async def run(self, target: str, slot: Slot, views: Sequence[View]) -> Result:
         """See `Collector`."""
         del views
         if self._told():
+            self._told_at = slot.at
             self.close()
             return Result(self._measured(target, slot.at) if self._is_shared else ())
         self._started = min(self._started, slot.at)
@@ -90,7 +95,7 @@ class AuthLogCollector:
             async for line in paced(lines, time.perf_counter):
                 read_bytes += len(line) + 1
                 written = parse(line, at)
-                if written and written.at > at - SPAN_S:
+                if written and written.at > max(at - SPAN_S, self._told_at - _LATE_S):
                     # A clock that was wrong, or somebody's joke: nothing has happened that is still to come.
                     moment = min(written.at, at)
                     self._logins.take_written(written.identifier, written.message, moment, written.pid, tail.path)

@@ -34,6 +34,15 @@ _FRESH_S: Final = 30.0
 """How often an unchanged table is told: the window moves on."""
 
 _FORGED_S: Final = 600.0
+_BACK_S: Final = 600.0
+"""A clock that was set back so far: what was counted lies in what is still to come, and would stay there."""
+
+_BOTH_S: Final = 1.0
+"""The journal and a file tell of the same line with stamps that differ by no more: what one told, the other does not tell again."""
+
+_KEYS: Final = frozenset({"publickey", "hostbased", "gssapi-with-mic", "gssapi-keyex"})
+"""Methods in which nothing can be guessed: who has many keys fails with those that are not of here, each time."""
+
 _LOCAL: Final = frozenset({"su", "login"})
 _ADMINS: Final = frozenset({"root", ""})
 
@@ -64,7 +73,8 @@ class Logins:
         self._forged_at = -inf
         self._since = inf
         self._changed = True
-        self._told_at = -inf
+        self._told_at = self._at = -inf
+        self._journal_to = self._files_to = -inf
         self._files: dict[str, None] = {}
         self._breaches: deque[float] = deque(maxlen=_ROWS)
         self.failed_total = 0
@@ -78,9 +88,11 @@ class Logins:
         """Look at a line of the journal, which may be forged; never fails."""
         self._since = min(self._since, entry.at)
         trust = judge(entry)
-        if trust == FORGED:
+        attempt = lines.read(entry.identifier, entry.message) if trust in (BELIEVED, FORGED) else None
+        if attempt and trust == FORGED:
             self._forge(entry)
-        elif trust == BELIEVED and (attempt := lines.read(entry.identifier, entry.message)):
+        elif attempt and entry.at > self._files_to + _BOTH_S:
+            self._journal_to, self._files_to = max(self._journal_to, entry.at), -inf
             self._count(attempt, entry.at, entry.pid, "journal", certain=True)
 
     def take_written(self, identifier: str, message: str, at: float, pid: int, path: str) -> None:
@@ -95,7 +107,9 @@ class Logins:
         """
         self._files[path] = None
         self._since = min(self._since, at)
-        if attempt := lines.read(identifier, message):
+        attempt = lines.read(identifier, message)
+        if attempt and at > self._journal_to + _BOTH_S:
+            self._files_to = max(self._files_to, at)
             self._count(attempt, at, pid, path, certain=False)
 
     def take_failure(self, service: str, source: str, user: str, at: float) -> None:
@@ -119,6 +133,9 @@ class Logins:
             sampled: The share of the lines that was read; NaN while nothing is read at all: then there is no table.
             notes: What else limits the table, in words.
         """
+        if at < self._at - _BACK_S:
+            self._start_anew()
+        self._at = at
         self._since = min(self._since, at)
         self._changed |= self._sources.sweep(at)
         self._tell_floods(at)
@@ -131,6 +148,13 @@ class Logins:
             return (), events
         self._changed, self._told_at = False, at
         return (self._table(at, sampled, notes),), events
+
+    def _start_anew(self) -> None:
+        self._sources, self._folds, self._changed = Sources(), Folds(), True
+        for known in (self._floods, self._connections, self._breaches):
+            known.clear()
+        self._since, self._told_at, self._forged_at = inf, -inf, -inf
+        self._journal_to = self._files_to = -inf
 
     def _count(self, attempt: lines.Attempt, at: float, pid: int, log: str, *, certain: bool) -> None:
         attempt = attempt._replace(source=plain(attempt.source))
@@ -154,14 +178,15 @@ class Logins:
                 self._say(at, at, attempt, describe(attempt, self._mask), log)
 
     def _breach(self, attempt: lines.Attempt, source: Source, at: float, log: str, *, certain: bool) -> None:
-        source.breached = True
-        if not self._folds.admit(("breach", source.service, source.name, attempt.user), (attempt, log), at):
+        by_key = attempt.detail in _KEYS
+        source.breached |= not by_key
+        is_worst = certain and not by_key and attempt.service not in _LOCAL
+        if is_worst:
+            self._breaches.append(at)
+        if not self._folds.admit(("breach", by_key, source.service, source.name, attempt.user), (attempt, log), at):
             return
         tries = f"{source.failed} failures within {span(at - max(source.first, at - SPAN_S))}"
-        severity = "warning"
-        if certain and attempt.service not in _LOCAL:
-            severity = "critical"
-            self._breaches.append(at)
+        severity = "critical" if is_worst else "info" if by_key else "warning"
         self._say(at, at, attempt, f"{describe(attempt, self._mask)} after {tries}", log, severity)
 
     def _unheard(self, attempt: lines.Attempt, at: float, pid: int) -> int:

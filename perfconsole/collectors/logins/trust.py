@@ -43,7 +43,9 @@ def judge(entry: Entry) -> str:
     if entry.uid < 0 or names is None:
         return UNKNOWN
     if names in (SUDO, SU) and entry.exe:  # they run for the user who called them: that is whose line it is
-        return BELIEVED if _program(entry) in names and entry.exe.startswith(_PLACES) else FORGED
+        return BELIEVED if _is_program(entry, names) else FORGED
+    if names is SSHD and _is_program(entry, names):
+        return UNKNOWN  # after a login it speaks as who logged in, but not of attempts: so does one that a user runs for himself
     return UNKNOWN if names in (SUDO, SU) and entry.comm in names else FORGED
 
 
@@ -54,6 +56,11 @@ def _judge_roots(entry: Entry, names: "frozenset[str] | None") -> str:
     if names is None or entry.comm in names or _program(entry) in names:
         return BELIEVED  # without a name that we know it is PAM, in the name of a service
     return FORGED if names is SSHD or entry.comm == "logger" else UNKNOWN  # sudo may have become what it was to run
+
+
+def _is_program(entry: Entry, names: frozenset[str]) -> bool:
+    """Whether it runs one of the programs, from where only root puts them."""
+    return _program(entry) in names and entry.exe.startswith(_PLACES)
 
 
 def _program(entry: Entry) -> str:

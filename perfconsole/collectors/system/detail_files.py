@@ -8,7 +8,7 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from math import nan
 from time import monotonic, sleep
@@ -113,6 +113,22 @@ def read_deleted(proc: str, found: list[Deleted], mounts: Mounts, until: float) 
     return sorted(held, key=lambda each: (-each.size, each.name))
 
 
+class _Written(NamedTuple):
+    """What one process has written so far.
+
+    Attributes:
+        said: Its ``/proc/PID/io`` as it was read.
+        stored: Bytes sent to storage.
+        passed_on: Bytes handed to the kernel, for whatever it was.
+        reaped: Page faults of its children that ended: it moves when one does.
+    """
+
+    said: bytes
+    stored: int
+    passed_on: int
+    reaped: bytes
+
+
 class Writing:
     """Who writes: what each process has written is read twice, and of those that wrote, where the ends of their files are.
 
@@ -126,34 +142,38 @@ class Writing:
         self._proc, self._clock, self._pause = proc, clock, pause
         self.denied = 0
         self._at = clock()
-        self._before = self._written()
+        self._before = self._written({})
 
     def finish(self, mounts: Mounts, least_s: float) -> list[Writer]:
         """Look again, at least `least_s` after the first time; most first."""
         self._pause(max(0.0, self._at + least_s - self._clock()))
         self.denied = 0
-        now, passed_s = self._written(), self._clock() - self._at
+        now, passed_s = self._written(self._before), self._clock() - self._at
         grown: dict[int, tuple[float, float]] = {}
-        for pid, (stored, passed_on, reaped) in now.items():
-            was_stored, was_passed_on, was_reaped = self._before.get(pid, (stored, passed_on, reaped))
+        for pid, written in now.items():
+            was = self._before.get(pid, written)
             # With a child that ended, all that this ever wrote has become its parent's: not what the parent writes now.
-            own = max(0, stored - was_stored) if reaped == was_reaped else 0
-            grown[pid] = own / passed_s, max(0, passed_on - was_passed_on) / passed_s
+            own = max(0, written.stored - was.stored) if written.reaped == was.reaped else 0
+            grown[pid] = own / passed_s, max(0, written.passed_on - was.passed_on) / passed_s
         # Who writes much to sockets is not to keep those who write to files from being looked at.
         most = [sorted(grown, key=lambda pid: -grown[pid][kind])[:_MOST_WRITERS] for kind in (0, 1)]
         writers = [pid for pid in dict.fromkeys(most[0] + most[1]) if max(grown[pid]) > 0]
         return sorted(self._attributed(writers, grown, mounts), key=lambda writer: -writer.rate)
 
-    def _written(self) -> dict[int, tuple[int, int, bytes]]:
-        """Bytes sent to storage, bytes handed to the kernel for whatever it was, and the page faults of children that ended, by process."""
-        found = {}
+    def _written(self, before: Mapping[int, _Written]) -> dict[int, _Written]:
+        """By process; most have done nothing since `before`."""
+        found: dict[int, _Written] = {}
         for pid in pids(self._proc):
-            content = read_once(f"{self._proc}/{pid}/io")
-            fields = dict(line.split(b": ", 1) for line in content.splitlines() if b": " in line)
+            said = read_once(f"{self._proc}/{pid}/io")
+            same = before.get(pid)
+            if same and same.said == said:
+                found[pid] = same
+                continue
+            fields = dict(line.split(b": ", 1) for line in said.splitlines() if b": " in line)
             try:
                 stored = int(fields[b"write_bytes"]) - int(fields.get(b"cancelled_write_bytes", 0))
                 after_name = read_once(f"{self._proc}/{pid}/stat").rpartition(b")")[2].split(None, 9)
-                found[pid] = stored, int(fields[b"wchar"]), after_name[8]
+                found[pid] = _Written(said, stored, int(fields[b"wchar"]), after_name[8])
             except (KeyError, ValueError, IndexError):
                 self.denied += 1
         return found

@@ -24,6 +24,9 @@ LIMIT_S: Final = 5.0
 _SHARE: Final = 0.002
 """Of a core, what asking may cost, systemd's own part included: of 300 services an answer takes 0.1 s, and is asked for once a minute."""
 
+_SHARE_SOON: Final = 0.01
+"""The same where groups come and go all the time, as where timers and builds run: sooner, but not at any price."""
+
 _LONGEST_S: Final = 300.0
 _SERVICES: Final = ("*.service",)
 _FAILED: Final = ("--state=failed", "*")
@@ -50,6 +53,7 @@ class Systemd:
         self._began = -inf
         self._due = -inf
         self._took_s = 0.0
+        self._soon_s = SOON_S
         self._unix = True
         self._found: list[UnitState] = []
         self._patterns: tuple[str, ...] = _SERVICES
@@ -66,7 +70,7 @@ class Systemd:
 
     def hurry(self) -> None:
         """Something came or went: ask soon."""
-        self._due = min(self._due, self._round_at + SOON_S)
+        self._due = min(self._due, self._round_at + self._soon_s)
 
     def step(self) -> bool:
         """Go on: ask when it is time to, take what was answered, end what does not answer.
@@ -127,6 +131,7 @@ class Systemd:
         self.states = {state.id: state for state in self._found}
         self._found = []
         self._due = self._round_at + min(_LONGEST_S, max(EVERY_S, self._took_s / _SHARE))
+        self._soon_s = min(_LONGEST_S, max(SOON_S, self._took_s / _SHARE_SOON))
         self.state, self.error, self.fix = "ok", "", ""
         return True
 

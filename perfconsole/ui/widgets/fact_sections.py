@@ -82,6 +82,7 @@ class FactsSection(ChoiceSection[Item]):
         self.NAME = title or FINDINGS
         self._answer = answer
         self._of = title
+        self._picked = False
 
     @property
     def part(self) -> FactSection | None:
@@ -159,8 +160,13 @@ class FactsSection(ChoiceSection[Item]):
 
     # Using ------------------------------------------------------------------------------------------------------------------------
 
+    def _at(self) -> int:
+        """Until somebody has chosen, the first: what comes in late may be worse than what was first before."""
+        return super()._at() if self._picked else 0
+
     def move(self, rows: int) -> None:
         """Move the selection; the pane below follows."""
+        self._picked = True
         super().move(rows)
         self._facts_screen.tell_chosen()
 
@@ -174,6 +180,7 @@ class FactsSection(ChoiceSection[Item]):
     def on_click(self, event: Click) -> None:
         """A tab, or a fact."""
         if event.y:
+            self._picked = True
             super().on_click(event)
             self._facts_screen.tell_chosen()
             return

@@ -176,7 +176,7 @@ async def test_a_mark_counts_what_ran_after_it(victim, people):
         pane = screen.app.screen.query_one(QueriesPane)
         await busy.fetch("SELECT 'before'")
         await screen.until(lambda: (table := pane.table(screen.app.state)) is not None and table.window_s > 0)
-        await screen.pilot.press("m")
+        await screen.pilot.press("m", "enter")
         await screen.until(lambda: pane.window == "mark")
         for _ in range(3):
             await busy.fetch("SELECT count(*), 'after' FROM pg_class")
@@ -210,7 +210,7 @@ async def test_a_server_that_was_found_is_not_asked_before_somebody_connects(vic
     async with queries(of_socket(str(victim.directory), str(victim.port))) as screen:
         await screen.until(lambda: "press c to connect" in screen.text)
         assert f"{victim.directory}:{victim.port}" in screen.text
-        await screen.pilot.press("m", "d", "x", "tab", "x")
+        await screen.pilot.press("m", "enter", "d", "x", "tab", "x")
         await asyncio.sleep(0.3)
         assert await watcher.fetchval(ours) == 0
         await screen.pilot.press("escape", "4", "c")

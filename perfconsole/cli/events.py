@@ -31,12 +31,15 @@ def run(args: Namespace) -> int:
     loaded = settle(args)
     for line in loaded.notices:
         notice(line)
-    now = time.time()
-    wanted = _wanted(args, now)
-    host = safe(os.uname().nodename)
+    now, host = time.time(), safe(os.uname().nodename)
     if args.recording:
-        found, host = _recorded(Path(args.recording), wanted)
+        from perfconsole.sources.recorded_events import RecordedEvents
+
+        recorded = RecordedEvents(Path(args.recording))
+        wanted = _wanted(args, recorded.ends_at())  # an hour ago, in a recording of last night, is before its end
+        found, host = recorded.listed(wanted), ", ".join(recorded.hosts)
     else:
+        wanted = _wanted(args, now)
         found = _known(loaded, wanted)
     if args.json:
         from perfconsole.outputs.events import in_json
@@ -91,15 +94,3 @@ def _known(loaded: Loaded, wanted: EventsArgs) -> EventList:
         notice(f"what was kept is told, for the engine was not to be asked: {error.message}")
         return read_events(directory, wanted, alone=False)
     return read_events(directory, wanted)
-
-
-def _recorded(path: Path, wanted: EventsArgs) -> tuple[EventList, str]:
-    """What a recording tells, and of which host.
-
-    Raises:
-        RecordingError: When it is none.
-    """
-    from perfconsole.sources.recorded_events import RecordedEvents
-
-    events = RecordedEvents(path)
-    return events.listed(wanted), ", ".join(events.hosts)

@@ -16,7 +16,8 @@ class LoginRow(Struct, frozen=True, array_like=True, gc=False):
         users: Whom it tried to be, the most frequent first, at most five; `more` how many others.
         failed: Attempts that failed; `succeeded` that did not.
         first, last: Epoch seconds.
-        breached: A success after at least as many failures as count: the one line worth waking for.
+        breached: A success over the network after at least as many failures as count, but for one with a key, which nobody guesses: the
+            one line worth waking for.
     """
 
     TEXTS: ClassVar[frozenset[str]] = frozenset({"service", "source"})

@@ -129,7 +129,10 @@ METRICS: Final[dict[str, Metric]] = dict(
             "system.logins.failed", "{attempt}", "counter", "Attempts to log in that failed, since the start; unknown while no log is read"
         ),
         _entry(
-            "system.logins.breached", "{source}", "gauge", "Logins of the last hour that followed five failures or more of the same source"
+            "system.logins.breached",
+            "{source}",
+            "gauge",
+            "Logins of the last hour that followed five failures or more of the same source, but for those with a key",
         ),
         _entry("system.array.degraded", "1", "gauge", "1 when an md array lacks a device or does not run; unlabelled: when any does"),
         _entry("system.array.failed", "{device}", "gauge", "Devices of an md array that failed; unlabelled: of all"),

@@ -4,6 +4,7 @@ All of it is on the engine's thread, and none of it waits: a store and an outbox
 """
 
 import os
+import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -112,7 +113,7 @@ class Alerting:
         return done, Changes(standings=acked, silences=tuple(self._muting.silences.values()))
 
     def close(self, *, ended: bool = True) -> None:
-        """Keep where everything stands, and let go of store and outbox; bounded in time.
+        """Keep where everything stands, and let go of store and outbox; bounded in time, and not on the engine's thread.
 
         Args:
             ended: Whether nothing is stepped any more: else it stands as it was kept last.
@@ -125,6 +126,18 @@ class Alerting:
             if ended and self._saved is None:
                 store.put(Changes(standings=self._standings()))
             store.close()
+
+    def forget(self) -> None:
+        """Let go of store and outbox on the engine's thread, which is not to wait for them: their disk may hang."""
+        held = (self._outbox, self._store)
+        self._outbox = self._store = None
+
+        def close() -> None:
+            for one in held:
+                if one:
+                    one.close()
+
+        threading.Thread(target=close, name="forgetting", daemon=True).start()
 
     def faults(self) -> dict[tuple[str, str], str]:
         """What of it is known to work or not, as names of a collector and a target: why not, in words; empty where it does."""

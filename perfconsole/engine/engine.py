@@ -6,6 +6,7 @@ One thread with one event loop. Nothing here waits for a disk, a terminal or a r
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -156,7 +157,8 @@ class Engine:
                 if job.task:
                     job.task.cancel()
             for collector in self._collectors:
-                collector.close()
+                with suppress(Exception):  # one's fault leaves no other's child behind
+                    collector.close()
 
     async def _rest(self, schedule: Schedule) -> None:
         """Sleep until the next beat (aligned, so that wake-ups are shared), something is due, or a run that outlived its beat ends."""
@@ -266,7 +268,7 @@ class Engine:
 
         def forget() -> None:
             self.timeline.close()
-            self.alerting.close(ended=False)
+            self.alerting.forget()
 
         self._post(forget)
 

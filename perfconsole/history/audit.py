@@ -60,8 +60,11 @@ class AuditFile:
     def _append(self, line: bytes) -> None:
         if not self._path.parent.is_dir():
             self._path.parent.mkdir(0o700, parents=True)
-        fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
+            size = os.fstat(fd).st_size
+            if size and os.pread(fd, 1, size - 1) != b"\n":  # a line that found no room to its end does not take the next one along
+                line = b"\n" + line
             if os.write(fd, line) < len(line):  # a full disk takes a part first, and refuses only what comes after
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:

@@ -2,12 +2,11 @@
 
 A segment begins with a keyframe, and a keyframe holds the newest events that were known: the next segment's first tick tells what came
 about in this one. Read as a whole are only the last segment of each run, and those in which more came about than a keyframe holds. So a
-day is looked through in 0.1 s, where all of it takes 3.
+day is looked through in 0.2 s, where all of it takes 2 and more.
 """
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 from math import inf
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -54,6 +53,14 @@ class RecordedEvents:
         self._starts: dict[tuple[Path, int], _Start | None] = {}
         self._read: dict[tuple[Path, int], float] = {}  # up to when a segment was read as a whole
 
+    def ends_at(self) -> float:
+        """The last moment that it tells of, epoch seconds.
+
+        Raises:
+            RecordingError: As `listed`.
+        """
+        return max(place.end for place in index(self._path))
+
     def listed(self, wanted: EventsArgs, goes_on: Callable[[], bool] = lambda: True) -> EventList:
         """Those that are asked for, each once. Reads the disk, and what was recorded since it was last asked.
 
@@ -66,11 +73,10 @@ class RecordedEvents:
         """
         with self._lock:
             places = index(self._path)
-            for place, following in pairwise([*places, None]):
-                if place is None or not goes_on():
+            for place, following in zip(places, [*places[1:], None], strict=True):
+                if not goes_on():
                     break
-                start = self._start(place)
-                if not self._told_by(start, following):
+                if not self._told_by(self._start(place), following):
                     self._read_whole(place)
             self._forget(places)
             found = listed(self._events, wanted)

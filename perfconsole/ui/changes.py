@@ -56,6 +56,10 @@ class Timeline:
         self.changes: list[Change] = []
         self._known: dict[Event, Change] = {}
 
+    def reaches(self, events: Sequence[Event]) -> bool:
+        """Whether nothing can lie between what is known and these, the oldest of which comes first: it is known, or nothing is yet."""
+        return not self.changes or not events or events[0] in self._known
+
     def learn(self, events: Iterable[Event]) -> bool:
         """Learn of events.
 

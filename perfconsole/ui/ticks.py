@@ -54,7 +54,7 @@ MACHINE: Final = About(frozenset(), machine=True)
 
 def of_endpoint(name: str) -> About:
     """What is about an endpoint."""
-    return About(frozenset({name, f"http:{name}"}))
+    return About(frozenset({name}))
 
 
 def of_server(name: str) -> About:
@@ -74,7 +74,7 @@ def of_labels(labels: dict[str, str]) -> About:
 
 
 def _of_machine(event: Event) -> bool:
-    if event.kind in _ELSEWHERE or event.scope.startswith(("postgres:", "http:")):
+    if event.kind in _ELSEWHERE or event.scope.startswith("postgres:"):
         return False
     return event.kind != "alert" or event.scope in {"", HOST} or event.scope.startswith("/") or event.scope.endswith(_UNITS)
 

@@ -197,7 +197,7 @@ def test_beside_an_engine_that_does_not_answer_what_was_kept_is_told(state_dir, 
 
 
 def test_a_recording_tells_what_it_holds(perfconsole, tmp_path):
-    at = time.time() - 3600
+    at = time.time() - 40 * 86400  # what is asked for is meant from its end, not from today
     known = Event(at - 50, at - 50, "boot", "host", "booted", "engine")
     stream = Stream("far.example", "s1", "boot", "0")
     news = [Event(at + n, at + n, "mark", "host", f"m{n}", "ci") for n in range(3)]
@@ -212,6 +212,7 @@ def test_a_recording_tells_what_it_holds(perfconsole, tmp_path):
     assert listed(ran) == (["booted", "m0", "m1", "m2"], False)
     assert json.loads(ran.out)["host"] == "far.example"
     assert listed(perfconsole("events", "--recording", "rec/a.pcr", "--kind", "mark", "--limit", "2", "--json")) == (["m1", "m2"], True)
+    assert listed(perfconsole("events", "--recording", "rec", "--since", "30s", "--json")) == (["m0", "m1", "m2"], False)
     gone = perfconsole("events", "--recording", "nowhere.pcr")
     assert (gone.code, gone.out) == (3, "")
     assert gone.err.count("\n") == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from perfconsole.collectors.access import listeners
-from perfconsole.collectors.access.executables import is_suspicious
+from perfconsole.collectors.access.executables import suspicion
 from perfconsole.collectors.access.listeners import Listeners
 from perfconsole.collectors.logins.words import mask
 
@@ -39,7 +39,7 @@ class Net:
         (root / "net").mkdir()
         (root / "sys/net/ipv4").mkdir(parents=True)
         (root / "sys/net/ipv4/ip_local_port_range").write_text("32768\t60999\n")
-        self.listeners = Listeners(str(root), is_suspicious, options.get("shown", str))
+        self.listeners = Listeners(str(root), suspicion, options.get("shown", str))
 
     def write(self, **families):
         for family in ("tcp", "tcp6", "udp", "udp6"):
@@ -112,17 +112,17 @@ def test_what_cannot_be_read_for_a_while_has_not_ended(net):
     net.write(tcp=[row("0.0.0.0", 22)], tcp6=[row("::", 80)])
     net.look()
     for family in ("tcp", "tcp6"):
-        os.rename(net.root / "net" / family, net.root / family)
+        (net.root / "net" / family).rename(net.root / family)
         assert net.look() == net.look() == net.look() == []
-        os.rename(net.root / family, net.root / "net" / family)
+        (net.root / family).rename(net.root / "net" / family)
         assert net.look() == net.look() == net.look() == []
 
 
 def test_what_could_not_be_read_at_first_is_not_new_when_it_can_be(net):
     net.write(tcp=[row("0.0.0.0", 22)], tcp6=[row("::", 80)])
-    os.rename(net.root / "net/tcp6", net.root / "tcp6")
+    (net.root / "net/tcp6").rename(net.root / "tcp6")
     net.look()
-    os.rename(net.root / "tcp6", net.root / "net/tcp6")
+    (net.root / "tcp6").rename(net.root / "net/tcp6")
     assert net.look() == net.look() == net.look() == []
     net.write(tcp=[row("0.0.0.0", 22)], tcp6=[row("::", 80), row("::", 81)])
     net.look()
@@ -166,15 +166,33 @@ def test_its_process_is_named_and_one_that_runs_from_an_odd_place_is_a_warning(n
     net.look()
     net.process(41, "nginx", "/usr/sbin/nginx", 1, 7)
     net.process(42, "ev\x1bil", "/dev/shm/evil", 9)
-    net.write(tcp=[row("0.0.0.0", 80, 0, 7), row("127.0.0.1", 4444, 1000, 9)], tcp6=[row("::", 80, 0, 8)])
+    net.process(43, "some.test", "/tmp/go-build/some.test", 10, 11)
+    tests = [row("127.0.0.1", 5001, 1000, 10), row("0.0.0.0", 5002, 1000, 11)]
+    net.write(tcp=[row("0.0.0.0", 80, 0, 7), row("127.0.0.1", 4444, 1000, 9), *tests], tcp6=[row("::", 80, 0, 8)])
     net.look()
     assert told(net.look()) == [
         ("nginx (pid 41, root) listens on tcp 0.0.0.0:80 and tcp [::]:80", ""),
         ("ev␛il (pid 42, bob) listens on tcp 127.0.0.1:4444", "warning"),
+        ("some.test (pid 43, bob) listens on tcp 127.0.0.1:5001", "info"),
+        ("some.test (pid 43, bob) listens on tcp 0.0.0.0:5002", "warning"),
     ]
     net.write()
     net.look()
     assert told(net.look())[0] == ("nothing listens on tcp 0.0.0.0:80 and tcp [::]:80 any more; it was nginx of root", "")
+
+
+def test_a_process_with_very_many_descriptors_is_given_up(net, monkeypatch):
+    net.look()
+    net.process(41, "busy", "/usr/bin/busy", *range(1000, 2000))
+    net.process(40, "web", "/usr/bin/web", 7)
+    asked = []
+    real = listeners._link
+    monkeypatch.setattr(listeners, "_link", lambda path: asked.append(path) or real(path))
+    monkeypatch.setattr(listeners, "_MOST_LINKS", 100)
+    net.write(tcp=[row("0.0.0.0", 80, 33, 7)])
+    net.look()
+    assert told(net.look()) == [("a process of www-data listens on tcp 0.0.0.0:80", "")]
+    assert len(asked) == 100
 
 
 def test_of_udp_neither_clients_nor_their_ports_count(net):
@@ -234,7 +252,7 @@ def test_without_procfs_nothing_is_said_and_nothing_is_taken_for_gone(net):
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="no procfs")
 def test_a_real_listener_in_a_child_is_found_named_and_missed():
-    listeners = Listeners("/proc", is_suspicious, str)
+    listeners = Listeners("/proc", suspicion, str)
 
     def look(at):
         return [one for one in asyncio.run(listeners.look(at - 30, at, {os.getuid(): "me"})) if f":{port}" in one.text]

@@ -89,6 +89,23 @@ def test_troubles_are_told_when_they_come_and_when_they_go(machine, tmp_path):
     assert [health.state for health in machine.run(collector).health] == ["ok"]
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
+def test_what_may_not_be_looked_into_is_told_with_what_would_help(machine, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.conf").touch()
+    (tmp_path / "a").chmod(0)
+    (tmp_path / "b").chmod(0)
+    collector = machine.collector(watch=[f"{tmp_path}/a/x.conf", f"{tmp_path}/b/*.conf"])
+    [health] = machine.run(collector).health
+    assert (health.target, health.state) == ("watch", "denied")
+    assert health.error == f"watched files cannot be seen: {tmp_path}/a/x.conf and 1 more: Permission denied"
+    assert "setfacl" in health.fix
+    (tmp_path / "a").chmod(0o700)
+    (tmp_path / "b").chmod(0o700)
+    assert [health.state for health in machine.run(collector, 60.0).health] == ["ok"]
+
+
 def test_a_file_that_does_not_answer_holds_nothing_up(machine, monkeypatch):
     monkeypatch.setattr(room, "_PATIENCE_S", 0.05)
     answers = threading.Event()

@@ -64,6 +64,23 @@ def test_made_read_only_by_an_error(table):
     ]
 
 
+def test_what_the_kernel_made_read_only_is_found_though_it_says_nothing(table):
+    """A file is never said to have changed by poll(2), as the real table is not for this."""
+    table.look(ROOT, DATA)
+    read = table.now
+    table.path.write_bytes(ROOT + DATA.replace(b"/dev/sdb1 rw", b"/dev/sdb1 ro"))
+    told = []
+    while not told and table.now < read + 100:
+        table.now += 10
+        if table.mounts.changed():
+            told = table.mounts.look(table.now)
+        else:
+            table.mounts.still(table.now)
+    [event] = told
+    assert "made read-only by the kernel" in event.text
+    assert (event.time_lo, event.time_hi) == (read, read + 60)
+
+
 def test_another_filesystem_at_the_same_place(table):
     table.look(ROOT, DATA)
     assert table.look(ROOT, DATA.replace(b"30 22 8:17", b"31 22 8:33").replace(b"sdb1", b"sdc1")) == [

@@ -437,6 +437,24 @@ def test_a_unit_that_there_is_not():
 
 
 @pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        ("ActiveState=active\nExecMainCode=0\nExecMainStatus=0", [("state", "active")]),
+        ("ActiveState=failed\nExecMainCode=1\nExecMainStatus=75", [("state", "failed"), ("last exit", "status 75")]),
+        ("ActiveState=failed\nExecMainCode=exited\nExecMainStatus=0", [("state", "failed"), ("last exit", "status 0")]),
+        ("ActiveState=failed\nExecMainCode=2\nExecMainStatus=9", [("state", "failed"), ("last exit", "ended by SIGKILL")]),
+        ("ExecMainCode=dumped\nExecMainStatus=11", [("last exit", "ended by SIGSEGV, core dumped")]),
+        ("ActiveState=active\nActiveEnterTimestamp=B\nInactiveEnterTimestamp=A", [("state", "active"), ("active since", "B")]),
+        ("ActiveState=inactive\nActiveEnterTimestamp=A\nInactiveEnterTimestamp=B", [("state", "inactive"), ("inactive since", "B")]),
+        ("ActiveState=activating\nActiveEnterTimestamp=A\nInactiveEnterTimestamp=B", [("state", "activating")]),
+        ("ActiveState=reloading\nActiveEnterTimestamp=A\nInactiveEnterTimestamp=", [("state", "reloading"), ("active since", "A")]),
+    ],
+)
+def test_what_no_longer_holds_is_no_fact(shown, told):
+    assert facts_of(shown.encode()) == told
+
+
+@pytest.mark.parametrize(
     ("body", "within_s", "fault"),
     [
         ("import time; time.sleep(600)", 0.3, "did not answer in time"),

@@ -1,6 +1,7 @@
 """The child that follows the journal: real processes that say what journalctl says, die, flood, hang, and are killed."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -302,6 +303,29 @@ async def test_restarts_leave_no_descriptors(fake):
         it.ahead_s += 61.0
         await it.until(lambda turn=turn: len(it.calls) == turn and it.reader.pid == 0)
     assert descriptors() == before
+
+
+async def test_without_descriptors_none_is_kept_and_it_is_tried_again(fake, monkeypatch):
+    it = fake("say(1)\nfollow()")
+    before, real, made = descriptors(), os.pipe, []
+
+    def pipe():
+        if len(made) % 2:
+            made.append(None)
+            raise OSError(errno.EMFILE, "Too many open files")
+        made.append(real())
+        return made[-1]
+
+    monkeypatch.setattr(os, "pipe", pipe)
+    for _ in range(3):
+        it.ahead_s += 61.0
+        it.reader.tend()
+    assert it.reader.error.endswith("cannot be started: Too many open files")
+    assert (len(made), descriptors()) == (6, before)
+    monkeypatch.undo()
+    it.ahead_s += 61.0
+    await it.until(lambda: len(it.messages) == 1)
+    assert it.reader.error == ""
 
 
 async def test_a_program_that_is_not_there_is_a_fault_in_words(fake):

@@ -188,5 +188,11 @@ async def test_a_unit_as_it_happens_and_on_demand(journal, tmp_path):
             ("systemd", 6, "web.service: Failed with result 'signal'."),
             ("web", 3, "last words"),
         ]
+        for uid in (7, 8):
+            journal.write(_PID=50, _UID=uid, _SYSTEMD_USER_UNIT="web.service", _SYSTEMD_UNIT=f"user@{uid}.service", MESSAGE=f"of {uid}")
+            journal.write(_PID=49, _UID=uid, _SYSTEMD_UNIT="init.scope", USER_UNIT="web.service", MESSAGE=f"manager of {uid}")
+        await journal.has(8)
+        detail = await operation.run(UnitArgs("web.service", "/user.slice/user-7.slice/user@7.service/app.slice/web.service"))
+        assert [line.text for line in detail.lines] == ["of 7", "manager of 7"]
     finally:
         collector.close()

@@ -6,6 +6,7 @@ from perfconsole.collectors.journal import units
 from perfconsole.collectors.journal.courses import FIRST_S, MOST, Courses
 from perfconsole.collectors.journal.entry import Entry
 from perfconsole.collectors.journal.units import Units
+from perfconsole.collectors.units.names import place
 from perfconsole.core.changes import KINDS
 
 
@@ -277,3 +278,20 @@ def test_a_thousand_at_once_are_a_hundred_and_a_number():
 def test_the_order_is_that_of_time():
     manager = Manager().say(units.ENDED, "a.service").say(units.STARTED, "b.service", "Started B.", after_s=1.0)
     assert manager.told() == ["a.service ended by itself", "b.service started"]
+
+
+def test_a_unit_is_called_as_its_row_is():
+    raw = "disk\\x2dcheck@dev-a\\x1b\\x2db.service"
+    manager = Manager(timers={raw.removesuffix(".service")})
+    manager.say(units.FAILED, raw, UNIT_RESULT="timeout").say(units.STARTED, raw, "Started Check.", after_s=20)
+    shown = place(f"/system.slice/{raw}").name
+    assert shown == "disk-check@dev-a\u241b-b.service"
+    assert manager.told() == [
+        f"{shown} failed: it took too long to start or to stop",
+        f"{shown} started ({shown.removesuffix('.service')}.timer)",
+    ]
+    assert {event.scope for event in manager.events} == {shown}
+    for _ in range(3):
+        manager.say(units.FAILED, raw, UNIT_RESULT="timeout", after_s=10)
+    assert manager.told(700)[0].startswith(f"{shown}: failed 3 more times")
+    assert {event.scope for event in manager.events} == {shown}

@@ -39,7 +39,6 @@ TOLD = [
     ("sd 2:0:0:0: [sdc] rejecting I/O to offline device", "host", "critical", "disk sdc was taken offline"),
     ("sd 2:0:0:0: rejecting I/O to offline device", "host", "critical", "disk 2:0:0:0 was taken offline"),
     ("ata1.00: exception Emask 0x0 SAct 0x8060000 SErr 0x0 action 0x0", "host", "warning", "ata1.00"),
-    ("md/raid1:md0: Disk failure on sdb1, disabling device.", "/dev/md0", "critical", "array md0: disk sdb1 failed"),
     # filesystems
     (
         "EXT4-fs error (device loop0): trigger_test_error:129: comm bash: 1",
@@ -166,7 +165,8 @@ NOTHING = [
     "",
     "EXT4-fs (loop0): mounted filesystem fc73e0c3-c24b-445a-93df-3ec67779ec5f r/w with ordered data mode. Quota mode: none.",
     "e1000e 0000:00:1f.6 eno1: NIC Link is Up 1000 Mbps Full Duplex, Flow Control: Rx/Tx",
-    "e1000e 0000:00:1f.6 eno1: NIC Link is Down",  # the interface itself tells of it
+    "e1000e 0000:00:1f.6 eno1: NIC Link is Down",  # who looks at links and arrays tells of it
+    "md/raid1:md0: Disk failure on sdb1, disabling device.",
     "{1}[Hardware Error]: Hardware error from APEI Generic Hardware Error Source: 1",  # what it is comes below
     "blk_update_request: 12 callbacks suppressed",
     "blk_update_request: I/O error, dev fd0, sector 0",  # the empty drive of a virtual machine

@@ -348,6 +348,7 @@ def test_each_breach_counts_for_an_hour_whether_or_not_it_is_told():
 def test_a_user_at_the_machine_who_mistyped_is_a_warning():
     told = after(*(entry(i, "FAILED SU (to root) bob on pts/0", i, **SU) for i in range(6)), entry(9, "(to root) bob on pts/0", 99, **SU))
     assert [(event.severity, event.text) for event in told.events] == [("warning", "bob became root (su) after 6 failures within 9 s")]
+    assert (told.row.failed, told.row.succeeded, told.row.breached) == (6, 1, False)
 
 
 def test_a_login_is_told_and_its_like_summed_up():
@@ -428,6 +429,25 @@ def test_the_usual_noise_is_no_event_and_more_than_it_is():
     assert len(early) <= 2  # what is usual had to be learnt
     assert [(event.time_lo - T0) // 60 for event in late] == [100, 105]
     assert "usually 30" in late[0].text
+
+
+def test_a_flood_is_told_with_all_of_its_first_minute():
+    logins = Logins()
+    events = []
+    for i in range(50):
+        logins.take(failure(600 + i, i))
+        events += Told(logins, 600 + i).events
+    assert events == []
+    (event,) = Told(logins, 661).events
+    assert (event.text[:16], event.severity, event.time_hi) == ("50 failed logins", "info", T0 + 600)
+
+
+def test_a_flood_of_very_many_is_a_warning_at_once():
+    logins = Logins()
+    for i in range(150):
+        logins.take(failure(600 + i / 10, i))
+    (event,) = Told(logins, 615).events
+    assert (event.text[:17], event.severity) == ("150 failed logins", "warning")
 
 
 def test_a_flood_of_every_minute_becomes_the_usual():

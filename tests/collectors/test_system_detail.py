@@ -251,6 +251,15 @@ def test_devices_have_their_sections(tree):
     assert [fact.name for fact in found["Clock"].facts][:1] == ["synchronised"]
 
 
+@pytest.mark.parametrize(("changes", "severity"), [("1", ""), ("4", "warning"), ("", "warning")])
+def test_a_port_into_which_nothing_was_ever_plugged_is_no_fault(tree, changes, severity):
+    tree.write("sys/class/net/eth0/carrier", "0\n")
+    tree.write("sys/class/net/eth0/carrier_changes", f"{changes}\n")
+    first = tree.sections()["Interfaces"].facts[0]
+    assert (first.name, first.severity) == ("eth0", severity)
+    assert first.text.startswith("no carrier")
+
+
 def test_what_is_not_there_says_so(tree):
     found = tree.sections()
     assert "no md arrays" in found["Arrays"].note

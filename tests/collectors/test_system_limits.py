@@ -235,11 +235,12 @@ def test_a_real_memory_limit_binds():
 
 @pytest.mark.slow
 def test_a_real_quota_is_what_a_busy_loop_fills_and_is_throttled_at():
-    with child_cgroups(cpu={"cpu.cfs_period_us": "50000", "cpu.cfs_quota_us": "20000"}, cpuacct={}) as folders:
+    # So little that it is to be had beside busy neighbours, too.
+    with child_cgroups(cpu={"cpu.cfs_period_us": "50000", "cpu.cfs_quota_us": "10000"}, cpuacct={}) as folders:
         values = measure_in(folders)
-    assert values["system.cpu.limit {}"] == pytest.approx(0.4)
-    assert values["system.cpu.utilization {}"] > 0.8
-    assert values["system.cpu.throttled.ratio {}"] > 0.5
+    assert values["system.cpu.limit {}"] == pytest.approx(0.2)
+    assert values["system.cpu.utilization {}"] > 0.7
+    assert values["system.cpu.throttled.ratio {}"] > 0.4
     assert values["system.cpu.throttled.time {}"] > 0.1
 
 

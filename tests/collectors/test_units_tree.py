@@ -16,6 +16,7 @@ from perfconsole.collectors.units.hierarchies import Hierarchy
 from perfconsole.core.globs import Globs
 from perfconsole.core.ports import Slot
 from perfconsole.core.tables import View
+from perfconsole.core.tick import SeriesDef
 from perfconsole.core.unit_rows import REST, identity
 
 RECORDER = View("unit", target="", sort="cpu", limit=50)
@@ -81,6 +82,23 @@ def units(machine):
     found = Units(machine)
     yield found
     found.collector.close()
+
+
+@pytest.mark.parametrize("interval_s", [2.0, 30.0, 600.0])
+def test_use_is_known_at_any_interval_and_not_over_a_gap(machine, interval_s):
+    units, step_s = Units(machine, interval_s=interval_s), max(10.0, interval_s)
+    for cpu_s in (0, step_s / 2, step_s):
+        units.group("/system.slice", cpu_s)
+        units.group("/system.slice/a.service", cpu_s)
+        units.run(step_s)
+    assert units.rows()["a.service"].cpu == pytest.approx(0.5)
+    (measured,) = units.result.measured
+    told = dict(zip(measured.series, measured.values, strict=True))
+    assert told[SeriesDef("cgroup.cpu.utilization", (("unit", "a.service"),))] == pytest.approx(0.5)
+    units.group("/system.slice/a.service", 10 * step_s)
+    units.run(3 * step_s)
+    assert isnan(units.rows()["a.service"].cpu)
+    units.collector.close()
 
 
 def test_v2_use_limits_pressure_and_io(units):

@@ -12,6 +12,7 @@ import pytest
 
 from perfconsole.core import wire
 from perfconsole.core.errors import RequestError
+from perfconsole.core.notices import Saved
 from perfconsole.core.ports import Operation, Watch
 from perfconsole.core.requests import PROCESS_SIGNAL, Done, SignalArgs
 from perfconsole.core.tables import View
@@ -330,3 +331,45 @@ def test_a_peer_that_asks_without_end_and_reads_nothing_is_no_longer_listened_to
             sent += near.send(frame * 50)
     assert sent < 16 * 2**20
     near.close()
+
+
+def test_a_collector_that_fails_to_end_leaves_no_other_open(scripted, make_engine):
+    class Faulty(type(scripted)):
+        def close(self):
+            raise RuntimeError("gone already")
+
+    closed = threading.Event()
+    scripted.close = closed.set
+    make_engine(Faulty(), scripted).stop()
+    assert closed.wait(5)
+
+
+class Hung:
+    """A store whose disk does not answer."""
+
+    error = ""
+
+    def __init__(self):
+        self.closing, self.answers = threading.Event(), threading.Event()
+
+    def put(self, changes, kept=None):
+        pass
+
+    def close(self):
+        self.closing.set()
+        self.answers.wait(20)
+
+
+def test_to_let_go_of_what_hangs_holds_up_no_tick(scripted, make_engine, follow):
+    store = Hung()
+    engine = make_engine(scripted)
+    reader = follow(LocalSource(engine))
+    engine.keep_alerts(store, Saved(), None, None)
+    try:
+        engine.forget_alerts()
+        assert store.closing.wait(10)
+        seq = engine.state.seq
+        reader.until(lambda: reader.state.seq > seq + 1)
+        assert not store.answers.is_set()
+    finally:
+        store.answers.set()

@@ -18,23 +18,33 @@ from msgspec import structs
 
 from perfconsole.config import actions, themes
 from perfconsole.config.abilities import abilities
+from perfconsole.core.change_requests import EventList, LogLine, UnitDetail
 from perfconsole.core.checks import Assertion, Certificate, Hop, Outcome, Phases, TlsFacts
 from perfconsole.core.endpoints import STATES, EndpointRow, EndpointTable, ServiceRow
 from perfconsole.core.errors import RequestError
+from perfconsole.core.login_rows import LoginRow, LoginTable
 from perfconsole.core.requests import (
+    EVENT_LIST,
+    EVENT_MARK,
     HTTP_CHECK,
     HTTP_DETAIL,
     PROCESS_DETAIL,
     SPECS,
+    SYSTEM_DETAIL,
+    UNIT_DETAIL,
     Done,
     EndpointChange,
     EndpointDetail,
+    Fact,
+    FactSection,
     OpenFile,
     ProcessDetail,
+    SystemDetail,
 )
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Ack, Alert, Event, Group, Health, Reading, Rule, SeriesDef, Silence, Stream, Tick
+from perfconsole.core.unit_rows import UnitRow, UnitTable
 from perfconsole.ui.app import ConsoleApp
 from perfconsole.ui.settings import Settings
 
@@ -339,14 +349,30 @@ def hostile(*, raw):
             Alert(f"{seq}e{i}", harm(), "httpcheck.up", group.series[0].labels, "critical", "firing", "inactive", at, at, 0.0, 0.5, False)
             for i, group in enumerate(groups[:4])
         ]
+        units = [_hostile_unit(harm, state) for state in ("active", "failed", harm(), "")]
+        logins = [LoginRow(harm(), harm(), (harm(), harm()), 3, 9, 1, at - 90, at, breached) for breached in (True, False)]
         events = [Event(at, at, "endpoint", row.name, f"{row.name}: {harm(40)}, {harm()}", harm()) for row in listed]
         yield Tick(
             seq, at, 1e4 + at - START, key=True, stream=stream, groups=[Group(seq, "system", "host", 0.5, tuple(named)), *groups],
             readings=[Reading(seq, at, [0.9] * len(named)), *(Reading(group.id, at, [0.0, 0.2, 1.0, 503.0]) for group in groups)],
-            tables=[ProcessTable("host", at, len(rows), rows), _endpoint_table(listed, at)], alerts=alerts,
-            events=[Event(at, at, harm(), harm(), harm(), harm()), *events],
+            tables=[
+                ProcessTable("host", at, len(rows), rows), _endpoint_table(listed, at), UnitTable("host", at, 9, units, "v2", (harm(),)),
+                LoginTable("host", at, at - 900, 3600.0, 2, logins, 18, 2, ((harm(), 7),), 0.5, (harm(), harm())),
+            ],
+            alerts=alerts,
+            events=[*(Event(at - 9, at, kind, harm(), harm(), harm(), severity) for kind, severity in _HOSTILE_KINDS), *events],
             health=[*health, *(Health("http", name, "error", at, at, error=harm(), fix=harm()) for name in ("checks", harm()))],
         )  # fmt: skip
+
+
+_HOSTILE_KINDS = (("mark", ""), ("note", ""), ("kernel", "critical"), ("login", "warning"), (HARM[0], ""), ("unit", HARM[2]))
+
+
+def _hostile_unit(harm, state):
+    return UnitRow(
+        harm(), harm(), "service", 1, harm(), cpu=0.3, cpu_limit=0.5, throttled=0.6, memory_bytes=GIB, memory_limit=GIB, memory=0.99,
+        oom_kills=1.0, tasks=9.0, state=state, result=harm(), restarts=3.0, since=START,
+    )  # fmt: skip
 
 
 def _hostile_endpoint(harm, state, at):
@@ -380,8 +406,16 @@ def hostile_answer(*, raw):
     def answer(op, args):
         if op == HTTP_DETAIL.name:
             return _hostile_detail(harm)
-        if op == HTTP_CHECK.name:
+        if op in {HTTP_CHECK.name, EVENT_MARK.name}:
             return Done(harm())
+        if op == UNIT_DETAIL.name:
+            lines = [LogLine(START, number % 8, harm(), harm()) for number in range(20)]
+            return UnitDetail([(harm(), harm()) for _ in range(9)], lines, [harm(), harm()])
+        if op == SYSTEM_DETAIL.name:
+            facts = [Fact(harm(), harm(), harm(), severity, harm()) for severity in ("critical", "warning", "unknown", "ok", "")]
+            return SystemDetail([FactSection(harm(), facts, harm()) for _ in range(4)])
+        if op == EVENT_LIST.name:
+            return EventList([Event(START - 900, START - 800, kind, harm(), harm(), harm()) for kind, _ in _HOSTILE_KINDS], more=True)
         if op != PROCESS_DETAIL.name:
             raise RequestError(harm(), harm())
         files = [OpenFile(fd, dice.choice(["file", "socket", "pipe"]), harm()) for fd in range(40)]

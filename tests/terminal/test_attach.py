@@ -1,11 +1,13 @@
 """Several consoles of one user: one engine among those that are alike, whichever of them ends, and however."""
 
 import os
+import re
 import shutil
 import signal
 import sys
 import threading
 import time
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from perfconsole.cli.attach import Seat
 from perfconsole.cli.likeness import digest
 from perfconsole.config.load import Loaded
 from perfconsole.config.schema import Config
+from perfconsole.core.change_requests import EventsArgs
+from perfconsole.history.events import read_events
 from perfconsole.history.lease import Holder, Lease, holder
 
 pytestmark = pytest.mark.slow
@@ -95,26 +99,32 @@ def test_a_second_one_attaches_and_goes_on_when_the_first_is_killed(console, sta
     assert (holder(state_dir), (state_dir / "engine.sock").exists()) == (None, False)
 
 
-def test_a_mark_in_one_is_on_the_timeline_of_all_and_outlives_who_kept_it(console):
-    """One list of what changed, whoever adds to it; the heir tells it from what the killed one kept, and tells it once."""
+def test_a_mark_in_one_is_on_the_timeline_of_all_and_outlives_who_kept_it(console, state_dir):
+    """One list of what changed, whoever adds to it; the heir knows what the killed one kept, and tells it once."""
+
+    def lists(pty):
+        """The screen of all that changed: whatever this machine's kernel has to say, what is newest is on it."""
+        pty.send("8")
+        pty.wait_text("further back")
+        for label in marks:
+            pty.wait_text(f"mark .*{label}")
+        return [len(re.findall(f"mark .*{label}", pty.screen())) for label in marks]
+
     first = console()
+    holds(state_dir, first)
     second = console()
-    second.wait_text(f"attached to PID {first.pid}")
-    for pty, label in ((first, "deploy 1.4.2"), (second, "rolled back")):
+    marks = {"deploy 1.4.2": first, "rolled back": second}
+    for label, pty in marks.items():
         pty.send("m")
         pty.wait_text("mark: what was done")
         pty.send(f"{label}\r")
-        pty.wait_text(f"mark: {label}")  # it is kept: only now that is said
-    for pty in (first, second):
-        pty.wait_text(r"mark +deploy 1\.4\.2")
-        pty.wait_text(r"mark +rolled back")
+    assert lists(first) == lists(second) == [1, 1]
+    wanted = EventsArgs(0.0, inf, kinds=("mark",))
+    assert second.until(lambda: len(read_events(state_dir, wanted, alone=False).events) == len(marks))
     first.kill(signal.SIGKILL)
-    second.wait_text(f"PID {first.pid} has ended: this console collects now")
-    second.wait_text(r"mark +deploy 1\.4\.2")
-    second.send("8")
-    second.wait_text("further back")  # the screen of all that changed
-    assert "rolled back" in second.screen()
-    assert second.screen().count("deploy 1.4.2") == 1
+    holds(state_dir, second, 15.0)
+    third = console()
+    assert lists(third) == lists(second) == [1, 1]
 
 
 def test_an_attached_one_collects_nothing_itself(console):

@@ -75,10 +75,9 @@ def make_changes_world():
 @asynccontextmanager
 async def changes_screen(world, kind="local", size=(120, 36), **changes):
     """A console on the Changes screen."""
-    app = console_app(world.connect(kind), **{"user": "kim", **changes})
+    app = console_app(world.connect(kind), **{"user": "kim", "screen": "changes", **changes})
     async with app.run_test(size=size) as pilot:
         console = Console(app, pilot, world)
         await console.until(lambda: app.pump.live.stream is not None)
-        await console.press("8")
         await console.settled()
         yield console

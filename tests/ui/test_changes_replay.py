@@ -102,7 +102,9 @@ async def test_from_any_moment_a_step_leads_to_the_next(recording, open_console)
 async def test_the_list_leads_to_its_moments_and_keeps_what_comes_after(recording, open_console):
     async with open_console(ReplaySource(recording), size=(120, 36)) as console:
         await at_the_end(console)
-        await console.press("8", "G", "enter")
+        await console.press("8")
+        assert console.lines[-1].count("n next alert or mark") == 1
+        await console.press("G", "enter")
         await console.until(lambda: shown_at(console) == "03:12:20")
         assert "at 03:12:20 mark deploy 1.4.2" in console.lines[-1]
         assert "rolled back" in console.text

@@ -168,6 +168,15 @@ async def test_what_is_selected_is_opened_expanded_and_copied(make_changes_world
         assert isinstance(console.screen, OperationsScreen)
 
 
+async def test_a_key_typed_right_after_expanding_means_what_will_be_shown(make_changes_world, open_console):
+    async with open_console(make_changes_world(), size=LARGE) as console:
+        pane(console).focus()
+        await console.settled()
+        console.screen.do_expand()
+        console.screen.do_nav_down()
+        assert pane(console).selected == TIMER, "the first of all, which is not among the few"
+
+
 async def test_expanding_the_alerts_beside_it_hides_it(make_changes_world, open_console):
     async with open_console(make_changes_world(), size=LARGE) as console:
         console.screen.query_one("#over").focus()
@@ -255,6 +264,17 @@ async def test_windows_reach_further_back_and_are_named(make_changes_world):
         assert "03 Mar 02:12" in console.text
         await console.press("comma")
         assert "03 Mar 02:12" not in console.text
+
+
+async def test_of_a_filter_that_was_left_nothing_more_is_shown(make_changes_world):
+    """Of what was typed one may hear only after Esc."""
+    async with changes_screen(make_changes_world()) as console:
+        await console.press("slash", *"login")
+        prompt = console.screen
+        prompt.action_cancel()
+        prompt.on_input_changed(Input.Changed(prompt.query_one(Input), "logi"))
+        await console.settled()
+        assert console.screen.table.match == ""
 
 
 async def test_a_filter_sorts_and_reverses(make_changes_world):
@@ -357,6 +377,24 @@ async def test_a_page_more_is_read_at_the_end_of_the_list(make_changes_world, mo
         asks = len(asked.asked)
         await console.press("G", "g", "G")
         assert len(asked.asked) == asks
+
+
+async def test_what_came_and_went_while_nobody_looked_is_asked_for(make_changes_world, monkeypatch):
+    """A state holds the newest alone."""
+    monkeypatch.setattr("perfconsole.core.state.EVENTS_HELD", 3)
+    came = [event(20 - 2 * i, "timer", f"tick {i}") for i in range(1, 9)]
+    asked = Asked(lambda args: kept(*came)(args) if len(asked.asked) > 1 else EventList([]))
+    world = make_changes_world(events=(DEPLOY,), more=(asked,))
+    async with changes_screen(world) as console:
+        await console.until(lambda: len(asked.asked) == 1)
+        await console.press("1")
+        for one in came:
+            world.tell(one)
+        await console.settled()
+        await console.press("8")
+        await console.until(lambda: "tick 1" in console.text)
+        assert [item.row.event.text for item in console.screen.table._items] == [*(f"tick {i}" for i in range(8, 0, -1)), "deploy 1.4.2"]
+        assert len(asked.asked) == 2
 
 
 async def test_a_page_that_brings_nothing_new_is_the_last(make_changes_world):

@@ -82,10 +82,11 @@ async def test_a_refusal_stands_where_the_answer_would(make_world, open_console)
 
 async def test_who_gets_in_is_told_even_where_the_rest_is_refused(units_world, open_console):
     units_world.logins.table = breached
-    units_world.units.answers[SYSTEM_DETAIL.name] = RequestError("refused", "")
+    units_world.units.answers[SYSTEM_DETAIL.name] = RequestError("refused", "run as root")
     async with open_console(units_world) as console:
         await opened(console)
         assert "■ 203.0.113.7" in console.text
+        assert " refused: run as root" in console.text, "that there is more is told, and why it is not there"
         await console.press("slash", *"zzz", "enter")
         assert "nothing matches zzz" in console.text
 

@@ -1,5 +1,7 @@
 """The Units tab beside Processes: list, tree, what is out of the ordinary, what is not known and why; then one unit, and a process."""
 
+from functools import partial
+
 import pytest
 from msgspec.structs import replace
 from units_world import DETAIL, Units, make_units_world, numbered, unit, units_world
@@ -20,6 +22,12 @@ from perfconsole.ui.widgets.units import UnitsPane
 __all__ = ["make_units_world", "units_world"]
 
 
+@pytest.fixture
+def open_console(open_console):
+    """Consoles that begin with processes: Operations would have to be made first, and is none of this."""
+    return partial(open_console, screen="processes")
+
+
 def names(console):
     return [item.row.name for item in console.screen.query_one(UnitsPane)._items]
 
@@ -34,7 +42,7 @@ def styled(console, text):
 
 
 async def on_units(console, *keys):
-    await console.press("6", "U", *keys)
+    await console.press("U", *keys)
     await console.step()
 
 
@@ -60,7 +68,6 @@ async def opened(console, name):
 
 async def test_u_turns_to_units_and_back_and_so_does_esc(units_world, kind, open_console):
     async with open_console(units_world, kind) as console:
-        await console.press("6")
         assert "▸PROCESSES  UNITS" in console.lines[2]
         assert "U units" in console.lines[-1]
         await console.press("U")
@@ -79,7 +86,6 @@ async def test_u_turns_to_units_and_back_and_so_does_esc(units_world, kind, open
 
 async def test_a_click_on_a_title_turns_to_it(units_world, open_console):
     async with open_console(units_world) as console:
-        await console.press("6")
         await console.pilot.click(console.table, offset=(14, 0))
         await console.settled()
         assert "▸UNITS" in console.lines[2]
@@ -93,7 +99,6 @@ async def test_a_click_on_a_title_turns_to_it(units_world, open_console):
 
 async def test_units_are_measured_closely_only_while_somebody_looks(units_world, open_console):
     async with open_console(units_world) as console:
-        await console.press("6")
         await console.step()
         assert units_world.units.looked[-1] == []
         await console.press("U")
@@ -290,7 +295,7 @@ async def test_without_a_cgroup_filesystem_that_is_said(units_world, open_consol
 
 async def test_before_the_first_run_it_is_collecting(make_units_world, open_console):
     async with open_console(make_units_world(0)) as console:
-        await console.press("6", "U")
+        await console.press("U")
         assert "collecting" in console.text
         await console.press("j", "G", "enter", "s", "r", "t", "y", "M")
         assert isinstance(console.screen, ProcessesScreen)
@@ -301,7 +306,7 @@ async def test_an_error_says_what_and_how_to_mend_it(make_units_world, open_cons
     world.units.fault = CollectorError("/sys/fs/cgroup may not be read", "run it with the host's cgroup namespace")
     world.advance()
     async with open_console(world) as console:
-        await console.press("6", "U")
+        await console.press("U")
         await console.step()
         assert "/sys/fs/cgroup may not be read: run it with the host's cgroup namespace" in console.text
 
@@ -319,7 +324,7 @@ async def test_what_was_known_before_an_error_is_shown_as_past(units_world, open
 async def test_a_recording_without_units_says_so(open_console):
     stream = Stream("box", "s", "b", "0")
     async with open_console(Told(Tick(1, START, 1.0, key=True, past=True, stream=stream))) as console:
-        await console.press("6", "U")
+        await console.press("U")
         await console.until(lambda: "no units are recorded at this moment" in console.text)
 
 
@@ -364,6 +369,18 @@ async def test_a_slice_has_the_processes_of_all_that_is_in_it(units_world, open_
         assert {"api.service", "postgresql.service", "nginx.service"} <= found
         assert "init.scope" not in found
         assert "of the units shown" in console.text
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24)])
+async def test_its_state_is_told_whatever_its_name_and_no_time_is_cut(units_world, open_console, size):
+    name = f"systemd-{'x' * 80}.service"
+    units_world.units.rows = lambda step: [unit("", name=name, state="failed", result="exit-code", restarts=5.0, since=START - 3600.0)]
+    async with open_console(units_world, size=size) as console:
+        await opened(console, name)
+        title = row_of(console, "SERVICE")
+        assert "… " in title
+        assert "■ failed exit-code for 1h00m" in title
+        assert "since" not in title
 
 
 async def test_the_numbers_now_and_their_history(units_world, open_console):

@@ -69,3 +69,14 @@ def test_a_disk_that_takes_half_a_line_refuses_the_action(tmp_path):
             audit("ann", "process.signal", ARGS, "")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_half_a_line_does_not_take_the_next_along(tmp_path):
+    path = tmp_path / "audit.jsonl"
+    audit = AuditFile(path)
+    audit("ann", "process.signal", ARGS, "")
+    path.write_bytes(path.read_bytes()[:-20])  # the disk was full
+    audit("ann", "process.signal", ARGS, "done")
+    audit("ann", "process.signal", ARGS, "done")
+    _, *whole = path.read_text().splitlines()
+    assert [json.loads(line)["outcome"] for line in whole] == ["done", "done"]

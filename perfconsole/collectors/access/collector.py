@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from perfconsole.collectors.access.accounts import Accounts
-from perfconsole.collectors.access.executables import Executables, is_suspicious
+from perfconsole.collectors.access.executables import Executables, suspicion
 from perfconsole.collectors.access.findings import Finding
 from perfconsole.collectors.access.keys import Keys
 from perfconsole.collectors.access.listeners import Listeners
@@ -42,7 +42,7 @@ class AccessCollector:
         prefix = root.rstrip("/")
         self._accounts = Accounts(prefix)
         self._keys = Keys(prefix, f"{proc}/self/mountinfo")
-        self._listeners = Listeners(proc, is_suspicious, mask if mask_ips else str)
+        self._listeners = Listeners(proc, suspicion, mask if mask_ips else str)
         self._executables = Executables(proc)
         self._files: Future[list[Finding]] | None = None
         self._before = self._files_before = 0.0

@@ -78,9 +78,12 @@ _ALARMING: Final = frozenset({"memory", "shared"})
 """What is told even if it was there before us."""
 
 
-def is_suspicious(exe: str) -> bool:
-    """Whether a program that runs from there is worth a warning when it listens, too."""
-    return _place(exe) in {"memory", "shared", "temporary"}
+def suspicion(exe: str, *, is_open: bool) -> str:
+    """How severe it is that a program which runs from there listens, too, to others or to this machine alone; empty for nothing."""
+    place = _place(exe)
+    if place == "temporary" and not is_open:
+        return "info"  # what a compiler's tests do, and programs that unpack themselves
+    return "warning" if place else ""
 
 
 class Executables:

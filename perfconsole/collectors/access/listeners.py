@@ -7,9 +7,11 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple, Protocol
 
 from perfconsole.collectors.access.findings import Finding, listed
 from perfconsole.collectors.loop import ask, paced
@@ -45,6 +47,13 @@ class Listener(NamedTuple):
         return f"{self.protocol}6" if ":" in self.address else self.protocol
 
 
+class Suspicion(Protocol):
+    """What is thought of a listening program by where it runs from."""
+
+    def __call__(self, exe: str, *, is_open: bool) -> str:
+        """One of `SEVERITIES`, or empty."""
+
+
 class Owner(NamedTuple):
     """The process that has it open."""
 
@@ -66,12 +75,12 @@ class Listeners:
 
     Args:
         proc: Where procfs is.
-        suspicious: Whether a program that runs from a path is worth a warning.
+        suspicion: How severe it is that a program which runs from a path listens, to others or to this machine alone.
         shown: How an address is shown that is neither any nor this machine's own loop.
     """
 
-    def __init__(self, proc: str, suspicious: Callable[[str], bool], shown: Callable[[str], str]) -> None:
-        self._proc, self._suspicious, self._shown = proc, suspicious, shown
+    def __init__(self, proc: str, suspicion: "Suspicion", shown: Callable[[str], str]) -> None:
+        self._proc, self._suspicion, self._shown = proc, suspicion, shown
         self._known: dict[Listener, str] = {}
         self._begun: set[str] = set()
         self._whole: set[str] = set()
@@ -135,18 +144,15 @@ class Listeners:
         uids = {key.uid for key in wanted}
         links = {f"socket:[{inode}]": key for key, inode in wanted.items()}
         found: dict[Listener, Owner] = {}
-        looked_at = 0
         theirs: list[int] = []
         others: list[int] = []
         async for pid in paced(sorted((int(name) for name in _names(self._proc) if name.isdigit()), reverse=True), time.perf_counter):
             (theirs if _uid(f"{self._proc}/{pid}") in uids else others).append(pid)
-        async for pid in paced(theirs + others, time.perf_counter):
-            for name in _names(f"{self._proc}/{pid}/fd"):
-                looked_at += 1
-                key = links.get(_link(f"{self._proc}/{pid}/fd/{name}"))
-                if key is not None and key not in found:
-                    found[key] = Owner(pid, _name(f"{self._proc}/{pid}/comm"), _link(f"{self._proc}/{pid}/exe"))
-            if len(found) == len(links) or looked_at > _MOST_LINKS:
+        async for pid, link in paced(islice(_held(self._proc, theirs + others), _MOST_LINKS), time.perf_counter):
+            key = links.get(link)
+            if key is not None and key not in found:
+                found[key] = Owner(pid, _name(f"{self._proc}/{pid}/comm"), _link(f"{self._proc}/{pid}/exe"))
+            if len(found) == len(links):
                 break
         return found
 
@@ -155,8 +161,9 @@ class Listeners:
         owner = next((owners[key] for key in group if key in owners), None)
         user = users.get(first.uid, f"uid {first.uid}")
         who = f"{owner.name} (pid {owner.pid}, {user})" if owner else f"a process of {user}"
-        severity = "info" if first.uid >= FIRST_USER and not all(_is_loopback(key.address) for key in group) else ""
-        severity = "warning" if owner and self._suspicious(owner.exe) else severity
+        is_open = not all(_is_loopback(key.address) for key in group)
+        severity = "info" if first.uid >= FIRST_USER and is_open else ""
+        severity = (owner and self._suspicion(owner.exe, is_open=is_open)) or severity
         change = group[first]
         return Finding("listener", f"{who} listens on {self._places(group)}", severity, change.before, change.at, f"{self._proc}/net")
 
@@ -248,6 +255,14 @@ def _names(directory: str) -> list[str]:
         return os.listdir(directory)  # noqa: PTH208  thousands of names, without a Path for each
     except OSError:
         return []
+
+
+def _held(proc: str, pids: Iterable[int]) -> Iterator[tuple[int, str]]:
+    """What processes have open, as links; of one there may be a million."""
+    for pid in pids:
+        with suppress(OSError), os.scandir(f"{proc}/{pid}/fd") as entries:
+            for entry in entries:
+                yield pid, _link(entry.path)
 
 
 def _link(path: str) -> str:

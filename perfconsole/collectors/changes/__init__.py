@@ -104,6 +104,8 @@ class ChangesCollector:
         events += self._watched.look(now)
         if self._watched.too_many:
             troubles["watch"] = "error", self._watched.too_many, "name fewer files in [events] watch"
+        elif self._watched.denied:
+            troubles["watch"] = "denied", self._watched.denied, "let their directories be looked into: setfacl -m u:USER:rx DIRECTORY"
         try:
             if self._mounts.changed():
                 events += self._mounts.look(now)

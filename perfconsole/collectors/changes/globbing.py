@@ -19,14 +19,16 @@ class Walk:
 
     Attributes:
         left: Entries of directories that may still be looked at; at 0 nothing more is found.
+        denied: Directories, and paths, that may not be looked into: nobody can say what is there.
     """
 
     def __init__(self, entries: int) -> None:
         """Begin with so many."""
         self.left = entries
+        self.denied: list[str] = []
 
     def files(self, pattern: str) -> Iterator[str]:
-        """Paths that match a pattern and exist, files or not; a directory that may not be read holds none.
+        """Paths that match a pattern and exist, files or not.
 
         Args:
             pattern: A path with or without globs; ``~`` is the caller's home.
@@ -39,7 +41,7 @@ class Walk:
         while parts and not _MAGIC.search(parts[0]):
             place, parts = f"{place}/{parts[0]}", parts[1:]
         if not parts:
-            if os.path.lexists(place):
+            if self._is_there(place):
                 yield place
             return
         part, rest = parts[0], parts[1:]
@@ -55,6 +57,17 @@ class Walk:
                 else:
                     yield entry.path
 
+    def _is_there(self, place: str) -> bool:
+        try:
+            os.lstat(place)
+        except PermissionError:
+            self.denied.append(place)
+        except (OSError, ValueError):
+            return False
+        else:
+            return True
+        return False
+
     def _entries(self, place: str) -> list["os.DirEntry[str]"]:
         entries = []
         try:
@@ -64,6 +77,8 @@ class Walk:
                         break
                     self.left -= 1
                     entries.append(entry)
+        except PermissionError:
+            self.denied.append(place or "/")
         except (OSError, ValueError):  # or no path at all: it holds a NUL
             return entries
         return sorted(entries, key=lambda entry: entry.name)

@@ -1,6 +1,7 @@
 """Filesystems that were mounted, unmounted or became read-only, without the thousand mounts that container runtimes make.
 
-The kernel says that its table changed (poll(2) on /proc/self/mountinfo: POLLPRI | POLLERR, proc(5)); only then is it read.
+The kernel says that its table changed (poll(2) on /proc/self/mountinfo: POLLPRI | POLLERR, proc(5)); then it is read. It does not say so
+when it has made a filesystem read-only itself, after an error: for that it is read now and then.
 """
 
 import os
@@ -19,7 +20,7 @@ _NOISE: Final = frozenset(
 )
 _RUNTIMES: Final = (
     b"/var/lib/docker/", b"/var/lib/containers/", b"/var/lib/containerd/", b"/var/lib/kubelet/", b"/var/lib/lxc/", b"/var/lib/incus/",
-    b"/var/lib/lxd/", b"/var/snap/", b"/var/lib/machines/", b"/run/", b"/var/run/", b"/dev/", b"/proc/", b"/sys/", b"/snap/",
+    b"/var/lib/lxd/", b"/var/snap/lxd/", b"/var/lib/machines/", b"/run/", b"/var/run/", b"/dev/", b"/proc/", b"/sys/", b"/snap/",
     b"/tmp/systemd-private-", b"/tmp/.mount_", b"/home/.snapshots/", b"/.snapshots/",
 )  # fmt: skip
 _RUNTIME: Final = re.compile(rb"/kubelet/pods/|/(?:docker|containerd|buildkit|k3s|overlay-containers)/|/[0-9a-f]{64}(?:/|$)")
@@ -28,8 +29,14 @@ _RUNTIME: Final = re.compile(rb"/kubelet/pods/|/(?:docker|containerd|buildkit|k3
 _MEDIA: Final = b"/run/media/"
 """What somebody plugged in."""
 
+_UNASKED: Final = 6
+"""The table is read at every so many looks, a minute, whatever the kernel says."""
+
 _MOST: Final = 20
 _CHUNK: Final = 65_536
+_UNSAID: Final = "critical"
+"""The severity of what the kernel does not say when it comes about: it may be as old as the last reading."""
+
 _SUBVOLUMES: Final = b"btrfs"
 
 
@@ -42,10 +49,11 @@ class Mounts:
         self._descriptor = -1
         self._poll = select.poll()
         self._known: dict[bytes, mountinfo.Mount] | None = None
-        self._looked = 0.0
+        self._looked = self._read = 0.0
+        self._unread = self._content = 0
 
     def changed(self) -> bool:
-        """Whether there is anything to look at: the first time, and when the kernel says so; costs one system call.
+        """Whether to look: the first time, when the kernel says that something changed, and now and then; costs one system call.
 
         Raises:
             OSError: When the table cannot be opened.
@@ -54,10 +62,11 @@ class Mounts:
             self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
             self._poll.register(self._descriptor, select.POLLPRI | select.POLLERR)
             return True
-        return any(seen & (select.POLLPRI | select.POLLERR) for _, seen in self._poll.poll(0))
+        self._unread += 1
+        return any(seen & (select.POLLPRI | select.POLLERR) for _, seen in self._poll.poll(0)) or self._unread >= _UNASKED
 
     def still(self, now: float) -> None:
-        """Nothing has changed by now (epoch seconds)."""
+        """The kernel says that nothing has changed by now (epoch seconds)."""
         self._looked = now
 
     def look(self, now: float) -> list[Event]:
@@ -66,15 +75,19 @@ class Mounts:
         Raises:
             OSError: When the table cannot be read.
         """
-        since, self._looked = min(self._looked, now), now
+        since, read = min(self._looked, now), min(self._read, now)
+        self._looked, self._read, self._unread = now, now, 0
         content = b""
         while more := os.pread(self._descriptor, _CHUNK, len(content)):
             content += more
+        before, self._content = self._content, hash(content)
+        if self._content == before:
+            return []
         mounts = {mount.point: mount for mount in mountinfo.parse(content) if _is_somebodys(mount)}  # the last one at a place covers others
         known, self._known = self._known, mounts
         if known is None:
             return []
-        found = [_event(since, now, *said) for said in _differences(known, mounts)]
+        found = [_event(read if said[2] == _UNSAID else since, now, *said) for said in _differences(known, mounts)]
         if len(found) <= _MOST:
             return found
         text = f"{len(found)} mounts changed: {'; '.join(event.text for event in found[:3])} and {len(found) - 3} more"
@@ -114,7 +127,7 @@ def _differences(before: dict[bytes, mountinfo.Mount], after: dict[bytes, mounti
         elif (was.device, was.source, was.type) != (mount.device, mount.source, mount.type):
             found.append((name, f"{name} is another filesystem now ({what})", ""))
         elif mount.failed and not was.failed:
-            found.append((name, f"{name} was made read-only by the kernel after an error ({what})", "critical"))
+            found.append((name, f"{name} was made read-only by the kernel after an error ({what})", _UNSAID))
         elif mount.read_only != was.read_only:
             way, severity = ("read-only", "warning") if mount.read_only else ("for writing", "")
             found.append((name, f"{name} remounted {way} ({what})", severity))

@@ -45,6 +45,7 @@ class Watched:
 
     Attributes:
         too_many: Why not everything that matches is looked at; empty while it is.
+        denied: What may not be looked at, in words; empty when nothing is.
     """
 
     def __init__(self, patterns: Sequence[str] = (), own: Sequence[str] = ()) -> None:
@@ -61,7 +62,7 @@ class Watched:
         self._paths: list[str] = []
         self._expanded: float | None = None
         self._looked: float | None = None
-        self.too_many = ""
+        self.too_many = self.denied = ""
 
     def look(self, now: float) -> list[Event]:
         """What has changed since the last look (epoch seconds); at the first, what was written to in the last 24 h."""
@@ -78,7 +79,7 @@ class Watched:
         """Look for files; which are new since the last time."""
         walk = Walk(_ENTRIES)
         matching = dict.fromkeys(self._own)
-        self.too_many = ""
+        self.too_many = self.denied = ""
         for pattern in self._patterns:
             for path in walk.files(pattern):
                 if len(matching) >= _FILES:
@@ -88,6 +89,9 @@ class Watched:
             self.too_many = f"more than {_FILES:,} files match [events] watch: only the first {_FILES:,} are looked at"
         elif walk.left <= 0:
             self.too_many = f"[events] watch reaches over more than {_ENTRIES:,} files and directories: not all are looked at"
+        if walk.denied:
+            more = f" and {len(walk.denied) - 1} more" if len(walk.denied) > 1 else ""
+            self.denied = f"watched files cannot be seen: {safe(walk.denied[0], 200)}{more}: Permission denied"
         fresh = matching.keys() - set(self._paths)
         for path in self._known.keys() - matching.keys():
             if os.path.lexists(path):  # others have taken its place among those that are looked at

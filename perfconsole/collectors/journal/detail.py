@@ -2,13 +2,14 @@
 
 import re
 from asyncio import gather
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from perfconsole.collectors.journal.access import Trouble
 from perfconsole.collectors.journal.answers import WITHIN_S, Answer, answer
 from perfconsole.collectors.journal.lines import entry_of
 from perfconsole.collectors.journal.parts import FIELDS
+from perfconsole.collectors.journal.units import exit_words
 from perfconsole.collectors.loop import ask
 from perfconsole.collectors.processes.units import unescaped
 from perfconsole.core.change_requests import LogLine, UnitArgs, UnitDetail
@@ -27,7 +28,7 @@ FACTS: Final = {
     "ActiveState": "state",
     "Result": "result",
     "MainPID": "main process",
-    "ExecMainStatus": "last exit status",
+    "ExecMainStatus": "last exit",
     "NRestarts": "restarts by systemd",
     "ActiveEnterTimestamp": "active since",
     "InactiveEnterTimestamp": "inactive since",
@@ -42,9 +43,18 @@ FACTS: Final = {
 }
 """Properties that are asked for (org.freedesktop.systemd1(5)), and what they are called; shown in this order."""
 
-_ASKED: Final = (*FACTS, "SubState", "NeedDaemonReload")
+_ASKED: Final = (*FACTS, "SubState", "NeedDaemonReload", "ExecMainCode")
 _NONE: Final = frozenset({"", "[not set]", "infinity", "n/a", "18446744073709551615"})
 _SIZES: Final = frozenset({"MemoryMax", "MemoryHigh"})
+_CODES: Final = {"1": "exited", "2": "killed", "3": "dumped"}
+"""How the main process ended, in numbers as waitid(2) has them; 0 while it runs: then a status is nobody's."""
+
+_SINCE: Final = {
+    "ActiveEnterTimestamp": {"active", "reloading", "refreshing", "deactivating"},
+    "InactiveEnterTimestamp": {"inactive", "failed"},
+}
+"""In which states it still holds that a unit is in the state that it entered then."""
+
 _ZERO_IS_NONE: Final = frozenset({"MainPID", "NRestarts"})
 
 _UNIT: Final = re.compile(
@@ -126,17 +136,30 @@ def facts_of(shown: bytes) -> list[tuple[str, str]]:
         return [("loaded", "no: systemd finds no such unit")]
     found = []
     for name, title in FACTS.items():
-        value = known.get(name, "")
-        if value in _NONE or (value == "0" and name in _ZERO_IS_NONE) or (name == "LoadState" and value == "loaded"):
-            continue
-        if name == "ActiveState" and known.get("SubState", "") not in ("", value):
-            value = f"{value} ({known['SubState']})"
-        elif name in _SIZES and value.isdigit():
-            value = size(int(value))
-        found.append((title, value))
+        value = _value(name, known)
+        if value not in _NONE:
+            found.append((title, value))
     if known.get("NeedDaemonReload") == "yes":
         found.append(("changed on disk", "yes: in force after systemctl daemon-reload"))
     return found
+
+
+def _value(name: str, known: Mapping[str, str]) -> str:
+    """A property in words; empty where it says nothing, or nothing that still holds."""
+    value = known.get(name, "")
+    if (value == "0" and name in _ZERO_IS_NONE) or (name == "LoadState" and value == "loaded"):
+        return ""
+    if name == "ActiveState" and known.get("SubState", "") not in ("", value):
+        return f"{value} ({known['SubState']})"
+    if name in _SIZES and value.isdigit():
+        return size(int(value))
+    if name == "ExecMainStatus":
+        code = known.get("ExecMainCode", "")
+        code = _CODES.get(code, code)
+        return exit_words(code, value) if code in _CODES.values() else ""
+    if name in _SINCE and known.get("ActiveState") not in _SINCE[name]:
+        return ""
+    return value
 
 
 def safe_lines(text: bytes) -> list[str]:

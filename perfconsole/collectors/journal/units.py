@@ -166,7 +166,7 @@ class Units:
         self._held[unit] = _Held("ended", entry.at)
 
     def _exit(self, entry: Entry, unit: str) -> None:
-        self._exits[unit] = _exit_words(entry.fields.get("EXIT_CODE", ""), entry.fields.get("EXIT_STATUS", ""))
+        self._exits[unit] = exit_words(entry.fields.get("EXIT_CODE", ""), entry.fields.get("EXIT_STATUS", ""))
 
     def _fail(self, entry: Entry, unit: str) -> None:
         self._release(unit)
@@ -236,7 +236,7 @@ def _shown(raw: str) -> str:
     return safe(unescaped(raw), _NAME)
 
 
-def _exit_words(code: str, status: str) -> str:
+def exit_words(code: str, status: str) -> str:
     """``status 1``, ``ended by SIGSEGV``: of EXIT_CODE (exited, killed, dumped) and EXIT_STATUS (a status, or a signal's number)."""
     if code == "exited":
         return f"status {status}"

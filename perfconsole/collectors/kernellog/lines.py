@@ -3,6 +3,9 @@
 Only whole forms from the beginning of a line count, because much of a line may be somebody's to choose: a process names itself, and
 ``[pid]: segfault at`` follows that name. Words are looked for before patterns: 40 of those cost less than one pattern, and a pattern is
 compiled when its word is first seen, because all of them take longer (20 ms) than a start may.
+
+Links that lose their carrier and arrays that lose a disk are not among them: whoever may read no log sees those as well, and more of them
+(`collectors.system`); told by both, they would be told twice.
 """
 
 import re
@@ -191,12 +194,6 @@ _FORMS: Final = (
     ),
     # drivers/ata/libata-eh.c ata_eh_link_report()
     _form("exception Emask", r"(ata[\d.]+): exception Emask", _host("{0}", _WARNING, "{0}: the disk at this port reported an error")),
-    # drivers/md/raid1.c, raid5.c, raid10.c: the error handler
-    _form(
-        "Disk failure on",
-        r"md/raid\w*:(md\w+): Disk failure on (\w+), disabling device",
-        _disk("md", _CRITICAL, "array {0}: disk {1} failed and is not used any more"),
-    ),
     # fs/ext4/super.c __ext4_error() and __ext4_std_error(); ext2 and ext3 alike
     _form("-fs error", r"EXT\d-fs error \(device ([^)]+)\)(?: in)?:? (.*)", _disk("ext", _CRITICAL, "EXT4 error on {0}: {1}")),
     _form(
@@ -307,8 +304,7 @@ _FORMS: Final = (
         r": transmit queue (?P<queue>\d+) timed out",
         _watchdog,
     ),
-    # drivers/net/ethernet/intel/e1000e/netdev.c. That a carrier is lost is not told here: each driver words it its own way or not at all,
-    # and the interface itself counts it (`system.links`).
+    # drivers/net/ethernet/intel/e1000e/netdev.c
     _form("Unit Hang", rf"{_NET}([^\s:]+): Detected Hardware Unit Hang", _host("hang {0}", _CRITICAL, "{0}: the network card hangs")),
     # drivers/edac/edac_mc.c edac_mc_printk()
     _form("EDAC ", r"EDAC (\S+): (\d+) (CE|UE) (.*)", _edac),

@@ -179,14 +179,14 @@ class Logins:
 
     def _breach(self, attempt: lines.Attempt, source: Source, at: float, log: str, *, certain: bool) -> None:
         by_key = attempt.detail in _KEYS
-        source.breached |= not by_key
-        is_worst = certain and not by_key and attempt.service not in _LOCAL
-        if is_worst:
+        is_guess = not by_key and attempt.service not in _LOCAL
+        source.breached |= is_guess
+        if is_guess and certain:
             self._breaches.append(at)
         if not self._folds.admit(("breach", by_key, source.service, source.name, attempt.user), (attempt, log), at):
             return
         tries = f"{source.failed} failures within {span(at - max(source.first, at - SPAN_S))}"
-        severity = "critical" if is_worst else "info" if by_key else "warning"
+        severity = "critical" if is_guess and certain else "info" if by_key else "warning"
         self._say(at, at, attempt, f"{describe(attempt, self._mask)} after {tries}", log, severity)
 
     def _unheard(self, attempt: lines.Attempt, at: float, pid: int) -> int:

@@ -9,6 +9,9 @@ from typing import Final, NamedTuple
 LEAST: Final = 10
 """Failures a minute that nobody speaks of."""
 
+MANY: Final = 100
+"""Failures within a minute that are more than the usual noise of the internet."""
+
 FACTOR: Final = 3.0
 """What is more than so many times the usual is a flood."""
 
@@ -85,8 +88,10 @@ class Flood:
         self._minute = max(minute, self._minute)
 
     def told(self) -> "list[Beginning | End]":
-        """What is to be told, once; a beginning with all that came so far within its minute."""
-        news, self._news = self._news, []
+        """What is to be told, once; a beginning when its minute is over, so that it says how much it is, or when that is much by now."""
+        last = self._news[-1] if self._news else None
+        held = [last] if isinstance(last, Beginning) and last.at >= self._minute * 60 and last.failures < MANY else []
+        news, self._news = self._news[: len(self._news) - len(held)], list(held)
         return news
 
     def _learn(self, minute: int) -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from perfconsole.collectors.journal.entry import Entry
 from perfconsole.collectors.logins import lines
-from perfconsole.collectors.logins.floods import LEAST, Beginning, End
+from perfconsole.collectors.logins.floods import MANY, Beginning, End
 from perfconsole.collectors.logins.sources import Source
 from perfconsole.core.login_rows import LoginRow
 from perfconsole.core.text import safe
@@ -18,8 +18,6 @@ from perfconsole.core.tick import Event
 Mask = Callable[[str], str]
 
 _NAMES: Final = 5
-_MANY: Final = 10 * LEAST
-"""Failures within a minute that are more than the usual noise of the internet."""
 
 
 def plain(source: str) -> str:
@@ -89,7 +87,7 @@ def flooded(service: str, news: Beginning, log: str) -> Event:
     """A flood of failures began."""
     usual = "what is usual is not known yet" if isnan(news.usual) else f"usually {news.usual:.0f}"
     text = f"{news.failures:,} failed logins at {service} within a minute, {usual}"
-    return Event(news.at, news.at, "login", "host", text, log, "warning" if news.failures >= _MANY else "info")
+    return Event(news.at, news.at, "login", "host", text, log, "warning" if news.failures >= MANY else "info")
 
 
 def ended(service: str, news: End, log: str, mask_source: Mask) -> Event:

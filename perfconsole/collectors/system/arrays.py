@@ -20,6 +20,9 @@ _MOST: Final = 256
 
 _WORKING: Final = re.compile(rb"\[(\d{1,4})/(\d{1,4})\](?:\s+\[([U_]{1,512})\])?")
 _SYNC: Final = re.compile(rb"(resync|recovery|reshape|check|repair)\s*=\s*(?:(\d{1,3}(?:\.\d+)?)%|([A-Z]+))")
+_CONTAINER: Final = re.compile(rb"super external:\w")
+"""Disks whose description is a firmware's (imsm, ddf): never active, for the arrays of them are (``external:/md127/0``)."""
+
 _DEVICE: Final = re.compile(rb"(\S+)\[\d+\]((?:\([A-Z]\))*)")
 
 
@@ -27,7 +30,7 @@ class Array(NamedTuple):
     """One array.
 
     Attributes:
-        state: ``active``, ``inactive``, ``broken`` (one without redundancy that lost a device).
+        state: ``active``, ``inactive``, ``broken`` (one without redundancy that lost a device), ``container`` (of arrays, itself none).
         level: ``raid1``, ...; empty while it is inactive.
         wanted: Devices it is to have; 0 where it has no redundancy. `working` so many of them work.
         map: Which of them, ``U_``; empty where the kernel does not say.
@@ -48,7 +51,8 @@ class Array(NamedTuple):
     @property
     def degraded(self) -> bool:
         """Whether it lacks a device, or does not run."""
-        return self.state != "active" or self.working < self.wanted or bool(self.failed and not self.wanted)
+        runs = self.state in ("active", "container")
+        return not runs or self.working < self.wanted or bool(self.failed and not self.wanted)
 
 
 def parse(content: bytes) -> dict[str, Array]:
@@ -95,7 +99,7 @@ def describe(array: Array) -> str:
 
 def _differences(old: Array, new: Array) -> Iterator[tuple[str, str]]:
     if old.state != new.state:
-        yield f"{old.state} -> {new.state}", "critical" if new.state != "active" else "info"
+        yield f"{old.state} -> {new.state}", "info" if new.state in ("active", "container") else "critical"
     lost = [name for name in new.failed if name not in old.failed]
     if lost:
         yield f"{' '.join(lost)} failed", "critical"
@@ -124,6 +128,8 @@ def _continued(array: Array, line: bytes) -> Array:
     working = _WORKING.search(line)
     if working and not array.wanted:
         array = array._replace(wanted=int(working[1]), working=int(working[2]), map=(working[3] or b"").decode())
+    if array.state == "inactive" and _CONTAINER.search(line):
+        array = array._replace(state="container")
     sync = _SYNC.search(line)
     if sync:
         array = array._replace(sync=sync[1].decode(), done=min(float(sync[2]) / 100, 1.0) if sync[2] else nan)

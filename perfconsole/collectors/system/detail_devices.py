@@ -41,7 +41,8 @@ def _interface(sys: str, name: str, link: links.Link) -> Fact:
         received, sent = counts[f"rx_{what}"], counts[f"tx_{what}"]
         if received.isdigit() and sent.isdigit() and int(received) + int(sent):
             parts.append(f"{what} {units.count(int(received))} in, {units.count(int(sent))} out")
-    severity = "warning" if link.device and (link.state == links.NO_CARRIER or link.duplex == "half") else ""
+    lost = link.state == links.NO_CARRIER and not link.changes <= 1  # nobody has ever plugged anything into the others
+    severity = "warning" if link.device and (lost or link.duplex == "half") else ""
     return Fact(name, ", ".join(parts), severity=severity)
 
 

@@ -17,8 +17,8 @@ from perfconsole.collectors.units.node import UNKNOWN, Counts, Flow, Node, Use
 LIMITS_S: Final = 60.0
 """How long limits are believed."""
 
-LONGEST_S: Final = 25.0
-"""Over more time than that no rate is told: the machine slept, or nobody looked (two intervals and a half)."""
+LONGEST: Final = 2.5
+"""Over more intervals than that no rate is told: the machine slept, or nobody looked."""
 
 _MICRO: Final = 1e-6
 _NANO: Final = 1e-9
@@ -47,10 +47,12 @@ class Readings:
         files: Reads them.
         sys: Where sysfs is.
         clock: CLOCK_BOOTTIME.
+        longest_s: Over more time than that no rate is told.
     """
 
-    def __init__(self, layout: Layout, files: Files, sys: str, clock: Callable[[], float]) -> None:
+    def __init__(self, layout: Layout, files: Files, sys: str, clock: Callable[[], float], longest_s: float) -> None:
         self._files, self._sys, self._clock = files, sys, clock
+        self._longest_s = longest_s
         self._where = layout.where
         self._unified = [hierarchy.unified for hierarchy in layout.hierarchies]
         self._passed_on: dict[bytes, bool] = {}
@@ -77,7 +79,7 @@ class Readings:
             node.limits_at = now
             self._read_limits(node)
         node.before, node.counts = node.counts, self._counts(node, now)
-        node.use = use(node.counts, node.before, node.cpu_limit)
+        node.use = use(node.counts, node.before, node.cpu_limit, self._longest_s)
         node.memory_bytes = parse.number(self._read(node, "memory", "memory"))
         node.memory = nan
 
@@ -153,8 +155,8 @@ class Readings:
         passed_on = {device for device in parse.devices(content) if self._passes_on(device)}
         read_bytes, write_bytes = parse.io(content, unified=self._is_unified("io"), passed_on=passed_on)
         node.flow = Flow(now, read_bytes, write_bytes)
-        node.read_bytes_s = rate(read_bytes, before.read_bytes, now - before.at)
-        node.write_bytes_s = rate(write_bytes, before.write_bytes, now - before.at)
+        node.read_bytes_s = _rate(read_bytes, before.read_bytes, now - before.at, self._longest_s)
+        node.write_bytes_s = _rate(write_bytes, before.write_bytes, now - before.at, self._longest_s)
 
     def _tells_io(self, node: Node) -> bool:
         """An empty file is one of no I/O; one that is not there says nothing."""
@@ -171,21 +173,21 @@ class Readings:
         return known
 
 
-def use(now: Counts, then: Counts, quota: float) -> Use:
-    """What was used between two moments."""
+def use(now: Counts, then: Counts, quota: float, longest_s: float) -> Use:
+    """What was used between two moments; nothing is known over more than `longest_s`."""
     step_s = now.at - then.at
-    cpu = rate(now.usage_s, then.usage_s, step_s)
+    cpu = _rate(now.usage_s, then.usage_s, step_s, longest_s)
     if isnan(quota):
         return Use(cpu)
-    periods, throttled = rate(now.periods, then.periods, step_s), rate(now.throttled, then.throttled, step_s)
+    periods, throttled = _rate(now.periods, then.periods, step_s, longest_s), _rate(now.throttled, then.throttled, step_s, longest_s)
     # A group at rest has no periods, and was not throttled in any.
     share = min(1.0, throttled / periods) if periods > 0 else 0.0 if periods == 0 else nan
-    return Use(cpu, share, rate(now.throttled_s, then.throttled_s, step_s))
+    return Use(cpu, share, _rate(now.throttled_s, then.throttled_s, step_s, longest_s))
 
 
-def rate(new: float, old: float, step_s: float) -> float:
+def _rate(new: float, old: float, step_s: float, longest_s: float) -> float:
     """Growth a second; NaN over too long a time, and for what ran backwards."""
-    return (new - old) / step_s if 0 < step_s <= LONGEST_S and new >= old else nan
+    return (new - old) / step_s if 0 < step_s <= longest_s and new >= old else nan
 
 
 def kills_told(proc: str) -> float:

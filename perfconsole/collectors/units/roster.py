@@ -44,11 +44,15 @@ class _Member:
 class Roster:
     """The units with series.
 
+    Args:
+        longest_s: Over more time than that no rate is told.
+
     Attributes:
         series: Of all of them; the same object while the set is unchanged.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
         self._members: dict[str, _Member] = {}
         self._seen: set[str] = set()
         self._changed_at = -inf
@@ -116,7 +120,7 @@ class Roster:
             before, node.base = node.base, node.counts
             if isnan(node.cpu_limit) and node.place.path not in self._members:
                 continue
-            told[node.place.path] = found = _use(node, before)
+            told[node.place.path] = found = self._use(node, before)
             if not isnan(node.cpu_limit):
                 cpu, throttled = higher(found[0], cpu), higher(found[1], throttled)
         out = [cpu, throttled, worst_memory, kills]
@@ -124,6 +128,11 @@ class Roster:
             here = nodes.get(path)
             out += _values(member, here, told.get(path, (nan, nan)))
         return out
+
+    def _use(self, node: Node, before: Counts) -> tuple[float, float]:
+        """CPU, of a quota where there is one, and the share of throttled periods."""
+        found = use(node.counts, before, node.cpu_limit, self._longest_s)
+        return (found.cpu if isnan(node.cpu_limit) else found.cpu / node.cpu_limit), found.throttled
 
 
 def is_eligible(node: Node) -> bool:
@@ -133,11 +142,6 @@ def is_eligible(node: Node) -> bool:
 
 def _is_troubled(node: Node) -> bool:
     return node.use.throttled > 0 or node.oom > node.oom_before
-
-
-def _use(node: Node, before: Counts) -> tuple[float, float]:
-    found = use(node.counts, before, node.cpu_limit)
-    return (found.cpu if isnan(node.cpu_limit) else found.cpu / node.cpu_limit), found.throttled
 
 
 def _definitions(member: _Member) -> list[SeriesDef]:

@@ -30,9 +30,9 @@ class Scan:
     Args:
         layout: Where they are.
         globs: Which are looked at.
-        proc: Where procfs is.
-        sys: Where sysfs is.
+        places: Where procfs and sysfs are.
         clock: CLOCK_BOOTTIME.
+        longest_s: Over more time than that no rate is told.
 
     Attributes:
         at: When it last looked, CLOCK_BOOTTIME; -inf before that.
@@ -42,12 +42,13 @@ class Scan:
         worst_memory: The highest share of a limit.
     """
 
-    def __init__(self, layout: Layout, globs: Globs, proc: str, sys: str, clock: Callable[[], float]) -> None:
-        self._proc, self._clock = proc, clock
+    def __init__(self, layout: Layout, globs: Globs, places: tuple[str, str], clock: Callable[[], float], longest_s: float) -> None:
+        self._proc, sys = places
+        self._clock = clock
         self._layout = layout
         self._files = Files(layout)
         self._tree = Tree(layout, globs, self._files, clock)
-        self._readings = Readings(layout, self._files, sys, clock)
+        self._readings = Readings(layout, self._files, sys, clock, longest_s)
         self._told = nan
         self._owed: dict[str, float] = {}
         self._turn = 0

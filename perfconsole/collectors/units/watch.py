@@ -10,6 +10,7 @@ from perfconsole.collectors.units import words
 from perfconsole.collectors.units.choice import Wish, wish
 from perfconsole.collectors.units.hierarchies import NOTHING, find
 from perfconsole.collectors.units.node import Node
+from perfconsole.collectors.units.readings import LONGEST
 from perfconsole.collectors.units.roster import Roster
 from perfconsole.collectors.units.scan import Scan, troubled
 from perfconsole.collectors.units.services import Services
@@ -60,7 +61,8 @@ class UnitWatch:
         self._units, self._clock = units, clock
         journal_told, self._kernel_told = told
         self._services = Services(self._proc, run, journal_told, clock)
-        self._roster = Roster()
+        self._longest_s = LONGEST * self._leisure_s
+        self._roster = Roster(self._longest_s)
         self._layout = NOTHING
         self._mounts_due = -inf
         self._scan: Scan | None = None
@@ -156,7 +158,8 @@ class UnitWatch:
         self._layout = layout
         if self._scan is not None:
             self._scan.close()
-        self._scan = Scan(layout, self._units, self._proc, self._sys, self._clock) if layout.hierarchies else None
+        places = (self._proc, self._sys)
+        self._scan = Scan(layout, self._units, places, self._clock, self._longest_s) if layout.hierarchies else None
 
     def _measure(self, now: float) -> Sequence[Measured]:
         first = self._next == -inf

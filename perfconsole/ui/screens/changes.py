@@ -38,6 +38,10 @@ class ChangesScreen(ConsoleScreen):
         self._waiting = False
         self._more = False
 
+    def hints(self) -> Sequence[tuple[str, str]]:
+        """In a recording the footer begins with the keys that go through it."""
+        return [hint for hint in self.HINTS if hint[0] != "alert.next" or not self.console_app.replaying]
+
     def body(self) -> ComposeResult:
         """The table."""
         yield ChangesTable(id="changes")
@@ -61,15 +65,22 @@ class ChangesScreen(ConsoleScreen):
 
     def show(self, state: State) -> None:
         """Learn what the state tells, and ask for what lies before it."""
-        self.console_app.timeline.learn(state.events)
+        self._learn(state)
         self._ask()
         super().show(state)
 
     def repaint(self) -> None:
         """Likewise."""
-        self.console_app.timeline.learn(self.console_app.state.events)
+        self._learn(self.console_app.state)
         self._ask()
         super().repaint()
+
+    def _learn(self, state: State) -> None:
+        """A state holds the newest events alone: where more came than that while nobody looked, what was asked for has to be asked again."""
+        timeline = self.console_app.timeline
+        if not timeline.reaches(state.events):
+            self._known_since, self._more = inf, False
+        timeline.learn(state.events)
 
     @property
     def reading(self) -> str:
@@ -147,7 +158,7 @@ class ChangesScreen(ConsoleScreen):
     async def _open_subject(self, event: Event) -> None:
         app = self.console_app
         table = app.state.table(EndpointTable, TARGET)
-        found = next((row for row in table.rows if row.name == event.scope.removeprefix("http:")), None) if table else None
+        found = next((row for row in table.rows if row.name == event.scope), None) if table else None
         server = event.scope.partition("postgres:")[2]
         if found is not None:
             from perfconsole.ui.screens.endpoint import EndpointScreen  # noqa: PLC0415  only when opened

@@ -71,9 +71,9 @@ class FactsScreen(SectionedScreen):
 
     @property
     def reading(self) -> str:
-        """What is said of a second reading, or of one that failed, while the first is shown."""
+        """What is said of a second reading, or of one that failed, while the first is shown, or what is known without any."""
         if self.answer.result is None:
-            return ""
+            return self.answer.text if self.detail_sections else ""
         if self.answer.waiting:
             return f"reading {self.subject} again{self.console_app.look.glyphs.ellipsis}"
         return f"not read again: {self.answer.text}" if self.answer.trouble else ""

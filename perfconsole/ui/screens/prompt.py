@@ -67,11 +67,16 @@ class Prompt(ModalScreen[str | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Take it."""
-        self.dismiss(event.value)
+        self._end(event.value)
 
     def action_cancel(self) -> None:
         """Leave everything as it was."""
-        self.dismiss(None)
+        self._end(None)
+
+    def _end(self, text: str | None) -> None:
+        """Nothing is shown of what was typed from here on: of a change one may hear only after the end."""
+        self._changed = None
+        self.dismiss(text)
 
 
 def read_time(text: str, around: float) -> float:

@@ -59,6 +59,8 @@ class ChangesPane(Pane, can_focus=True):
         self._expanded, self._asked = large, 0
         if large:
             self.styles.height = None  # what the style sheet says of a large pane
+            state = self.console_app.state
+            self._listed = changes.recent(state.events, state.at)  # for the key that comes before it is drawn
 
     @property
     def chosen(self) -> Event | None:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from math import isnan
 from typing import Final
 
+from rich.cells import cell_len
+
 from perfconsole.core import units
 from perfconsole.core.state import State
 from perfconsole.core.unit_rows import UnitRow, UnitTable
@@ -19,6 +21,8 @@ from perfconsole.ui.widgets.header import clock
 from perfconsole.ui.widgets.measures import Measure, MeasureChart, TrendsPane
 
 _LEAST: Final = 0.01
+_NAME_LEAST, _STATE = 16, 32
+"""Cells of its name, however long it is, that are left to it beside its state; and those of the latter: with a reason, and since when."""
 _DAY_S: Final = 86_400.0
 _SHORT, _SHORT_LINES = 20, 3
 """Lines of numbers on a screen of fewer rows."""
@@ -54,7 +58,8 @@ class UnitFacts(FactsGrid[Unit]):
 
     def _title(self, state: State) -> Line:
         row, gone = self._subject.row, what_became(self._subject)
-        line = self.line("panel").gap().put(row.kind.upper(), "title").gap().put(row.name, "accent").gap(2)
+        line = self.line("panel").gap().put(row.kind.upper(), "title").gap()
+        line.put(row.name, "accent", min(cell_len(row.name), max(_NAME_LEAST, line.left - _STATE))).gap(2)
         if gone:
             return line.put(f"{self.look.glyph('stale')} {gone}", "stale")
         sign = f"{self.look.glyph('critical')} " if row.state == "failed" else ""
@@ -66,8 +71,9 @@ class UnitFacts(FactsGrid[Unit]):
         if row.restarts > 0:
             line.put(f", {units.count(row.restarts)} restarts" if row.restarts > 1 else ", 1 restart", "foreground")
         if not isnan(row.since):
-            since = clock(row.since) if state.at - row.since < _DAY_S else day_and_time(row.since)
-            line.put(f", since {since}", "dim")
+            since = f", since {clock(row.since) if state.at - row.since < _DAY_S else day_and_time(row.since)}"
+            if line.left >= len(since):  # half a time is another time
+                line.put(since, "dim")
         return line
 
     def _facts(self) -> Iterator[Told]:

@@ -12,6 +12,6 @@ def test_words_that_come_with_the_key_of_a_prompt_are_its_words(spawn):
     assert pty.until(lambda: "deploy 1.4.2" in pty.screen()), pty.screen()
     pty.send("8")
     assert pty.until(lambda: "WHAT HAPPENED" in pty.screen() and "deploy 1.4.2" in pty.screen()), pty.screen()
-    pty.send("/no such thinx\x7fg\r")
+    pty.send("/no such thing\r")
     assert pty.until(lambda: "filter 'no such thing'" in pty.screen()), pty.screen()
     assert pty.leave()[0] == 0

@@ -76,7 +76,7 @@ class ChangesScreen(ConsoleScreen):
         super().repaint()
 
     def _learn(self, state: State) -> None:
-        """A state holds the newest events alone: where more came than that while nobody looked, what was asked for has to be asked again."""
+        """A state holds the newest events alone: where more came than that while nobody looked, what was asked for is asked again."""
         timeline = self.console_app.timeline
         if not timeline.reaches(state.events):
             self._known_since, self._more = inf, False

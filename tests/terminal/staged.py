@@ -353,8 +353,8 @@ def hostile(*, raw):
         logins = [LoginRow(harm(), harm(), (harm(), harm()), 3, 9, 1, at - 90, at, breached) for breached in (True, False)]
         events = [Event(at, at, "endpoint", row.name, f"{row.name}: {harm(40)}, {harm()}", harm()) for row in listed]
         yield Tick(
-            seq, at, 1e4 + at - START, key=True, stream=stream, groups=[Group(seq, "system", "host", 0.5, tuple(named)), *groups],
-            readings=[Reading(seq, at, [0.9] * len(named)), *(Reading(group.id, at, [0.0, 0.2, 1.0, 503.0]) for group in groups)],
+            seq, at, 1e4 + at - START, key=True, stream=stream, groups=[Group(_SYSTEM + seq, "system", "host", 0.5, tuple(named)), *groups],
+            readings=[Reading(_SYSTEM + seq, at, [0.9] * len(named)), *(Reading(group.id, at, [0.0, 0.2, 1.0, 503.0]) for group in groups)],
             tables=[
                 ProcessTable("host", at, len(rows), rows), _endpoint_table(listed, at), UnitTable("host", at, 9, units, "v2", (harm(),)),
                 LoginTable("host", at, at - 900, 3600.0, 2, logins, 18, 2, ((harm(), 7),), 0.5, (harm(), harm())),
@@ -364,6 +364,9 @@ def hostile(*, raw):
             health=[*health, *(Health("http", name, "error", at, at, error=harm(), fix=harm()) for name in ("checks", harm()))],
         )  # fmt: skip
 
+
+_SYSTEM = 10_000
+"""Beyond the numbers of the groups of endpoints, however long it goes on."""
 
 _HOSTILE_KINDS = (("mark", ""), ("note", ""), ("kernel", "critical"), ("login", "warning"), (HARM[0], ""), ("unit", HARM[2]))
 

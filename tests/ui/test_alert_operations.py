@@ -1,5 +1,7 @@
 """Alerts on Operations and in the header: alerts before thresholds, each counted once, what is muted always seen; opened from there."""
 
+import time
+
 import pytest
 from alert_world import ALERTS, CPU, DISK, DOWN, RULES, SOON, AlertWorld, alert, alert_world, checked, crowd, make_alert_world
 from http_world import CHECKOUT, SCRIPTS, many
@@ -97,6 +99,10 @@ async def test_who_records_is_told_where_there_is_room(make_alert_world, open_co
     assert recorder_text(quiet, console.app.look, 99) == ""
     quiet.apply(Tick(1, START, 0.0, key=True, stream=Stream("h", "s", "b", "0", recorder="ops")))
     assert [recorder_text(quiet, console.app.look, room) for room in (12, 11)] == ["recorder ops", ""]
+    quiet.apply(Tick(2, START, 0.0, key=True, stream=Stream("h", "s", "b", "0", recorder="字" * 200_000 + "end")))
+    began = time.process_time()
+    assert recorder_text(quiet, console.app.look, 30) == "recorder …" + "字" * 8 + "end"
+    assert time.process_time() - began < 0.5  # measured sign by sign it takes minutes
 
 
 def test_the_worst_is_first_then_the_oldest_and_thresholds_are_last():

@@ -68,9 +68,10 @@ def recorder_text(state: State, look: Look, room: int) -> str:
         room: Cells; with too few of them to say whom, nothing is said.
     """
     name, room = state.stream.recorder if state.stream else "", min(room, _RECORDER) - len(_RECORDS)
+    name, cut = name[-4 * _RECORDER :], len(name) > 4 * _RECORDER  # to measure ten thousand signs again and again takes a second
     if not name or room < min(cell_len(name), _RECORDER_LEAST):
         return ""
-    if cell_len(name) <= room:
+    if cell_len(name) <= room and not cut:
         return _RECORDS + name
     while cell_len(name) >= room:
         name = name[1:]

@@ -74,6 +74,9 @@ KEYS = (
 )
 
 
+PAUSE_S = {"\x1b": 0.45, "\r": 0.3}
+"""Esc would be taken for the beginning of the next key; and what is closing takes keys as long as it is there."""
+
 NEW = ("UNIT", "CHANGES", "mark: ", "note: ", "Access")
 
 
@@ -91,7 +94,7 @@ def test_nothing_of_it_reaches_the_terminal(spawn, kind, size):
     pty.wait_stream("SYSTEM")
     for keys in KEYS:
         pty.send(keys)
-        pty.read(0.3 if keys == "\x1b" else 0.12)  # or it is taken for the beginning of the next key
+        pty.read(PAUSE_S.get(keys, 0.12))
         assert pty.process.poll() is None, f"ended after {keys!r}:\n{pty.text()[-3000:]}"
     pty.read(0.5)
     code, _ = pty.leave("\x03")

@@ -5,6 +5,7 @@ import time
 from argparse import Namespace
 from math import inf
 from pathlib import Path
+from typing import Final
 
 from perfconsole.cli import engines
 from perfconsole.cli.dispatch import notice, put
@@ -18,7 +19,9 @@ from perfconsole.core.changes import KINDS
 from perfconsole.core.errors import ConfigError, PerfconsoleError
 from perfconsole.core.text import safe
 
-_MOST = 10_000
+_MOST: Final = 10_000
+_RECENT_S: Final = 7200.0
+"""How far back is told unless it is said; of a recording all of it."""
 
 
 def run(args: Namespace) -> int:
@@ -64,7 +67,7 @@ def _wanted(args: Namespace, now: float) -> EventsArgs:
             raise ConfigError(
                 f"--kind: nothing is of kind {wording.shown(kind)}", f"{near + ' ' if near else ''}(there are: {' '.join(KINDS)})"
             )
-    since = _moment("--since", args.since, now)
+    since = _moment("--since", args.since, now) if args.since else 0.0 if args.recording else now - _RECENT_S
     # A mark may be a moment ahead: of another clock, or made just now.
     until = _moment("--until", args.until, now) if args.until else inf
     if until < since:

@@ -248,7 +248,7 @@ def _events(commands: Commands) -> None:
                       ["events", "events --since 1h --kind mark --kind package", "events --since -30m --until 14:02",
                        "events --json | jq -r '.events[] | select(.severity == \"critical\") | .text'"])  # fmt: skip
     parser._negative_number_matcher = _BEFORE_NOW  # noqa: SLF001  the only way to have a value begin with a minus
-    parser.add_argument("--since", default="2h", metavar="TIME", help="from when on: 2h -2h (ago), 14:02, RFC 3339 [2h]")
+    parser.add_argument("--since", metavar="TIME", help="from when on: 2h -2h (ago), 14:02, RFC 3339 [2h; a recording: all of it]")
     parser.add_argument("--until", metavar="TIME", help="up to when, likewise [now]")
     parser.add_argument("--kind", action="append", default=[], metavar="KIND", help="only of this kind, as often as there are")
     parser.add_argument("--limit", type=int, default=1000, metavar="N", help="the newest N: 1 to 10000 [1000]")

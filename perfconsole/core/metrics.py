@@ -130,7 +130,7 @@ METRICS: Final[dict[str, Metric]] = dict(
         ),
         _entry(
             "system.logins.breached",
-            "{source}",
+            "{login}",
             "gauge",
             "Logins of the last hour that followed five failures or more of the same source, but for those with a key",
         ),

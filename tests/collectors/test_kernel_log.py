@@ -132,7 +132,7 @@ def test_two_lines_of_a_kill_are_one_event_even_a_run_apart(machine):
     machine.write(OOM[1])
     [event] = machine.run(collector).events
     assert (event.kind, event.scope, event.severity) == ("oom", "b.service", "critical")
-    assert event.text == "python3 (pid 7, uid 0) of b.service was killed: the memory limit of a.slice was reached; it held 1.0M"
+    assert event.text == "python3 of b.service was killed: the memory limit of a.slice was reached; it held 1.0M (pid 7, uid 0)"
 
 
 def test_a_kill_whose_second_line_never_comes_is_told_all_the_same(machine):
@@ -142,7 +142,7 @@ def test_a_kill_whose_second_line_never_comes_is_told_all_the_same(machine):
     written = machine.epoch_s + machine.up_s
     assert machine.run(collector).events == []
     [event] = machine.run(collector, 10.0).events
-    assert event.text == "python3 (pid 7, uid 0) of b.service was killed: the memory limit of a.slice was reached"
+    assert event.text == "python3 of b.service was killed: the memory limit of a.slice was reached (pid 7, uid 0)"
     assert (event.time_lo, event.time_hi) == (pytest.approx(written, abs=0.01), pytest.approx(written + 12.0, abs=0.01))
 
 

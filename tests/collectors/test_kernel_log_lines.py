@@ -226,14 +226,14 @@ def told(*lines):
 
 def test_a_kill_at_a_limit_is_one_finding_of_two_lines():
     assert told("Tasks state (memory values in pages):", context(), killed()) == [
-        ("ssh.service", "python3 (pid 812, uid 1000) was killed: the memory limit of ssh.service was reached; it held 36M")
+        ("ssh.service", "python3 was killed: the memory limit of ssh.service was reached; it held 36M (pid 812, uid 1000)")
     ]
 
 
 def test_a_limit_above_the_unit_is_named_beside_it():
     [(scope, text)] = told(context(limit="/system.slice"), killed())
     assert scope == "ssh.service"
-    assert text.startswith("python3 (pid 812, uid 1000) of ssh.service was killed: the memory limit of system.slice was reached")
+    assert text.startswith("python3 of ssh.service was killed: the memory limit of system.slice was reached; it held 36M (pid 812, uid 1000)")
 
 
 def test_a_container_is_named_by_its_id():
@@ -258,18 +258,18 @@ def test_kernels_before_5_0():
     task = f"Task in {SSH} killed as a result of limit of /system.slice"
     chosen = "Memory cgroup out of memory: Kill process 812 (python3) score 1001 or sacrifice child"
     assert told(task, chosen, "Killed process 812 (python3) total-vm:9kB, anon-rss:1024kB, file-rss:0kB, shmem-rss:0kB") == [
-        ("ssh.service", "python3 (pid 812) of ssh.service was killed: the memory limit of system.slice was reached; it held 1.0M")
+        ("ssh.service", "python3 of ssh.service was killed: the memory limit of system.slice was reached; it held 1.0M (pid 812)")
     ]
     chosen = "Out of memory: Kill process 812 (java) score 901 or sacrifice child"
     assert told(chosen, "Killed process 813 (java) total-vm:9kB, anon-rss:2048kB, file-rss:0kB") == [
-        ("host", "java (pid 813) was killed: the machine ran out of memory; it held 2.0M")
+        ("host", "java was killed: the machine ran out of memory; it held 2.0M (pid 813)")
     ]
 
 
 @pytest.mark.parametrize("who", ["812 (java), UID 48, ", "812, UID 48, (java) "])
 def test_red_hats_own_forms(who):
     assert told(f"Killed process {who}total-vm:9kB, anon-rss:2048kB, file-rss:0kB") == [
-        ("host", "java (pid 812, uid 48) was killed: memory ran out; it held 2.0M")
+        ("host", "java was killed: memory ran out; it held 2.0M (pid 812, uid 48)")
     ]
 
 
@@ -277,12 +277,12 @@ def test_a_group_that_is_killed_together():
     group = f"Tasks in {SSH} are going to be killed due to memory.oom.group set"
     found = told(context(limit="/system.slice"), killed(), group, killed(813, name="child"))
     assert [scope for scope, _ in found] == ["ssh.service", "ssh.service"]
-    assert found[1][1].startswith("child (pid 813, uid 1000) of ssh.service was killed: the memory limit of system.slice")
+    assert found[1][1].startswith("child of ssh.service was killed: the memory limit of system.slice was reached")
 
 
 def test_a_kill_of_another_process_is_not_said_to_be_of_the_same_group():
     found = told(context(), killed(813))
-    assert found == [("host", "python3 (pid 813, uid 1000) was killed: the memory limit of its cgroup was reached; it held 36M")]
+    assert found == [("host", "python3 was killed: the memory limit of its cgroup was reached; it held 36M (pid 813, uid 1000)")]
 
 
 def test_lines_that_belong_together_come_together():
@@ -292,14 +292,15 @@ def test_lines_that_belong_together_come_together():
     late = kills.leftover(6.0)
     assert late is not None
     assert late[0] == 0.0
-    assert late[1].text == "python3 (pid 812, uid 1000) was killed: the memory limit of ssh.service was reached"
+    assert late[1].text == "python3 was killed: the memory limit of ssh.service was reached (pid 812, uid 1000)"
     assert kills.leftover(7.0) is None
     assert kills.seen == 1
 
 
 def test_a_name_cannot_forge_another_victim():
     [(_, text)] = told(context(name="a,pid=1,uid=0"), killed(name=") total-vm:1kB"))
-    assert ") total-vm:1kB (pid 812, uid 1000)" in text
+    assert text.startswith(") total-vm:1kB was killed: ")
+    assert text.endswith("(pid 812, uid 1000)")
 
 
 def test_a_cgroup_cannot_forge_another():

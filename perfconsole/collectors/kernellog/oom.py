@@ -117,8 +117,9 @@ class Kills:
         self.seen += 1
         unit = unit_of(f"0::{context.victim}") if context.victim else ""
         limit = unit_of(f"0::{context.limit}") if context.limit else ""
-        who = f"{name} (pid {pid}{f', uid {uid}' if uid else ''})" + (f" of {unit}" if unit and unit != limit else "")
+        who = f"{name} of {unit}" if unit and unit != limit else name
         text = f"{who} was killed: {_reason(context.constraint, limit)}" + (f"; it held {size(held)}" if held is not None else "")
+        text += f" (pid {pid}{f', uid {uid}' if uid else ''})"  # last: where there is little room, it says least
         return Finding("oom", unit or "host", text, "critical", "")
 
 

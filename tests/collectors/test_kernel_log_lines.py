@@ -233,7 +233,9 @@ def test_a_kill_at_a_limit_is_one_finding_of_two_lines():
 def test_a_limit_above_the_unit_is_named_beside_it():
     [(scope, text)] = told(context(limit="/system.slice"), killed())
     assert scope == "ssh.service"
-    assert text.startswith("python3 of ssh.service was killed: the memory limit of system.slice was reached; it held 36M (pid 812, uid 1000)")
+    assert text.startswith(
+        "python3 of ssh.service was killed: the memory limit of system.slice was reached; it held 36M (pid 812, uid 1000)"
+    )
 
 
 def test_a_container_is_named_by_its_id():

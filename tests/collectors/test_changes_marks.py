@@ -88,9 +88,10 @@ def test_at_the_start_those_of_the_last_day_are_told(place):
 
 
 def test_a_stamp_that_was_copied_along_is_not_when_it_was_put(place, marks):
+    before = time.time()
     put(place, "1", "deploy", NOW - 1_000_000)
-    [event] = marks.look(NOW + 10)
-    assert event.time_lo == pytest.approx(time.time(), abs=30)
+    [event] = marks.look(time.time() + 10)
+    assert before - 1 <= event.time_lo <= time.time()
     put(place, "2", "deploy", NOW + 1_000_000)
     [event] = marks.look(NOW + 10)
     assert event.time_lo <= NOW + 10

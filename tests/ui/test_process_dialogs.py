@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from textual.events import Key
 
 from perfconsole.collectors.processes import ProcessCollector
 from perfconsole.config import actions, themes
@@ -167,6 +168,22 @@ async def test_renice_by_arrows_and_by_typing(keys, nice):
         await pilot.press(*keys, "enter")
         await settled(pilot)
         assert source.asked == [("process.renice", (7, 70, nice))]
+
+
+@pytest.mark.parametrize("last", ["enter", "escape"])
+async def test_of_two_keys_in_one_go_the_second_does_nothing(last):
+    source = Asked()
+    async with console(source).run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await send_signal(pilot.app, ROW)
+        await pilot.pause()
+        dialog = pilot.app.screen
+        for key in ("enter", last):
+            dialog.on_key(Key(key, None))
+        await settled(pilot)
+        assert source.asked == [("process.signal", (7, 70, signal.SIGTERM))]
+        assert pilot.app.is_running
+        assert not isinstance(pilot.app.screen, Dialog)
 
 
 async def test_what_is_no_nice_value_is_not_sent():

@@ -185,6 +185,8 @@ class Dialog(ModalScreen[T]):
         """Enter acts, Esc leaves, arrows and the keys for up and down choose; no other key does anything here."""
         event.stop()
         event.prevent_default()
+        if self.app.screen is not self:
+            return  # it was on its way here when the one before it ended the dialog: nothing is done twice
         action = self.console_app.keymap.resolve(event.key, "", replay=False)
         meant = action.id if action else ""
         if event.key == "enter":

@@ -76,7 +76,8 @@ class Prompt(ModalScreen[str | None]):
     def _end(self, text: str | None) -> None:
         """Nothing is shown of what was typed from here on: of a change one may hear only after the end."""
         self._changed = None
-        self.dismiss(text)
+        if self.app.screen is self:  # of two keys in one go the first has ended it
+            self.dismiss(text)
 
 
 def read_time(text: str, around: float) -> float:

@@ -94,6 +94,8 @@ def test_another_filesystem_at_the_same_place(table):
 def test_what_runtimes_mount_is_left_out(table):
     noise = [
         b"40 22 0:50 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw\n",
+        b"59 22 0:31 /@/.snapshots/7/snapshot /.snapshots/7/snapshot rw - btrfs /dev/sda2 rw\n",
+        b"60 22 0:31 /@/srv/.snapshots/7/snapshot /srv/.snapshots/7/snapshot rw - btrfs /dev/sda2 rw\n",
         b"41 22 0:51 / /run/user/1000 rw - tmpfs tmpfs rw\n",
         b"42 22 0:4 net:[1] /run/netns/a rw - nsfs nsfs rw\n",
         b"43 22 8:1 /srv/www /var/www rw - ext4 /dev/sda1 rw\n",

@@ -21,9 +21,9 @@ _NOISE: Final = frozenset(
 _RUNTIMES: Final = (
     b"/var/lib/docker/", b"/var/lib/containers/", b"/var/lib/containerd/", b"/var/lib/kubelet/", b"/var/lib/lxc/", b"/var/lib/incus/",
     b"/var/lib/lxd/", b"/var/snap/lxd/", b"/var/lib/machines/", b"/run/", b"/var/run/", b"/dev/", b"/proc/", b"/sys/", b"/snap/",
-    b"/tmp/systemd-private-", b"/tmp/.mount_", b"/home/.snapshots/", b"/.snapshots/",
+    b"/tmp/systemd-private-", b"/tmp/.mount_",
 )  # fmt: skip
-_RUNTIME: Final = re.compile(rb"/kubelet/pods/|/(?:docker|containerd|buildkit|k3s|overlay-containers)/|/[0-9a-f]{64}(?:/|$)")
+_RUNTIME: Final = re.compile(rb"/\.snapshots/|/kubelet/pods/|/(?:docker|containerd|buildkit|k3s|overlay-containers)/|/[0-9a-f]{64}(?:/|$)")
 """Anywhere on the way: where their data is kept can be configured, and distributions of Kubernetes have places of their own."""
 
 _MEDIA: Final = b"/run/media/"

@@ -209,15 +209,9 @@ class ChangesScreen(ConsoleScreen):
 
     async def do_filter(self) -> None:
         """Ask for words to look for, showing matches while they are typed."""
-        from perfconsole.ui.screens.prompt import Prompt  # noqa: PLC0415  only when asked
+        from perfconsole.ui.screens.prompt import ask_filter  # noqa: PLC0415  only when asked
 
-        before = self.table.match
-
-        def take(found: str | None) -> None:
-            self.table.filter(before if found is None else found)
-
-        label = "filter: words  kind:login  severity:critical  scope:nginx.service  source:systemd"
-        await self.app.push_screen(Prompt(label, before, changed=self.table.filter), take)
+        await ask_filter(self.app, self.table, "words  kind:login  severity:critical  scope:nginx.service  source:systemd")
 
     def do_sort(self) -> None:
         self.table.next_sort()

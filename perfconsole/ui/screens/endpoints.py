@@ -71,16 +71,9 @@ class EndpointsScreen(ConsoleScreen):
 
     async def do_filter(self) -> None:
         """Ask for words to look for, showing matches while they are typed."""
-        from perfconsole.ui.screens.prompt import Prompt  # noqa: PLC0415  only when asked
+        from perfconsole.ui.screens.prompt import ask_filter  # noqa: PLC0415  only when asked
 
-        before = self.table.match
-
-        def take(found: str | None) -> None:
-            self.table.filter(before if found is None else found)
-
-        await self.app.push_screen(
-            Prompt("filter: words  state:down  service:shop  cause:timeout", before, changed=self.table.filter), take
-        )
+        await ask_filter(self.app, self.table, "words  state:down  service:shop  cause:timeout")
 
     def do_sort(self) -> None:
         self.table.next_sort()

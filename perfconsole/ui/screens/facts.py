@@ -141,11 +141,6 @@ class FactsScreen(SectionedScreen):
 
     async def do_filter(self) -> None:
         """Ask for words to look for, showing matches while they are typed."""
-        from perfconsole.ui.screens.prompt import Prompt  # noqa: PLC0415  only when asked
+        from perfconsole.ui.screens.prompt import ask_filter  # noqa: PLC0415  only when asked
 
-        before = self.match
-
-        def take(found: str | None) -> None:
-            self.filter(before if found is None else found)
-
-        await self.app.push_screen(Prompt("filter: words in any section", before, changed=self.filter), take)
+        await ask_filter(self.app, self, "words in any section")

@@ -147,16 +147,10 @@ class ProcessesScreen(ConsoleScreen):
 
     async def do_filter(self) -> None:
         """Ask for words to look for, showing matches while they are typed."""
-        from perfconsole.ui.screens.prompt import Prompt  # noqa: PLC0415  only when asked
+        from perfconsole.ui.screens.prompt import ask_filter  # noqa: PLC0415  only when asked
 
-        table = self.front
-        before = table.match
         where = "name, kind, state or path" if self.units else "name, command, user, unit or pid"
-
-        def take(found: str | None) -> None:
-            table.filter(before if found is None else found)
-
-        await self.app.push_screen(Prompt(f"filter: words in {where}", before, changed=table.filter), take)
+        await ask_filter(self.app, self.front, f"words in {where}")
 
     def do_sort(self) -> None:
         self.front.next_sort()

@@ -3,9 +3,9 @@
 import re
 import time
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, Protocol
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.events import Key
 from textual.screen import ModalScreen
@@ -78,6 +78,33 @@ class Prompt(ModalScreen[str | None]):
         self._changed = None
         if self.app.screen is self:  # of two keys in one go the first has ended it
             self.dismiss(text)
+
+
+class Filtered(Protocol):
+    """What shows only what matches some words."""
+
+    @property
+    def match(self) -> str:
+        """The words; empty for everything."""
+
+    def filter(self, match: str) -> None:
+        """Look for other words."""
+
+
+async def ask_filter(app: App[Any], what: Filtered, words: str) -> None:
+    """Ask for words to look for, showing matches while they are typed; Esc leaves those of before.
+
+    Args:
+        app: The app.
+        what: Is filtered.
+        words: What may be written, for who asks himself.
+    """
+    before = what.match
+
+    def take(found: str | None) -> None:
+        what.filter(before if found is None else found)
+
+    await app.push_screen(Prompt(f"filter: {words}", before, changed=what.filter), take)
 
 
 def read_time(text: str, around: float) -> float:

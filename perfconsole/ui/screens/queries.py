@@ -173,15 +173,9 @@ class QueriesScreen(ConsoleScreen):
 
     async def do_filter(self) -> None:
         """Ask for words to look for, showing matches while they are typed."""
-        from perfconsole.ui.screens.prompt import Prompt  # noqa: PLC0415  only when asked
+        from perfconsole.ui.screens.prompt import ask_filter  # noqa: PLC0415  only when asked
 
-        table = self._table
-        before = table.match
-
-        def take(found: str | None) -> None:
-            table.filter(before if found is None else found)
-
-        await self.app.push_screen(Prompt("filter: words  user:app  db:shop", before, changed=table.filter), take)
+        await ask_filter(self.app, self._table, "words  user:app  db:shop")
 
     # Tables -----------------------------------------------------------------------------------------------------------------------
 

@@ -230,6 +230,8 @@ class Pty:
     def wait_exit(self, within_s=5.0):
         """Read until it has ended; the exit code as a shell shows it (128 + n for signal n)."""
         assert self.until(self._ended, within_s), f"did not end within {within_s} s; screen:\n{self.screen()}"
+        while self._take(0):  # its last words may have come with its end
+            pass
         code = self.process.returncode
         return code if code >= 0 else 128 - code
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from perfconsole.config import check_kinds, secrets, urls
 from perfconsole.config.endpoints import name_of
 from perfconsole.config.lines import Path
-from perfconsole.config.schema_checks import CHECKS, Checked, Dns, Http, Maintenance, TlsCheck
+from perfconsole.config.schema_checks import CHECKS, Checked, Dns, Http, Maintenance, Tls, TlsCheck
 from perfconsole.config.wording import shown, suggestion
 
 Note = Callable[[Path, str, str], None]
@@ -38,11 +38,9 @@ def _faults(check: Checked, held: Circumstances) -> Iterator[tuple[Path, str, st
     if isinstance(check, Http):
         yield from _secrets(check, held)
         yield from _contradictions(check)
-    if isinstance(check, Http | TlsCheck) and check.tls.key and not check.tls.cert:
-        yield ("tls", "key"), "a key without a certificate", "cert = ... beside it"
-    limit_s = check.expect.max_latency_s
-    if limit_s is not None and limit_s >= check.timeout_s:
-        yield ("expect", "max_latency"), "not under the timeout: it could never be exceeded", "a shorter one, or a longer timeout"
+    if isinstance(check, Http | TlsCheck):
+        yield from _of_tls(check.tls)
+    yield from _of_limits(check)
     if isinstance(check, Dns):
         yield from _of_dns(check)
     if not isinstance(check, Dns):
@@ -50,6 +48,25 @@ def _faults(check: Checked, held: Circumstances) -> Iterator[tuple[Path, str, st
     for number, window in enumerate(check.maintenance):
         for key, found, fix in _of_window(window):
             yield ("maintenance", number, key), found, fix
+
+
+def _of_tls(tls: Tls) -> Iterator[tuple[Path, str, str]]:
+    if tls.key and not tls.cert:
+        yield ("tls", "key"), "a key without a certificate", "cert = ... beside it"
+    if tls.insecure and tls.ca:
+        yield ("tls", "insecure"), "both ca, and insecure, which takes any certificate whoever signed it", "accepted: one of them"
+
+
+def _of_limits(check: Checked) -> Iterator[tuple[Path, str, str]]:
+    """Limits that nothing would ever come to."""
+    limit_s = check.expect.max_latency_s
+    if limit_s is not None and limit_s >= check.timeout_s:
+        yield ("expect", "max_latency"), "not under the timeout: it could never be exceeded", "a shorter one, or a longer timeout"
+    for field in check.limits.__struct_fields__:
+        longest_s = getattr(check.limits, field)
+        if longest_s is not None and longest_s > check.timeout_s:
+            phase = field.removesuffix("_s")
+            yield ("timeouts", phase), "longer than the timeout of the whole, which ends it before", "a shorter one, or a longer timeout"
 
 
 def _of_dns(check: Dns) -> Iterator[tuple[Path, str, str]]:
@@ -162,6 +179,7 @@ def together(note: Note, document: Mapping[str, Any], line_of: Callable[[Path], 
     named = _named(note, document, line_of)
     _services(note, document, named)
     servers = [item.get("name") for _, item in _items(document, "postgres")]
+    _databases(note, document, named, [name for name in servers if isinstance(name, str)])
     known = ["host", *(f"http:{name}" for name in named), *(f"postgres:{name}" for name in servers if isinstance(name, str))]
     edges: dict[str, list[str]] = {}
     there, misspelt = frozenset(known), 0
@@ -171,7 +189,7 @@ def together(note: Note, document: Mapping[str, Any], line_of: Callable[[Path], 
             if isinstance(parent, str):
                 if parent not in there:
                     misspelt += 1
-                    _depends(note, (*at, "depends_on", number), parent, known if misspelt <= _SUGGESTED else [])
+                    depends(note, (*at, "depends_on", number), parent, known if misspelt <= _SUGGESTED else [])
                 edges.setdefault(f"http:{name}", []).append(parent)
     if circle := _circle(edges):
         at = named[circle[0].removeprefix("http:")]
@@ -217,7 +235,25 @@ def _services(note: Note, document: Mapping[str, Any], named: Mapping[str, Path]
                 owners[name] = str(item.get("name"))
 
 
-def _depends(note: Note, at: Path, parent: str, known: Sequence[str]) -> None:
+def _databases(note: Note, document: Mapping[str, Any], named: Mapping[str, Path], servers: Sequence[str]) -> None:
+    misspelt = 0
+    for at in named.values():
+        name = document[str(at[0])][at[1]].get("database")
+        if isinstance(name, str) and name and servers and name not in servers:  # else one that was found, or --dsn names
+            misspelt += 1
+            near = suggestion(name, servers) if misspelt <= _SUGGESTED else ""
+            note((*at, "database"), f"found {shown(name)}, which no [[postgres]] is called", near or _there_are(servers))
+
+
+def depends(note: Note, at: Path, parent: str, known: Sequence[str]) -> None:
+    """Note of something to depend on that there is no such thing, with the nearest that there is.
+
+    Args:
+        note: As that of `alone`.
+        at: Where it stands.
+        parent: What was found.
+        known: What there is: ``host``, ``http:NAME`` and ``postgres:NAME``; empty where a nearest is not to be looked for.
+    """
     kind, _, name = parent.partition(":")
     if kind not in {"http", "postgres"}:
         near = suggestion(f"http:{parent}", known) if f"http:{parent}" in known else ""
@@ -225,6 +261,8 @@ def _depends(note: Note, at: Path, parent: str, known: Sequence[str]) -> None:
         return
     # Compared without what they all begin with, which would make any two of them near.
     names = {one.partition(":")[2]: one for one in known if one.startswith(f"{kind}:")}
+    if known and not names:
+        return  # what the file says nothing of is found on this machine, or named by the command line or the environment
     near = suggestion(name, list(names)).replace('"', f'"{kind}:', 1)
     note(at, f"found {shown(parent)}, which there is not", near or _there_are(known))
 

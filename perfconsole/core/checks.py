@@ -5,7 +5,7 @@ check as references (``${ENV}``, ``file:/path``) and are looked up by whoever ca
 redacted and made safe.
 """
 
-from math import nan
+from math import isnan, nan
 from typing import Final
 
 import msgspec
@@ -22,6 +22,10 @@ PHASES: Final = ("dns", "connect", "tls", "send", "wait", "transfer")
 CLASSES: Final = ("dns", "connect", "tls", "timeout", "protocol", "status", "assertion", "unmeasured")
 """Why a check failed. The last is our own failure (no descriptors, an unset secret, an unreadable CA file): it says nothing about the
 target, and is unknown, not down."""
+
+
+LATENCY: Final = "latency at most "
+"""What the expectation of a latency begins with, as an `Assertion` words it."""
 
 
 class Timeouts(Struct, frozen=True, array_like=True):
@@ -205,11 +209,16 @@ class Assertion(Struct, frozen=True, array_like=True):
 
 
 class Hop(Struct, frozen=True, array_like=True):
-    """One request of a chain of redirects: its URL without secrets, what was answered, and how long it took."""
+    """One request of a chain of redirects: its URL without secrets, what was answered, and how long it took.
+
+    Attributes:
+        expires: When the first certificate that matters ends of those that were shown to it, epoch seconds; NaN for none.
+    """
 
     url: str
     status: int
     seconds: float
+    expires: float = nan
 
 
 class Outcome(Struct, frozen=True, array_like=True):
@@ -230,6 +239,7 @@ class Outcome(Struct, frozen=True, array_like=True):
         protocol: ``HTTP/1.1``, ``HTTP/2``; empty when nothing was answered.
         status: 0 when there is none.
         size_bytes: Of the body as received; NaN when there is none.
+        tls: What the handshake told; of several that of the last hop that spoke TLS.
         headers: Of the last answer, secrets masked; only of a failure. `body` likewise: its start, safe.
         engine: Which client made it: ``httpx``, ``lean``; empty for what is no HTTP.
     """
@@ -263,6 +273,40 @@ class Outcome(Struct, frozen=True, array_like=True):
         return self.cause == "unmeasured"
 
     @property
+    def slow(self) -> bool:
+        """Whether it took longer than is expected of it."""
+        return any(not one.ok and one.expected.startswith(LATENCY) for one in self.assertions)
+
+    @property
     def latency_s(self) -> float:
-        """What it adds to the target's latencies: NaN for a failure that was quick, or an outage would look like a speed-up."""
-        return self.total_s if self.ok or self.at_least or self.cause in {"status", "assertion"} else nan
+        """What it adds to the target's latencies: NaN for a failure, however it was answered, or an outage would look like a speed-up.
+
+        A proxy answers 503 in a millisecond. Of failures those alone count that are one of the latency itself: what was given up, and what
+        took longer than is expected of it; so a slow 504 counts where a latency is expected, and elsewhere it is an error and no more.
+        """
+        return self.total_s if self.ok or self.at_least or self.slow else nan
+
+
+# What of its certificates counts --------------------------------------------------------------------------------------------------
+
+
+def ending(tls: TlsFacts | None, at: float) -> float:
+    """When the first certificate that matters ends: of a chain that was accepted, one that has ended already was of no use to anybody.
+
+    Args:
+        tls: What a handshake told; None for none.
+        at: When that was, epoch seconds.
+
+    Returns:
+        Epoch seconds; NaN when there is no certificate, or its end cannot be read.
+    """
+    if tls is None or not tls.chain:
+        return nan
+    leaf, *rest = (certificate.not_after for certificate in tls.chain)
+    return min((ends for ends in (leaf, *(end for end in rest if end > at or not tls.verified)) if not isnan(ends)), default=nan)
+
+
+def expiry(outcome: Outcome) -> float:
+    """When the first certificate that matters ends of those that a check was shown, redirects included; epoch seconds, NaN for none."""
+    ends = (ending(outcome.tls, outcome.at), *(hop.expires for hop in outcome.hops))
+    return min((end for end in ends if not isnan(end)), default=nan)

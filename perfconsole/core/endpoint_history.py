@@ -10,8 +10,8 @@ from typing import Final
 
 from msgspec import structs
 
-from perfconsole.core.checks import Check, Outcome, TlsFacts
-from perfconsole.core.endpoint_samples import FAILED, LATE, OK, UNKNOWN, Samples
+from perfconsole.core.checks import Check, Outcome, Window, expiry
+from perfconsole.core.endpoint_samples import LATE, OK, UNKNOWN, Samples, failure
 from perfconsole.core.endpoints import EndpointRow
 from perfconsole.core.percentiles import percentiles
 from perfconsole.core.requests import EndpointChange
@@ -20,6 +20,9 @@ CHANGES_HELD: Final = 100
 
 _ROW: Final = 2.0
 """How much longer than a result holds two may be apart that are in a row: one between them may count for nothing."""
+
+_SPELLS: Final = 32
+"""Windows that follow on one another: more than two a day for a week is for good, as far as anybody can be told when it ends."""
 
 _OVER_S: Final = 1.0
 """What a check may take beyond its timeout before the one before it is no answer any more."""
@@ -41,13 +44,14 @@ class Endpoint:
     """
 
     __slots__ = (
-        "_certain_until", "_changes", "_counted_at", "_down", "_failures", "_looked_at", "_maintained", "_streak_since", "_successes",
-        "blocked_by", "check", "expires", "failing", "failure", "last", "measured_at", "samples", "since", "state", "up", "verified",
+        "_certain_until", "_changes", "_counted_at", "_down", "_failures", "_looked_at", "_maintained", "_planned_until", "_streak_since",
+        "_successes", "blocked_by", "check", "expires", "failing", "failure", "last", "measured_at", "samples", "since", "state", "up",
+        "verified",
     )  # fmt: skip
 
     def __init__(self, check: Check) -> None:
         self.check = check
-        self.samples = Samples(*_held_s(check))
+        self.samples = Samples(*_held_s(check), check.interval_s)
         self.state, self.since, self.blocked_by = "unknown", nan, ""
         self.last: Outcome | None = None
         self.failure: Outcome | None = None
@@ -59,11 +63,12 @@ class Endpoint:
         self._counted_at = inf
         self._changes: list[EndpointChange] = []
         self._maintained, self._looked_at, self._certain_until = False, inf, -inf
+        self._planned_until = nan
 
     def configure(self, check: Check) -> None:
         """Go on with another check of the same target."""
         self.check = check
-        self.samples.configure(*_held_s(check))
+        self.samples.configure(*_held_s(check), check.interval_s)
         self._certain_until = -inf
 
     @property
@@ -90,7 +95,7 @@ class Endpoint:
         counts = not (outcome.unmeasured or excused or (self.failing and blocked_by))
         self.blocked_by = ""
         self.up = float(outcome.ok) if counts else nan
-        verdict = (OK if outcome.ok else FAILED) if counts else UNKNOWN
+        verdict = (OK if outcome.ok else failure(outcome.cause, outcome.status)) if counts else UNKNOWN
         self.samples.append(began, verdict, outcome.latency_s if counts else nan)
         if counts:
             return self._become(self._judged(began, ok=outcome.ok), began, self._streak_since)
@@ -135,7 +140,7 @@ class Endpoint:
         if not outcome.ok:
             self.failure = outcome
         if outcome.tls is not None and outcome.tls.chain:
-            self.expires = _expires(outcome.tls, outcome.at)
+            self.expires = expiry(outcome)
             self.verified = outcome.tls.verified or not outcome.tls.error
 
     def _in_maintenance(self, at: float) -> bool:
@@ -146,6 +151,7 @@ class Endpoint:
 
             self._maintained, self._certain_until = windows.until(self.check.maintenance, at)
             self._looked_at = at
+            self._planned_until = _end(self.check.maintenance, self._certain_until) if self._maintained else nan
         return self._maintained
 
     def _judged(self, began: float, *, ok: bool) -> str:
@@ -204,12 +210,15 @@ class Endpoint:
             check.name, check.kind, check.service, url, self.state,
             since=min(self.since, now), limit_s=check.expect.max_latency_s, interval_s=check.interval_s, group=check.group,
             labels=" ".join(f"{name}={value}" for name, value in check.labels),
-            critical=check.critical, api=check.api, runbook=check.runbook,
+            critical=check.critical, api=check.api, runbook=check.runbook, unit=check.unit, database=check.database, pairs=check.labels,
         )  # fmt: skip
+        if self.state == "maintenance" and now < self._planned_until:
+            row = structs.replace(row, until=self._planned_until)
         return row if last is None else self._with_numbers(row, last, now)
 
     def _with_numbers(self, row: EndpointRow, last: Outcome, now: float) -> EndpointRow:
         found, counts = percentiles(self.samples.latencies), self.samples.counts()
+        failures = self.samples.failures() if counts.failed else ()
         return structs.replace(
             row,
             cause=last.cause, error=last.error, blocked_by=self.blocked_by,
@@ -217,13 +226,20 @@ class Endpoint:
             p50_s=found.p50, p90_s=found.p90, p95_s=found.p95, p99_s=found.p99, n=found.n,
             checks=counts.checks, failed=counts.failed, availability=self.samples.availability(now), held_s=self.samples.held_s(now),
             expires=self.expires, verified=self.verified, address=last.address, protocol=last.protocol, size_bytes=last.size_bytes,
+            cut_s=self.samples.cut_s, failures=failures, doubt_s=last.doubt_s,
         )  # fmt: skip
 
 
-def _expires(tls: TlsFacts, at: float) -> float:
-    """When the first certificate that matters ends: of a chain that was accepted, one that has ended already was of no use to anybody."""
-    leaf, *rest = (certificate.not_after for certificate in tls.chain)
-    return min([leaf, *(ends for ends in rest if ends > at or not tls.verified)])
+def _end(maintenance: tuple[Window, ...], certain: float) -> float:
+    """When maintenance ends that lasts until a moment at the least; NaN where it is for good."""
+    from perfconsole.core import windows  # noqa: PLC0415  as above
+
+    for _ in range(_SPELLS):  # one may begin before another has ended
+        inside, until = windows.until(maintenance, certain)
+        if not inside:
+            return certain
+        certain = until
+    return nan
 
 
 def _held_s(check: Check) -> tuple[float, float]:

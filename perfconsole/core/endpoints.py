@@ -38,6 +38,12 @@ class EndpointRow(Struct, frozen=True, array_like=True, gc=False):
         availability: Share of the time observed in which it was up; what is unknown is left out of both.
         expires: When the first certificate of its chain that matters ends, epoch seconds; `verified` whether it was found to be good.
         limit_s: The latency that is expected of it; NaN for none.
+        unit, database: What serves it, and the server that it works with, as configured; empty for none.
+        cut_s: The shortest latency after which a check was given up: a percentile from there on is at least so long; NaN for none.
+        until: When its maintenance ends, epoch seconds; NaN while it is in none.
+        pairs: Its labels, which `labels` words.
+        doubt_s: How much of `last_s` may be the console's own delay; NaN where there was no check.
+        failures: Why those that failed did, by class or status, and how often; the most frequent first.
     """
 
     TEXTS: ClassVar[frozenset[str]] = frozenset({"name", "service", "kind", "url", "state", "cause", "error", "group", "address", "labels"})
@@ -80,6 +86,13 @@ class EndpointRow(Struct, frozen=True, array_like=True, gc=False):
     critical: bool = False
     api: bool = False
     runbook: str = ""
+    unit: str = ""
+    database: str = ""
+    cut_s: float = nan
+    failures: tuple[tuple[str, int], ...] = ()
+    doubt_s: float = nan
+    pairs: tuple[tuple[str, str], ...] = ()
+    until: float = nan
 
     @property
     def key(self) -> tuple[int, ...]:
@@ -106,6 +119,7 @@ class ServiceRow(Struct, frozen=True, array_like=True, gc=False):
 
     Attributes:
         availability: The mean of its endpoints'.
+        cut_s: As that of a row: of theirs the shortest.
     """
 
     name: str
@@ -119,6 +133,7 @@ class ServiceRow(Struct, frozen=True, array_like=True, gc=False):
     checks: int = 0
     failed: int = 0
     availability: float = nan
+    cut_s: float = nan
 
     @property
     def error_ratio(self) -> float:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from perfconsole.core import units
 from perfconsole.core.alert_order import rank
-from perfconsole.core.checks import PHASES, Assertion, Certificate, Outcome, TlsFacts
+from perfconsole.core.checks import PHASES, Assertion, Certificate, Hop, Outcome, TlsFacts, ending, expiry
 from perfconsole.core.percentiles import Percentiles, percentiles
 from perfconsole.core.tick import Rule, SeriesDef
 from perfconsole.outputs.snapshot import heading, rfc3339
@@ -77,7 +77,7 @@ def severity(probed: Probed) -> str:
 
 def findings(probed: Probed) -> list[Finding]:
     """The threshold that the end of its certificates has crossed, the most severe one; none where that is why it is down."""
-    left_s = expires(probed.last.tls) - probed.last.at
+    left_s = expiry(probed.last) - probed.last.at
     if isnan(left_s) or probed.last.cause == "tls":
         return []
     series = SeriesDef(_EXPIRY, (("endpoint", probed.name), ("service", probed.service)))
@@ -89,19 +89,13 @@ def findings(probed: Probed) -> list[Finding]:
     return [Finding(rule.severity, f"a certificate {ends(left_s)} ({rule.name}: {limit})")]
 
 
-def expires(tls: TlsFacts | None) -> float:
-    """When the first certificate of a chain ends, epoch seconds; NaN when there is none."""
-    known = [certificate.not_after for certificate in tls.chain if not isnan(certificate.not_after)] if tls else []
-    return min(known, default=nan)
-
-
 def ends(left_s: float) -> str:
     """When a certificate ends: ``ends in 4d23h``, ``ended 2d0h ago``."""
     return f"ends in {units.duration(left_s)}" if left_s > 0 else f"ended {units.duration(-left_s)} ago"
 
 
 def latencies(outcomes: Iterable[Outcome]) -> Spread:
-    """How latencies spread: a timeout counts as at least what it lasted, a quick failure not at all."""
+    """How latencies spread: a timeout counts as at least what it lasted, another failure only where it is one of the latency."""
     return _spread([(outcome.latency_s, outcome.at_least) for outcome in outcomes])
 
 
@@ -127,7 +121,8 @@ def probe(probed: Probed) -> dict[str, Any]:
     """What is known, for programs.
 
     Returns:
-        Base units; None for what is unknown. What stands beside ``attempts`` is that of the last one that tells something.
+        Base units; None for what is unknown. What stands beside ``attempts`` is that of the last one that tells something. Of ``latency``
+        what is not under ``bound_s`` is a lower bound: a probe was given up there.
     """
     last = probed.last
     return {
@@ -136,8 +131,8 @@ def probe(probed: Probed) -> dict[str, Any]:
         "url": probed.url,
         "severity": severity(probed),
         **_attempt(last),
-        "tls": _tls(last.tls) if last.tls else None,
-        "redirects": [{"url": hop.url, "status": hop.status or None, "total_s": _known(hop.seconds)} for hop in last.hops],
+        "tls": _tls(last.tls, last.at) if last.tls else None,
+        "redirects": [_hop(hop) for hop in last.hops],
         "assertions": [_assertion(one) for one in last.assertions],
         "headers": [{"name": name, "value": value} for name, value in last.headers],
         "body": last.body or None,
@@ -160,12 +155,19 @@ def _attempt(outcome: Outcome) -> dict[str, Any]:
         "address": outcome.address or None,
         "http_version": protocol.removeprefix("HTTP/") if protocol.startswith("HTTP/") else None,
         "bytes": None if isnan(outcome.size_bytes) else int(outcome.size_bytes),
+        "doubt_s": _known(outcome.doubt_s),
+        "slot_wait_s": _known(outcome.slot_wait_s),
+        "late_s": _known(outcome.late_s),
     }
 
 
-def _tls(tls: TlsFacts) -> dict[str, Any]:
+def _hop(hop: Hop) -> dict[str, Any]:
+    return {"url": hop.url, "status": hop.status or None, "total_s": _known(hop.seconds), "not_after": rfc3339(hop.expires)}
+
+
+def _tls(tls: TlsFacts, at: float) -> dict[str, Any]:
     return {
-        "not_after": rfc3339(expires(tls)),
+        "not_after": rfc3339(ending(tls, at)),
         "verified": tls.verified,
         "error": tls.error or None,
         "version": tls.version or None,
@@ -198,6 +200,7 @@ def _latency(spread: Spread) -> dict[str, Any]:
         "p95_s": _known(found.p95),
         "p99_s": _known(found.p99),
         "max_s": _known(spread.most),
+        "bound_s": _known(spread.bound),
     }
 
 

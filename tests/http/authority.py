@@ -86,7 +86,7 @@ class Authority:
 
     @staticmethod
     def _openssl(*arguments):
-        done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False)
         if done.returncode:
             raise RuntimeError(f"openssl {arguments[0]}: {done.stderr}")
 

@@ -3,10 +3,10 @@
 import socket
 from math import isnan
 
-from perfconsole.collectors.http.http_client import HttpxProber
-from perfconsole.collectors.http.lean import LeanProber
-from perfconsole.collectors.http.names import Resolver
-from perfconsole.collectors.http.shared import Shared
+from perfconsole.collectors.http.attempts.shared import Shared
+from perfconsole.collectors.http.httpx_engine.http_client import HttpxProber
+from perfconsole.collectors.http.lean_engine.lean import LeanProber
+from perfconsole.collectors.http.network.names import Resolver
 from perfconsole.core.checks import Check
 
 ENGINES = {"lean": LeanProber, "httpx": HttpxProber}
@@ -22,7 +22,8 @@ def nameless():
 
 
 async def probed(engine, target, *, shared=None, **settings):
-    """One check by one engine."""
+    """One check by one engine, with time enough on a busy machine."""
+    settings = {"timeout_s": 60.0} | settings
     prober = ENGINES[engine](Check(name="x", service="s", kind="http", target=target, **settings), shared or Shared())
     try:
         return await prober.probe()

@@ -6,7 +6,7 @@ A fake prober that takes 3 ms of Python takes them from all others, as on the re
 import asyncio
 from math import ceil
 
-from perfconsole.collectors.http.checker import Moment
+from perfconsole.collectors.http.checking.checker import Moment
 from perfconsole.core.checks import Check, Outcome, Phases
 
 EPOCH = 1_800_000_000.0

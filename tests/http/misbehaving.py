@@ -274,7 +274,7 @@ class Lab:
 
     def __exit__(self, *_):
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
         for kept in self._full:
             with contextlib.suppress(OSError):
                 kept.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits in accept
@@ -296,7 +296,7 @@ class Lab:
     def last(self, text):
         return self.seen(text)[-1]
 
-    def settled(self, text, count=1, within_s=2.0):
+    def settled(self, text, count=1, within_s=60.0):
         """`seen`, once `count` of them have their answer's time: the client may be told before the server has written it down."""
         end = time.monotonic() + within_s
         while time.monotonic() < end:
@@ -379,7 +379,7 @@ class Lab:
             with contextlib.suppress(OSError):  # closed: the end
                 while True:
                     talk, _ = listening.accept()
-                    talk.settimeout(5)
+                    talk.settimeout(60)
                     self.connections["mutual"] += 1
                     with contextlib.suppress(OSError), context.wrap_socket(talk, server_side=True) as secured:
                         secured.recv(65536)

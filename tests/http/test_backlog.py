@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from laps import EPOCH, check, outcome
 
-from perfconsole.collectors.http import pipe
-from perfconsole.collectors.http.backlog import Backlog
-from perfconsole.collectors.http.worker import Worker
+from perfconsole.collectors.http.apart import pipe
+from perfconsole.collectors.http.apart.backlog import Backlog
+from perfconsole.collectors.http.apart.worker import Worker
 from perfconsole.core.checks import Certificate, TlsFacts
 
 DETAILS = {

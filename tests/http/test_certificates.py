@@ -7,9 +7,10 @@ from math import isnan
 
 import pytest
 
-from perfconsole.collectors.http.certificates import chain_of, facts, refused, unverified
-from perfconsole.collectors.http.contexts import Contexts
-from perfconsole.collectors.http.refusals import why_refused
+from perfconsole.collectors.http.network import certificates
+from perfconsole.collectors.http.network.certificates import chain_of, facts, refused, unverified
+from perfconsole.collectors.http.network.contexts import Contexts
+from perfconsole.collectors.http.network.refusals import why_refused
 from perfconsole.core.checks import Certificate, Tls, TlsFacts
 
 DAY_S = 86400.0
@@ -25,6 +26,9 @@ class Sent:
         if "fault" in self.info:
             raise self.info["fault"]
         return self.info
+
+    def public_bytes(self, _encoding):
+        return repr(self.info).encode()
 
 
 class Refused(ssl.SSLCertVerificationError):
@@ -149,3 +153,35 @@ def test_hostile_certificates():
     assert isnan(undated.not_before)
     assert isnan(undated.not_after)
     assert len(chain_of([Sent()] * 1000)) == 16
+
+
+def test_a_certificate_is_read_once_and_one_that_is_renewed_again():
+    looked = []
+
+    class Counted(Sent):
+        def get_info(self):
+            looked.append(self.info["serialNumber"])
+            return super().get_info()
+
+    def shown(number):
+        return Counted(subject=((("commonName", f"n{number}"),),), serialNumber=f"of the test, {number}")
+
+    assert [chain_of([shown(1)])[0].subject for _ in range(3)] == ["CN=n1"] * 3
+    assert chain_of([shown(2)])[0].subject == "CN=n2"
+    assert len(looked) == 2
+    for number in range(3000):  # whoever shows a new one each time does not fill the memory
+        chain_of([shown(number)])
+    chain_of([shown(1)])
+    assert looked[-1] == "of the test, 1"
+
+
+def test_who_makes_up_certificates_fills_no_memory():
+    """What was read is remembered by its digest: a server that has a new one each time, with all the names it may, is not."""
+    before = len(certificates._read)
+    for number in range(600):
+        chain_of([Sent(subjectAltName=[("DNS", f"{number}-{one}-" + "x" * 300) for one in range(64)])])
+    assert len(certificates._read) == before
+    for number in range(600):
+        chain_of([Sent(subjectAltName=[("DNS", f"{number}.example")])])
+    assert len(certificates._read) == 512
+    assert chain_of([Sent(subjectAltName=[("DNS", "599.example")])])[0].names == ("599.example",)

@@ -7,9 +7,9 @@ from itertools import pairwise
 import pytest
 from laps import EPOCH, Fake, check, run
 
-from perfconsole.collectors.http.checker import Checker
-from perfconsole.collectors.http.schedule import next_start
-from perfconsole.collectors.http.turns import APART_S, MANY, Turns
+from perfconsole.collectors.http.checking.checker import Checker
+from perfconsole.collectors.http.checking.schedule import next_start
+from perfconsole.collectors.http.checking.turns import APART_S, MANY, Turns
 from perfconsole.core.checks import Outcome
 
 
@@ -404,6 +404,31 @@ def test_of_many_that_wait_several_begin_at_a_time():
 
     assert waiting(3 * MANY, work) == 4
     assert waiting(MANY // 2, work) == 1
+
+
+def test_who_comes_between_a_turn_and_its_beginning_lets_no_others_in():
+    async def whole(loop):
+        turns, held = Turns(1), []
+
+        async def hold():
+            held.append(await turns.place(well=True))
+
+        first = await turns.place(well=True)
+        await asyncio.sleep(APART_S)
+        tasks = [asyncio.create_task(hold())]
+        await asyncio.sleep(0)
+        loop.call_at(loop.time() + APART_S - 1e-9, lambda: tasks.append(asyncio.create_task(hold())))  # amid the next turn
+        first.give_back()
+        await asyncio.sleep(APART_S)
+        await asyncio.sleep(0)
+        both = len(held)
+        tasks += [asyncio.create_task(hold()) for _ in range(20)]
+        await asyncio.sleep(2 * APART_S)
+        for task in tasks:
+            task.cancel()
+        return both, len(held)
+
+    assert run(whole) == (2, 2)
 
 
 # Configured anew ------------------------------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ import pytest
 from laps import EPOCH, check, outcome, run
 
 from perfconsole import __version__
-from perfconsole.collectors.http import HttpCollector, pipe, remote_checker
-from perfconsole.collectors.http.choice import AGAIN_S, FEW, MANY, Chosen
-from perfconsole.collectors.http.remote_checker import RemoteChecker
+from perfconsole.collectors.http import HttpCollector
+from perfconsole.collectors.http.apart import pipe, remote_checker
+from perfconsole.collectors.http.apart.choice import AGAIN_S, FEW, MANY, Chosen
+from perfconsole.collectors.http.apart.remote_checker import RemoteChecker
 from perfconsole.core.checks import Expect
 from perfconsole.core.ports import Slot
 

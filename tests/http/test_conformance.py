@@ -2,22 +2,21 @@
 
 import os
 import socket
+import time
 from urllib.parse import quote
 
 import pytest
-from engines import alike, entered, nameless, probed, told
+from engines import ENGINES, alike, entered, nameless, probed, told
+from quiet import measuring
+from vacant import closed_port
 
-from perfconsole.collectors.http.names import Resolver
-from perfconsole.collectors.http.shared import Shared
-from perfconsole.core.checks import Expect, JsonTest, Timeouts, Tls
+from perfconsole.collectors.http.attempts.shared import Shared
+from perfconsole.collectors.http.judging import expect as judge
+from perfconsole.collectors.http.network.names import Resolver
+from perfconsole.core.checks import Expect, JsonTest, Timeouts, Tls, expiry
 
 PLAIN = ["connect", "send", "wait", "transfer"]
 SECURE = ["connect", "tls", "send", "wait", "transfer"]
-
-
-def closed_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def leading(lab, to, listener="plain", host=""):
@@ -63,6 +62,18 @@ async def test_a_status_that_is_not_expected(lab, code):
     assert outcome.error == f"status {code}, expected status 200-399"
     assert outcome.body == "as asked"
     assert ("Content-Length", "8") in outcome.headers
+    assert outcome.latency_s != outcome.latency_s  # an error page in no time is no fast answer
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@measuring
+async def test_a_failure_of_the_latency_is_one_whatever_else_failed(lab, engine):
+    expect = Expect(status=((204, 204),), max_latency_s=0.02)
+    outcome = await probed(engine, lab.url("/slow?ms=60"), expect=expect)
+    assert (outcome.cause, outcome.slow, outcome.latency_s) == ("status", True, outcome.total_s)
+    assert outcome.total_s >= 0.06
+    quick = await probed(engine, lab.url("/ok"), expect=Expect(body="absent", max_latency_s=5))
+    assert (quick.cause, quick.slow, quick.latency_s != quick.latency_s) == ("assertion", False, True)
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET", "OPTIONS", "DELETE"])
@@ -138,15 +149,18 @@ async def test_expectations(lab):
     assert wrong.error == "8, expected $.db.pool.used > 9"
 
 
+@measuring
 async def test_an_expectation_that_takes_longer_than_the_check_may(lab):
     outcome = await alike(lab.url("/big?kb=64"), expect=Expect(regex="(b|bb)+c"), timeout_s=0.15)
     assert (outcome.cause, outcome.status, outcome.size_bytes) == ("unmeasured", 200, 65_536)
     assert outcome.error == "what is expected of the answer was not tested within 0.15 s of the check: that takes too long"
 
 
-async def test_an_expectation_of_which_it_is_not_known_whether_it_holds(lab):
+@measuring
+async def test_an_expectation_of_which_it_is_not_known_whether_it_holds(lab, monkeypatch):
+    monkeypatch.setattr(judge, "BUDGET_S", 60.0)  # of all of them; a pattern's own limit stands
     expect = Expect(regex="(b|bb)+c")
-    outcome = await alike(lab.url("/big?kb=1"), expect=expect)
+    outcome = await alike(lab.url("/big?kb=1"), expect=expect, timeout_s=100)
     assert (outcome.ok, outcome.cause) == (False, "unmeasured")
     assert outcome.error == 'not known: it takes too long to find out, expected body matches "(b|bb)+c"'
     outcome = await alike(lab.url("/big?kb=1"), expect=Expect(regex="(b|bb)+c", json=(JsonTest("$", "has"),)))
@@ -180,6 +194,7 @@ async def test_a_body_that_breaks_off(lab):
 
 
 @pytest.mark.parametrize(("limits", "seconds"), [({"timeout_s": 0.15}, 0.15), ({"timeouts": Timeouts(wait=0.1)}, 0.1)])
+@measuring
 async def test_a_server_that_never_answers(lab, limits, seconds):
     outcome = await alike(lab.url("/hang"), **limits)
     assert (outcome.cause, outcome.error) == ("timeout", f"timeout of {seconds:g} s while the answer was awaited")
@@ -188,6 +203,7 @@ async def test_a_server_that_never_answers(lab, limits, seconds):
     assert outcome.phases.wait >= 0.9 * outcome.total_s
 
 
+@measuring
 async def test_a_body_that_never_ends_in_time(lab):
     outcome = await alike(lab.url("/drip?n=5&ms=60000"), timeout_s=0.15)
     assert (outcome.cause, outcome.error) == ("timeout", "timeout of 0.15 s while the answer was being received")
@@ -195,10 +211,12 @@ async def test_a_body_that_never_ends_in_time(lab):
     assert outcome.phases.transfer >= 0.8 * outcome.total_s
 
 
+@measuring
 async def test_the_limit_of_the_wait_is_for_the_first_byte(lab):
     assert (await alike(lab.url("/drip?n=4&ms=100"), timeouts=Timeouts(wait=0.3))).ok
 
 
+@measuring
 async def test_the_limit_of_the_wait_is_for_the_answer_and_no_hint_of_one(lab):
     outcome = await alike(lab.url("/early?ms=400"), timeouts=Timeouts(wait=0.2))
     assert (outcome.cause, outcome.error) == ("timeout", "timeout of 0.2 s while the answer was awaited")
@@ -207,6 +225,7 @@ async def test_the_limit_of_the_wait_is_for_the_answer_and_no_hint_of_one(lab):
 
 
 @pytest.mark.parametrize(("limits", "seconds"), [({"timeout_s": 0.15}, 0.15), ({"timeouts": Timeouts(connect=0.1)}, 0.1)])
+@measuring
 async def test_a_port_that_drops_packets(lab, limits, seconds):
     outcome = await alike(f"http://127.0.0.1:{lab.port('full')}/ok", **limits)
     assert (outcome.cause, outcome.error) == ("timeout", f"timeout of {seconds:g} s while a connection was being made")
@@ -261,6 +280,7 @@ async def test_only_the_first_address_is_tried():
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@measuring
 async def test_redirects_are_followed(lab, status):
     outcome = await alike(lab.url(f"/redirect?n=3&status={status}"))
     assert (outcome.ok, outcome.status) == (True, 200)
@@ -318,6 +338,29 @@ async def test_a_redirect_to_tls(lab):
     outcome = await alike(leading(lab, lab.url("/ok", "good")), tls=trusted(lab))
     assert (outcome.ok, outcome.tls.verified) == (True, True)
     assert entered(outcome) == SECURE
+
+
+def days_left(seconds):
+    return round((seconds - time.time()) / 86_400)
+
+
+async def test_the_certificate_of_a_hop_that_leads_on_is_watched_too(lab):
+    outcome = await alike(leading(lab, lab.url("/ok", "good"), "near"), tls=trusted(lab))
+    assert (outcome.ok, outcome.tls.chain[0].subject) == (True, "CN=good")
+    assert [days_left(hop.expires) for hop in outcome.hops] == [5, 90]
+    assert days_left(expiry(outcome)) == 5
+
+
+async def test_a_redirect_from_tls_to_none_keeps_what_the_handshake_told(lab):
+    outcome = await alike(leading(lab, lab.url("/ok"), "near"), tls=trusted(lab))
+    assert (outcome.ok, outcome.tls.verified, outcome.tls.chain[0].subject) == (True, True, "CN=near")
+    assert (days_left(outcome.hops[0].expires), outcome.hops[1].expires != outcome.hops[1].expires) == (5, True)
+    assert days_left(expiry(outcome)) == 5
+
+
+async def test_where_a_redirect_cannot_be_followed_it_has_no_handshake(lab):
+    outcome = await alike(leading(lab, f"https://127.0.0.1:{closed_port()}/", "near"), tls=trusted(lab))
+    assert (outcome.cause, outcome.tls, days_left(outcome.hops[0].expires)) == ("connect", None, 5)
 
 
 async def test_no_cookie_is_kept(lab):
@@ -386,7 +429,7 @@ async def test_an_authority_that_is_not_trusted(lab):
 
 
 async def test_where_the_library_keeps_no_refused_chain_a_second_handshake_reads_it(lab, monkeypatch):
-    monkeypatch.setattr("perfconsole.collectors.http.contexts.sent_chain", lambda _: ())
+    monkeypatch.setattr("perfconsole.collectors.http.network.contexts.sent_chain", lambda _: ())
     outcome = await alike("https://127.0.0.1:1/ok", connect_to=f"127.0.0.1:{lab.port('expired')}", tls=trusted(lab))
     assert outcome.error == "certificate not accepted: expired"
     assert outcome.tls.chain[0].subject == "CN=expired"
@@ -426,6 +469,7 @@ async def test_a_port_that_speaks_tls_only(lab):
 
 
 @pytest.mark.parametrize(("limits", "seconds"), [({"timeout_s": 0.15}, 0.15), ({"timeouts": Timeouts(tls=0.1)}, 0.1)])
+@measuring
 async def test_a_handshake_that_hangs(lab, limits, seconds):
     outcome = await alike(f"https://127.0.0.1:{lab.port('tls_hang')}/ok", tls=Tls(insecure=True), **limits)
     assert (outcome.cause, outcome.error) == ("timeout", f"timeout of {seconds:g} s while TLS was being set up")
@@ -456,8 +500,9 @@ async def test_what_is_ours_says_nothing_about_the_target_and_connects_to_nobody
     assert lab.connections["good"] == 0
 
 
+@measuring
 async def test_a_file_on_a_disk_that_does_not_answer(lab, tmp_path):
-    pipe = tmp_path / "pipe"
+    pipe = tmp_path / f"pipe{time.monotonic_ns()}"
     os.mkfifo(pipe)
     outcome = await alike(lab.url("/ok", "good"), tls=Tls(ca=str(pipe)), timeout_s=0.1)
     assert (outcome.cause, outcome.at_least) == ("unmeasured", False)

@@ -4,12 +4,11 @@ import asyncio
 import os
 import ssl
 import threading
-import time
 
 import pytest
 
-from perfconsole.collectors.http.contexts import LOOK_S, Contexts
-from perfconsole.collectors.http.prober import Failure
+from perfconsole.collectors.http.network.contexts import LOOK_S, Contexts
+from perfconsole.collectors.http.network.prober import Failure
 from perfconsole.core.checks import Tls
 
 
@@ -113,9 +112,7 @@ async def test_a_pipe_in_place_of_a_file_holds_up_its_own_check_alone(tmp_path):
     os.mkfifo(pipe)
     contexts = Contexts()
     hanging = asyncio.ensure_future(contexts.get(Tls(ca=str(pipe))))
-    began = time.monotonic()
     await contexts.get(Tls(insecure=True))
-    assert time.monotonic() - began < 0.2
     assert not hanging.done()
     os.close(os.open(pipe, os.O_WRONLY))
     with pytest.raises(Failure, match="holds no certificate"):

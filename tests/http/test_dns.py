@@ -15,11 +15,13 @@ import dns.rcode
 import dns.rrset
 import pytest
 import pytest_asyncio
+from quiet import measuring
+from vacant import vacant_port
 
-from perfconsole.collectors.http import stamps
-from perfconsole.collectors.http.names import Resolver
-from perfconsole.collectors.http.probers import prober_of
-from perfconsole.collectors.http.shared import Shared
+from perfconsole.collectors.http.attempts.shared import Shared
+from perfconsole.collectors.http.checking.probers import prober_of
+from perfconsole.collectors.http.network import stamps
+from perfconsole.collectors.http.network.names import Resolver
 from perfconsole.core.checks import Check, Expect, Timeouts
 
 RECORDS = {
@@ -174,6 +176,7 @@ async def test_what_a_server_says_no_with(server, name, cause, words):
 
 @pytest.mark.parametrize("name", ["hang.example", "tcphang.example"])
 @pytest.mark.parametrize(("limits", "seconds"), [({"timeout_s": 0.2}, 0.2), ({"timeouts": Timeouts(wait=0.15)}, 0.15)])
+@measuring
 async def test_a_server_that_hangs(server, name, limits, seconds):
     outcome = await probed(name, "A", server, **limits)
     assert (outcome.cause, outcome.error, outcome.at_least) == ("timeout", f"timeout of {seconds:g} s while the answer was awaited", True)
@@ -182,9 +185,7 @@ async def test_a_server_that_hangs(server, name, limits, seconds):
 
 
 async def test_a_port_where_nobody_listens():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = vacant_port(socket.SOCK_DGRAM)
     outcome = await probed("one.example", "A", f"127.0.0.1:{port}")
     assert (outcome.cause, outcome.error) == ("connect", "connection refused: no server listens on that port")
 
@@ -272,6 +273,7 @@ async def test_the_machines_own_resolver():
 
 
 @pytest.mark.parametrize("stamped", [True, False])
+@measuring
 async def test_a_loop_that_is_held_up_makes_no_name_server_slow(monkeypatch, stamped):
     """The kernel's stamp is the answer's time: it came after 50 ms, and was read after 600. Without one that is in doubt."""
     if stamped and sys.platform != "linux":

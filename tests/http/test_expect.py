@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-from perfconsole.collectors.http import bodies
-from perfconsole.collectors.http import expect as judge
-from perfconsole.collectors.http.bodies import VALUES, text_of
-from perfconsole.collectors.http.expect import Answer, assertions, judged, verdict
-from perfconsole.collectors.http.json_tests import worded
-from perfconsole.collectors.http.prober import Failure
+from perfconsole.collectors.http.judging import bodies
+from perfconsole.collectors.http.judging import expect as judge
+from perfconsole.collectors.http.judging.bodies import VALUES, text_of
+from perfconsole.collectors.http.judging.expect import Answer, assertions, judged, verdict
+from perfconsole.collectors.http.judging.json_tests import worded
+from perfconsole.collectors.http.network.prober import Failure
 from perfconsole.core.checks import Assertion, Expect, JsonTest
 
 DOCUMENT = b"""{"status": "ok", "version": "1.2.3", "up": true, "nothing": null, "used": 8, "ratio": 0.5, "at": "2026-11-24T05:00:00Z",
@@ -257,27 +257,23 @@ HOSTILE = Expect(regex=r"(a|aa)+$", header=(("x", r"(a|aa)+$"),), json=(JsonTest
 
 async def test_a_pattern_that_never_ends_is_a_failure_that_says_so_and_holds_up_nobody():
     text = "a" * 60 + "b"
-    lag = asyncio.ensure_future(lateness())
-    await asyncio.sleep(0.02)
-    began = time.monotonic()
+    turns = asyncio.ensure_future(turned())
+    await asyncio.sleep(0)
     found = await judged(HOSTILE, answer(f'"{text}"'.encode(), headers=(("x", text),)))
-    took = time.monotonic() - began
     assert [one.ok for one in found] == [True, False, False, False]
     assert {one.found for one in found[1:]} == {"not known: it takes too long to find out"}
-    assert took < 1.5
-    assert await stopped(lag) < 0.05
+    assert await stopped(turns) > 10  # hundreds on an idle machine; one for each pattern, where it held the interpreter
 
 
-async def lateness():
-    """For how long the loop was held up: the second longest time, since a machine may hiccup once."""
-    worst = [0.0, 0.0]
+async def turned():
+    """How often the loop came round meanwhile."""
+    turns = 0
     try:
         while True:
-            began = time.perf_counter()
             await asyncio.sleep(0.001)
-            worst = sorted([*worst, time.perf_counter() - began - 0.001])[-2:]
+            turns += 1
     except asyncio.CancelledError:
-        return worst[0]
+        return turns
 
 
 async def stopped(task):
@@ -285,37 +281,44 @@ async def stopped(task):
     return await task
 
 
+class Pauses:
+    """How often a thread paused for others."""
+
+    monotonic = staticmethod(time.monotonic)
+
+    def __init__(self):
+        self.count = 0
+
+    def sleep(self, seconds):
+        self.count += 1
+        time.sleep(seconds)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "body",
+    ("body", "least"),
     [
-        b"[" + b",".join([b'{"id":1,"name":"user","v":[1,2.5]}'] * 30_000) + b"]",
-        b"[" + b",".join([b"1e308"] * 170_000) + b"]",
-        b"{" + b",".join(b'"%x":{}' % number for number in range(90_000)) + b"}",
-        b'"' + b"x" * 1_048_576 + b'"',
+        (b"[" + b",".join([b'{"id":1,"name":"user","v":[1,2.5]}'] * 30_000) + b"]", 50),
+        (b"[" + b",".join([b"1e308"] * 170_000) + b"]", 50),
+        (b"{" + b",".join(b'"%x":{}' % number for number in range(90_000)) + b"}", 50),
+        (b'"' + b"x" * 1_048_576 + b'"', 1),
     ],
     ids=["ordinary", "exponents", "keys", "text"],
 )
-async def test_a_mebibyte_of_json_holds_up_nobody(body):
-    lag = asyncio.ensure_future(lateness())
-    await asyncio.sleep(0.02)
-    began = time.monotonic()
+async def test_a_mebibyte_of_json_holds_up_nobody(monkeypatch, body, least):
+    """It is read in pieces, between which others have their turn: every millisecond of work. In one go it would be some 50 of them."""
+    pauses = Pauses()
+    monkeypatch.setattr(bodies, "time", pauses)
     found = await judged(Expect(json=(JsonTest("$..status", "==", "ok"),)), answer(body))
-    took = time.monotonic() - began
     assert not found[-1].ok
-    assert took < judge.BUDGET_S + 0.5
-    worst = await stopped(lag)
-    print(f"{len(body)} bytes in {took:.2f} s, the loop late by {worst * 1e3:.1f} ms")
-    assert worst < 0.05  # 10 ms on an idle machine; json.loads holds it up for 60 to 120
+    assert pauses.count >= least
 
 
 async def test_tests_that_take_too_long_end(monkeypatch):
     monkeypatch.setattr(judge, "BUDGET_S", 0.05)
     body = b"[" + b",".join([b'{"id":1}'] * 50_000) + b"]"
-    began = time.monotonic()
     found = await judged(Expect(json=(JsonTest("$..status", "==", "ok"),)), answer(body))
     assert found[-1] == Assertion('$..status == "ok"', ok=False, found="not known: it takes too long to find out")
-    assert time.monotonic() - began < 0.5
     assert sys.gettrace() is None or "coverage" in repr(sys.gettrace())
 
 

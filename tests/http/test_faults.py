@@ -9,8 +9,8 @@ import ssl
 
 import pytest
 
-from perfconsole.collectors.http.faults import failure_of, timed_out
-from perfconsole.collectors.http.prober import Failure
+from perfconsole.collectors.http.network.faults import failure_of, timed_out
+from perfconsole.collectors.http.network.prober import Failure
 from perfconsole.core.checks import CLASSES, PHASES
 
 

@@ -6,7 +6,7 @@ import pytest
 from laps import check, run
 from test_checker import Bench
 
-from perfconsole.collectors.http.held import Held
+from perfconsole.collectors.http.checking.held import Held
 
 
 def bench(work, **how):

@@ -3,13 +3,12 @@
 import asyncio
 import socket
 import threading
-import time
 from math import nan
 
 import pytest
 
-from perfconsole.collectors.http.names import Resolver, ascii_name, literal_family, plain, server_name
-from perfconsole.collectors.http.prober import Failure
+from perfconsole.collectors.http.network.names import Resolver, ascii_name, literal_family, plain, server_name
+from perfconsole.collectors.http.network.prober import Failure
 
 
 def found(*addresses):
@@ -26,7 +25,7 @@ class Slow:
     def __call__(self, host, port, family, kind):
         self.asked.append((host, family))
         if host.startswith("hang"):
-            self.go.wait(10)
+            self.go.wait(60)
         return found("192.0.2.1")
 
 
@@ -93,19 +92,18 @@ async def test_who_asks_for_the_same_at_the_same_time_shares_one_lookup(slow):
 
 async def test_a_resolver_that_hangs_is_a_timeout_and_delays_no_other_name(slow):
     resolver = Resolver(slow)
-    hanging = [asyncio.ensure_future(resolver.addresses(f"hang{number}.example", 0, 0.2)) for number in range(20)]
+    hanging = [asyncio.ensure_future(resolver.addresses(f"hang{number}.example", 0, 1)) for number in range(20)]
     await asyncio.sleep(0.01)
-    began = time.monotonic()
-    assert (await resolver.addresses("fine.example", 0, 1)).addresses == ["192.0.2.1"]
-    assert time.monotonic() - began < 0.1
+    assert (await resolver.addresses("fine.example", 0, 60)).addresses == ["192.0.2.1"]
+    assert not any(one.done() for one in hanging)
     for failed in await asyncio.gather(*hanging, return_exceptions=True):
         assert (failed.cause, failed.at_least) == ("timeout", True)
-        assert failed.text == "timeout of 0.2 s while the name was being looked up"
+        assert failed.text == "timeout of 1 s while the name was being looked up"
 
 
 async def test_lookups_that_hang_do_not_pile_up_threads(slow):
     resolver = Resolver(slow, lookups=3)
-    asked = [resolver.addresses(f"hang{number}.example", 0, 0.1) for number in range(10)]
+    asked = [resolver.addresses(f"hang{number}.example", 0, 0.5) for number in range(10)]
     failed = await asyncio.gather(*asked, return_exceptions=True)
     assert len(slow.asked) == 3  # each in a thread that still hangs
     assert sorted(one.cause for one in failed) == ["timeout"] * 3 + ["unmeasured"] * 7  # who was never asked for is not down

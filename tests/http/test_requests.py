@@ -10,7 +10,7 @@ import pytest
 from engines import ENGINES, alike, probed
 
 from perfconsole import __version__
-from perfconsole.collectors.http.request import message_of
+from perfconsole.collectors.http.attempts.request import message_of
 from perfconsole.config.secrets import resolve
 from perfconsole.core.checks import Check, Timeouts, Tls
 
@@ -198,7 +198,7 @@ async def test_a_file_is_read_in_a_thread_whatever_names_it(lab, monkeypatch, tm
         threads.append(threading.current_thread())
         return resolve(*given)
 
-    monkeypatch.setattr("perfconsole.collectors.http.request.resolve", noted)
+    monkeypatch.setattr("perfconsole.collectors.http.attempts.request.resolve", noted)
     assert (await probed("httpx", lab.url("/ok"), **{name: f"file:{file}"})).ok
     assert threads
     assert threading.main_thread() not in threads

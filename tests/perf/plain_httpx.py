@@ -24,7 +24,7 @@ async def check(client, number):
 
 async def main():
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    async with httpx.AsyncClient(limits=limits, verify=verify, trust_env=False) as client:
+    async with httpx.AsyncClient(limits=limits, verify=verify, trust_env=False, timeout=60) as client:
         await check(client, 0)
         latencies.clear()
         loop = asyncio.get_running_loop()

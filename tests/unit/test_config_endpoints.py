@@ -69,7 +69,7 @@ method = "POST"
 headers = { X-Api-Key = "${KEY}", Accept = "text/html" }
 body = "{}"
 auth = { user = "me", password = "${PW}" }
-tls = { ca = "/ca.pem", cert = "/me.pem", key = "/me.key", insecure = true, server_name = "inner.example" }
+tls = { ca = "/ca.pem", cert = "/me.pem", key = "/me.key", server_name = "inner.example" }
 redirects = 3
 family = 6
 connect_to = "unix:/run/shop.sock"
@@ -115,7 +115,7 @@ name = "orders"
             ((200, 200), (300, 399), (404, 410)), "ready", "error", "v[0-9]+", (("Server", "nginx"),),
             (JsonTest("$.a", "==", 1), JsonTest("$.b", "has"), JsonTest("$.c", "in", (1, None))), 0.8,
         ),
-        tls=Tls("/ca.pem", "/me.pem", "/me.key", insecure=True, server_name="inner.example"),
+        tls=Tls("/ca.pem", "/me.pem", "/me.key", server_name="inner.example"),
         redirects=3, family=6, connect_to="unix:/run/shop.sock", host="shop.test:8443", body_limit_bytes=65536,
         failures=3, successes=2, group="web", labels=(("env", "live"), ("team", "payments")),
         depends_on=("host", "http:gate", "postgres:orders"),
@@ -244,6 +244,9 @@ endpoints = ["shop.example"]
         (http("[http.expect]\njson = '$.a == x'"), 'whose value is no JSON: accepted: "text" in double quotes, 3, true, null'),
         (http("[http.expect]\njson = '$.a len -1'"), "accepted: after len a whole number, not negative"),
         (http("[http.expect]\nmax_latency = '5s'"), "http[1].expect.max_latency: not under the timeout: it could never be exceeded"),
+        (http("timeout = '2s'\ntimeouts = { dns = '2s', wait = '30s' }"),
+         "http[1].timeouts.wait: longer than the timeout of the whole, which ends it before: a shorter one, or a longer timeout"),
+        (http("tls = { ca = '/ca.pem', insecure = true }"), "http[1].tls.insecure: both ca, and insecure, which takes any certificate"),
         (http("method = 'HEAD'\nexpect = { body = 'x' }"), "http[1].expect.body: expected of an answer to HEAD, which has no body"),
         (http("auth = { password = '${A}' }"), "a password without a user: accepted: a user, with or without a password"),
         (http("auth = { user = 'key' }"), "http[1].auth.user: a user without a password: accepted: one by reference"),
@@ -307,6 +310,14 @@ def test_what_it_depends_on_exists():
         '[3]: found "postgres:ordrs", which there is not: did you mean "postgres:orders"?',
         '[5]: found "redis:x": accepted: host, http:NAME of any endpoint, or postgres:NAME',
     ]
+
+
+def test_the_database_it_works_with_exists():
+    """Or its changes would be looked for under a name that nothing has."""
+    text = http("name = 'a'\ndatabase = 'ordrs'") + http("name = 'b'\ndatabase = 'orders'") + "[[postgres]]\nname = 'orders'\n"
+    (fault,) = faults(text)
+    assert fault == 'f.toml:4: http[1].database: found "ordrs", which no [[postgres]] is called: did you mean "orders"?'
+    assert parse_text(http("database = 'local'\ndepends_on = ['postgres:local']"), env={}).http  # found here, or of --dsn
 
 
 def test_nothing_depends_on_itself_by_any_way():

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perfconsole.core.checks import Certificate, Check, Expect, Outcome, TlsFacts, Window
+from perfconsole.core.checks import CLASSES, Assertion, Certificate, Check, Expect, Hop, Outcome, TlsFacts, Window, ending
 from perfconsole.core.endpoint_history import CHANGES_HELD, Endpoint
-from perfconsole.core.endpoint_samples import FAILED, MOST, OK, UNKNOWN, Counts, Samples
+from perfconsole.core.endpoint_samples import FAILED, MOST, OK, UNKNOWN, Counts, Samples, failure
 from perfconsole.core.percentiles import percentiles
 
 AT = 1_800_000_000.0
@@ -173,6 +173,24 @@ def test_in_maintenance_failures_count_for_nothing():
     assert run.endpoint.since == AT + 60
 
 
+def test_a_row_says_until_when_maintenance_lasts():
+    run = Run(maintenance=(Window(iso(AT), iso(AT + 60)), Window(iso(AT + 50), iso(AT + 90))))
+    run.take("connect")
+    assert run.endpoint.row(AT + 5, "").until == AT + 90  # where one ends the other has begun
+    run.at = AT + 95
+    run.take("")
+    assert isnan(run.endpoint.row(AT + 95, "").until)
+
+
+@pytest.mark.parametrize(("days", "end"), [("fri sat sun mon tue", "2027-01-20T00:00+00:00"), ("mon tue wed thu fri sat sun", None)])
+def test_windows_that_follow_on_one_another_end_with_the_last_of_them(days, end):
+    friday = 1_800_000_000.0  # 08:00 UTC
+    run = Run(maintenance=(Window("00:00", "00:00", tuple(days.split())),))
+    run.take("connect")
+    until = run.endpoint.row(friday, "").until
+    assert until == datetime.fromisoformat(end).timestamp() if end else isnan(until)
+
+
 def test_maintenance_begins_by_the_clock_and_ends_with_a_check():
     run = Run(maintenance=(Window(iso(AT + 15), iso(AT + 25)),))
     run.take("", "")
@@ -254,6 +272,23 @@ def test_half_an_hour_is_held():
     assert samples.last_minute(AT + 9_990) == Counts(7, 3)
 
 
+def test_of_rare_checks_a_hundred_are_held():
+    run = Run(interval_s=3_600.0)
+    for i in range(150):
+        run.endpoint.take(outcome(AT + 3_600 * i, total_s=float(i)))
+    row = run.endpoint.row(AT + 3_600 * 149, "")
+    assert (row.n, row.held_s) == (101, 360_000)
+    assert (row.p50_s, row.p95_s, row.p99_s) == tuple(percentiles([float(i) for i in range(49, 150)])[i] for i in (1, 3, 4))
+
+
+def test_what_was_before_a_long_silence_is_held_no_longer_than_else():
+    run = Run()
+    run.take(*[""] * 120)
+    run.at += 8 * 3_600
+    run.take("", "")
+    assert len(run.endpoint.samples) == 2
+
+
 def test_of_frequent_checks_a_bounded_number_is_held():
     samples = Samples(1, 1)
     for i in range(MOST + 5_000):
@@ -307,10 +342,89 @@ def test_quick_failures_are_no_fast_answers_and_timeouts_are_slow_ones():
     assert row.error_ratio == 2 / 32
 
 
+def test_an_error_page_in_no_time_is_no_fast_answer():
+    """A slow service whose proxy answers 503 in its place gets no faster."""
+    run = Run(failures=999)
+    for i in range(90):
+        run.endpoint.take(outcome(AT + 10 * i, total_s=0.8))
+    for i in range(90, 190):
+        run.endpoint.take(outcome(AT + 10 * i, "status", status=503, total_s=0.001))
+    row = run.endpoint.row(AT + 1_900, "")
+    assert (row.n, row.p50_s, row.checks, row.failed) == (81, 0.8, 181, 100)
+    assert isnan(row.last_s)
+
+
+SLOW = (Assertion("status 200-399", ok=False, found="status 504"), Assertion("latency at most 500ms", ok=False, found="latency 30s"))
+
+
+@pytest.mark.parametrize(("assertions", "counted"), [(SLOW, True), (SLOW[:1], False)], ids=["expected to be quick", "no matter"])
+def test_a_slow_error_is_a_slow_answer_where_a_latency_is_expected(assertions, counted):
+    run = Run()
+    run.endpoint.take(outcome(AT, "status", status=504, total_s=30.0, assertions=assertions))
+    assert (run.endpoint.row(AT + 40, "").last_s == 30.0) is counted
+    assert len([one for one in run.endpoint.samples.latencies if not isnan(one)]) == counted
+
+
+def test_a_percentile_with_a_timeout_in_it_is_a_lower_bound():
+    run = Run(failures=99)
+    for i in range(30):
+        run.endpoint.take(outcome(AT + 10 * i, total_s=0.2))
+    assert isnan(run.endpoint.row(AT + 300, "").cut_s)
+    for i, timeout_s in enumerate((5.0, 2.0, 3.0)):
+        run.endpoint.take(outcome(AT + 300 + 10 * i, "timeout", total_s=timeout_s, at_least=True))
+    run.endpoint.take(outcome(AT + 330, "timeout", total_s=1.0))  # it is not known how long
+    row = run.endpoint.row(AT + 340, "")
+    assert (row.cut_s, row.p95_s, row.p50_s) == (2.0, 3.0, 0.2)
+
+
+def test_failures_are_counted_by_why():
+    run = Run(failures=99)
+    run.take(*["timeout"] * 3, "", "dns", "unmeasured", "dns")
+    for status in (502, 504, 502):
+        run.endpoint.take(outcome(run.at, "status", status=status))
+        run.at += 10
+    run.take("status", "assertion", blocked_by="host")
+    assert run.endpoint.row(run.at, "").failures == (("timeout", 3), ("502", 2), ("dns", 2), ("504", 1))
+    assert run.endpoint.samples.counts() == Counts(9, 8)
+
+
+@pytest.mark.parametrize(("cause", "status", "named"), [*[(cause, 0, cause) for cause in CLASSES[:-1]], ("status", 418, "418"),
+                                                        ("status", 1, "status"), ("newer", 0, "other")])  # fmt: skip
+def test_every_class_of_failure_has_a_name(cause, status, named):
+    samples = Samples(11, 6)
+    samples.append(AT, failure(cause, status), nan)
+    assert (samples.failures(), samples.counts()) == (((named, 1),), Counts(1, 1))
+
+
+def test_a_hop_of_which_the_certificate_ends_first_is_what_counts():
+    good = TlsFacts((Certificate("CN=www", "CN=root", (), AT, AT + 90 * 86_400),), verified=True)
+    hops = (Hop("https://shop/", 301, 0.01, AT + 5 * 86_400), Hop("https://www.shop/", 200, 0.01, AT + 90 * 86_400))
+    endpoint = Endpoint(check())
+    endpoint.take(outcome(AT, tls=good, hops=hops))
+    assert endpoint.expires == AT + 5 * 86_400
+
+
+def test_what_a_certificate_cannot_say_is_not_when_it_ends():
+    chain = (Certificate("CN=odd", "CN=root", (), nan, nan), Certificate("CN=root", "CN=root", (), AT, AT + 9))
+    assert (ending(TlsFacts(chain, verified=True), AT), isnan(ending(TlsFacts(chain[:1]), AT)), isnan(ending(None, AT))) == (
+        AT + 9,
+        True,
+        True,
+    )
+
+
 def test_a_row_says_what_is_configured_and_what_was_found():
     leaf, root = (Certificate(name, "CN=root", (), AT, AT + days * 86_400) for name, days in (("CN=shop", 80), ("CN=root", 30)))
     endpoint = Endpoint(
-        check(labels=(("team", "web"), ("tier", "1")), critical=True, group="eu", runbook="https://r", expect=Expect(max_latency_s=0.5))
+        check(
+            labels=(("team", "web"), ("tier", "1")),
+            critical=True,
+            group="eu",
+            runbook="https://r",
+            expect=Expect(max_latency_s=0.5),
+            unit="shop.service",
+            database="orders",
+        )
     )
     endpoint.take(
         outcome(AT, status=200, address="192.0.2.1:443", protocol="HTTP/1.1", size_bytes=7.0, tls=TlsFacts((leaf, root), verified=True))
@@ -320,6 +434,7 @@ def test_a_row_says_what_is_configured_and_what_was_found():
     assert (row.url, row.labels, row.limit_s, row.critical, row.group, row.runbook) == (
         "https://shop/", "team=web tier=1", 0.5, True, "eu", "https://r",
     )  # fmt: skip
+    assert (row.unit, row.database) == ("shop.service", "orders")
     assert (row.expires, row.verified) == (AT + 30 * 86_400, True)  # as last seen
     assert (row.status, row.cause, row.error) == (0, "connect", "connect in words")
     assert row.availability == pytest.approx(10 / 12)

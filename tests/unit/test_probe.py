@@ -5,6 +5,7 @@ import re
 from math import isnan, nan
 
 import pytest
+from msgspec import structs
 
 from perfconsole.core.checks import Assertion, Certificate, Hop, Outcome, Phases, TlsFacts
 from perfconsole.core.shipped import SHIPPED
@@ -12,7 +13,7 @@ from perfconsole.core.tick import Rule
 from perfconsole.outputs.paper import Paper
 from perfconsole.outputs.probe import Probed, Spread, findings, latencies, of_phase, probe, severity
 from perfconsole.outputs.probe_text import line, text
-from perfconsole.outputs.snapshot import encode
+from perfconsole.outputs.snapshot import encode, rfc3339
 
 AT = 1_800_000_000.0
 DAY_S = 86_400.0
@@ -82,6 +83,27 @@ def test_the_first_certificate_to_end_is_what_counts(days, found):
     assert document(certified(*days))["up"] is True
 
 
+def test_of_an_accepted_chain_what_has_ended_was_of_no_use_to_anybody():
+    """The console and a probe say the same: an old cross-signed root beside the leaf."""
+    crossed = certified(80, -100)
+    assert (severity(probed(crossed)), findings(probed(crossed))) == ("ok", [])
+    assert document(crossed)["tls"]["not_after"] == rfc3339(AT + 80 * DAY_S)
+    refused = up(tls=structs.replace(crossed.tls, verified=False))
+    assert severity(probed(refused)) == "critical"
+
+
+def test_the_certificate_of_a_hop_counts_as_well():
+    hops = (Hop("https://shop/", 301, 0.01, AT + 2 * DAY_S), Hop("https://www.shop/", 200, 0.01, AT + 80 * DAY_S))
+    led = certified(80, hops=hops)
+    assert [finding.severity for finding in findings(probed(led))] == ["critical"]
+    found = document(led)
+    assert [hop["not_after"] for hop in found["redirects"]] == [rfc3339(AT + 2 * DAY_S), rfc3339(AT + 80 * DAY_S)]
+    assert found["tls"]["not_after"] == rfc3339(AT + 80 * DAY_S)
+    (first,) = [row for row in words(led) if "https://shop/" in row]
+    assert first.endswith("https://shop/  certificate ends in 2d0h")
+    assert not any("www.shop/  certificate" in row for row in words(led))
+
+
 def test_only_a_rule_about_this_endpoint_counts_and_the_worst_of_several():
     def rule(name, level, endpoint):
         return Rule(name, level, "httpcheck.tls.expiry", 30 * DAY_S, above=False, match=(("endpoint", endpoint), ("service", "*")))
@@ -109,8 +131,18 @@ def test_what_is_unknown_is_null():
     assert found["phases"] == dict.fromkeys(["dns_s", "connect_s", "tls_s", "send_s", "wait_s", "transfer_s"])
     unknown = ("up", "status", "total_s", "address", "http_version", "bytes", "tls", "body")
     assert {name: found[name] for name in unknown} == dict.fromkeys(unknown)
-    assert found["latency"] == {"n": 0, "min_s": None, "p50_s": None, "p90_s": None, "p95_s": None, "p99_s": None, "max_s": None}
+    assert found["latency"] == {"n": 0} | dict.fromkeys(["min_s", "p50_s", "p90_s", "p95_s", "p99_s", "max_s", "bound_s"])
     assert (found["class"], found["severity"], found["generated_at"]) == ("unmeasured", "unknown", "2027-01-15T08:00:00.000Z")
+
+
+def test_what_is_the_consoles_own_is_told_of_each_attempt():
+    (attempt,) = document(up(doubt_s=0.002, slot_wait_s=0.1, late_s=0.03))["attempts"]
+    assert (attempt["doubt_s"], attempt["slot_wait_s"], attempt["late_s"]) == (0.002, 0.1, 0.03)
+
+
+def test_from_where_on_percentiles_are_lower_bounds_is_told():
+    assert document(*[up(0.1)] * 5, hung(5.0), hung(2.0))["latency"]["bound_s"] == 2.0
+    assert document(up(0.1))["latency"]["bound_s"] is None
 
 
 def test_what_stands_beside_the_attempts_is_that_of_the_last_one_that_tells_something():
@@ -278,7 +310,7 @@ def test_each_probe_is_a_point_and_each_failure_is_marked_where_it_belongs():
     assert body[0].startswith("40ms┤")
     assert body[0].count("×") == 1  # given up: longer than anybody knows
     assert body[-1].startswith("   0┤")
-    assert body[-1].count("×") == 1  # refused: no latency at all
+    assert body[-1].count("×") == 2  # refused, and answered with what nobody wants: no latency at all
     assert chart[-1].split() == ["1", "3", "6"]
 
 

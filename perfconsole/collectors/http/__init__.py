@@ -1,6 +1,7 @@
 """Checks of HTTP, ports, TLS and names: the collector that follows each endpoint from outcome to outcome, and what carries checks out.
 
-Carrying out is one thing (`choice`, `probers`), following another (`followed`, `core.endpoint_history`); outcomes are all that passes.
+Carrying out is one thing (`apart`, `checking`, and below them `attempts` with both engines, `judging`, `network`), following another
+(`following`, `core.endpoint_history`); outcomes are all that passes.
 """
 
 import asyncio
@@ -11,10 +12,10 @@ from math import inf, isnan, nan
 from time import perf_counter
 from typing import Final
 
-from perfconsole.collectors.http import listing
-from perfconsole.collectors.http.checker import Checking, Deliver
-from perfconsole.collectors.http.followed import NAME, Followed, same_subject
-from perfconsole.collectors.http.totals import EVERY_S, Total, of_all
+from perfconsole.collectors.http.checking.checker import Checking, Deliver
+from perfconsole.collectors.http.following import listing
+from perfconsole.collectors.http.following.followed import NAME, Followed, same_subject
+from perfconsole.collectors.http.following.totals import EVERY_S, Total, of_all
 from perfconsole.collectors.loop import ask, paced
 from perfconsole.core.checks import Check, Outcome, same
 from perfconsole.core.endpoints import TARGET, EndpointTable
@@ -89,6 +90,7 @@ class HttpCollector:
         self._totals: dict[str, Total] = {}
         self._ranks: dict[str, int] = {}
         self._listed: list[Followed] = []
+        self._settled: list[Followed] = []
         self._ended: list[Measured] = []
         self._told_boot = self._summed_boot = -inf
         self._changed = self._first = True
@@ -130,6 +132,7 @@ class HttpCollector:
         before, self._checks, self._followed = self._followed, tuple(checks), followed
         self._ended += [Measured(one.place, (), []) for name, one in before.items() if followed.get(name) is not one]
         self._listed = sorted(followed.values(), key=lambda one: one.key)
+        self._settled = [one for one in self._listed if one.endpoint.check.maintenance or one.endpoint.check.depends_on]
         self._ranks = _ranks(self._checks)
 
     def _join(self) -> None:
@@ -162,7 +165,7 @@ class HttpCollector:
 
     async def _load(self, checks: Sequence[Check]) -> None:
         if self._checking == self._chosen:
-            from perfconsole.collectors.http.choice import load  # noqa: PLC0415  as below
+            from perfconsole.collectors.http.apart.choice import load  # noqa: PLC0415  as below
 
             with suppress(Exception):  # no thread, no module: who needs it will say so
                 await ask(lambda: load(checks), "http-load")
@@ -183,7 +186,7 @@ class HttpCollector:
         return Result(news.measured, [table] if table else [], news.events, news.health)
 
     def _chosen(self, deliver: Deliver) -> Checking:
-        from perfconsole.collectors.http.choice import Chosen  # noqa: PLC0415  tests have others
+        from perfconsole.collectors.http.apart.choice import Chosen  # noqa: PLC0415  tests have others
 
         return Chosen(deliver, self._said.append)
 
@@ -216,10 +219,8 @@ class HttpCollector:
 
     async def _settle(self, at: float, news: _News) -> None:
         """What time, and the outages of others, make of endpoints between two checks of their own."""
-        async for one in paced(self._listed, perf_counter):
+        async for one in paced(self._settled, perf_counter):
             endpoint = one.endpoint
-            if not (endpoint.check.maintenance or endpoint.check.depends_on):
-                continue
             blocked_by = self._blocker(endpoint.check)
             if endpoint.over(at, blocked_by) and self._checker is not None:
                 self._checker.soon(endpoint.check.name)
@@ -276,13 +277,13 @@ class HttpCollector:
             self._checker.close()
 
     async def _detail(self, args: EndpointArgs) -> EndpointDetail:
-        from perfconsole.collectors.http.account import facts  # noqa: PLC0415  only when asked
+        from perfconsole.collectors.http.following.account import facts  # noqa: PLC0415  only when asked
 
         endpoint = self._named(args.endpoint).endpoint
         return EndpointDetail(facts(endpoint.check), endpoint.last, endpoint.failure, tuple(endpoint.changes))
 
     async def _check(self, args: EndpointArgs) -> Done:
-        from perfconsole.collectors.http.account import said  # noqa: PLC0415  only when asked
+        from perfconsole.collectors.http.following.account import said  # noqa: PLC0415  only when asked
 
         self._named(args.endpoint)
         if self._checker is None:

@@ -66,6 +66,7 @@ class Interval(NamedTuple):
         vanished: Entries that the second one no longer has.
         dealloc: Evictions; NaN where the server does not say.
         reset: The counters began anew in between.
+        longest: How long, ms, the longest execution was of each of them, at least; see `longest_ms`.
     """
 
     since: float
@@ -75,6 +76,7 @@ class Interval(NamedTuple):
     vanished: int = 0
     dealloc: float = nan
     reset: bool = False
+    longest: dict[Key, float] = {}
 
 
 def delta(before: Sample, after: Sample) -> Interval:
@@ -101,11 +103,12 @@ def sliced(before: Sample, after: Sample, size: int = SLICE) -> Generator[None, 
 class _Comparison:
     """Two samples being compared, some rows at a time."""
 
-    __slots__ = ("_after", "_before", "_changes", "_known", "_new", "_same", "_whole")
+    __slots__ = ("_after", "_before", "_changes", "_known", "_longest", "_new", "_same", "_whole")
 
     def __init__(self, before: Sample, after: Sample) -> None:
         self._before, self._after = before, after
         self._changes: dict[Key, Sums] = {}
+        self._longest: dict[Key, float] = {}
         self._new: set[Key] = set()
         self._known = 0
         self._same = _goes_on(before, after)
@@ -118,7 +121,7 @@ class _Comparison:
         if not self._same:
             self._begin(chunk)
             return
-        get, changes = self._before.rows.get, self._changes
+        get = self._before.rows.get
         created: list[tuple[Key, Row]] = []
         known = 0
         for key, row in chunk:
@@ -131,24 +134,25 @@ class _Comparison:
             # often again.
             if _still(old, row) and row[SINCE] == old[SINCE]:
                 continue
-            grown = self._grown(key, old, row)
-            if grown is not None:
-                changes[key] = grown
+            self._grow(key, old, row)
         self._known += known
         self._create(created)
 
-    def _grown(self, key: Key, old: Row, row: Row) -> Sums | None:
-        """The increment of an entry; all of it where it was reset or evicted and came back in between, for then it began at nothing."""
+    def _grow(self, key: Key, old: Row, row: Row) -> None:
+        """Take what an entry grew by; all of it where it was reset or evicted and came back in between, for then it began at nothing."""
         grown = (*map(sub, row[:COUNTERS], old[:COUNTERS]),)
         told = row[SINCE] is not None and old[SINCE] is not None  # an update of the extension begins to tell it
         if not told and _still(old, row):
-            return None
+            return
         # An unknown (NaN) counter is never the smallest: calls come first, and are known.
         if (row[SINCE] == old[SINCE] if told else _follows(grown, old, row)) and min(grown) >= 0:
-            return (*grown, max(squares(row) - squares(old), 0.0))
-        if key in self._before.merged or key in self._after.merged:
-            return None  # one of several entries went: what is left is no count of this interval
-        return _entire(row)
+            self._changes[key] = sums = (*grown, max(squares(row) - squares(old), 0.0))
+            self._longest[key] = longest_ms(old, row, sums)
+        elif key not in self._before.merged and key not in self._after.merged:
+            self._take_whole(key, row)  # else one of several entries went: what is left is no count of this interval
+
+    def _take_whole(self, key: Key, row: Row) -> None:
+        self._changes[key], self._longest[key] = _entire(row), row[MAX]
 
     def _create(self, created: list[tuple[Key, Row]]) -> None:
         """Entries that were not there: executed since, if the last sample was able to show them.
@@ -158,20 +162,43 @@ class _Comparison:
         shown = self._before.complete and not (self._before.hidden and not self._after.hidden)
         for key, row in created:
             if shown or _since(row, self._before.began):
-                self._changes[key] = _entire(row)
+                self._take_whole(key, row)
                 self._new.add(key)
 
     def _begin(self, chunk: Iterable[tuple[Key, Row]]) -> None:
         """Rows of another count."""
         for key, row in chunk:
             if self._whole or _since(row, self._before.began):
-                self._changes[key] = _entire(row)
+                self._take_whole(key, row)
 
     def interval(self) -> Interval:
         before, after = self._before, self._after
         vanished = len(before.rows) - self._known if self._same and after.complete else 0
         evicted = after.dealloc - before.dealloc if self._same else after.dealloc if self._whole else nan
-        return Interval(before.at, after.at, self._changes, frozenset(self._new), vanished, evicted, reset=not self._same)
+        new = frozenset(self._new)
+        return Interval(before.at, after.at, self._changes, new, vanished, evicted, reset=not self._same, longest=self._longest)
+
+
+def longest_ms(old: Row, row: Row, grown: Sums) -> float:
+    """How long the longest execution of an interval was, at least: exact where it was the only one, or the longest that there ever was.
+
+    A maximum that rose is that of an execution which ended since, and so is one that was set back since, alone of its entry
+    (pg_stat_statements_reset with minmax_only, from 17 on: minmax_stats_since is another). Of others none can be shorter than what the time
+    itself was spent in on average, the sum of the squares by the sum: of one that took 3 s among a hundred of a millisecond that is 2.9 s.
+
+    Args:
+        old: An entry at the first sample.
+        row: The same entry at the second one.
+        grown: Its increment.
+    """
+    if not grown[CALLS] or not grown[EXEC]:
+        return 0.0
+    longest: float = row[MAX]
+    since, was = row[MAX_SINCE], old[MAX_SINCE]  # an update of the extension begins to tell it
+    if longest > old[MAX] or (since != was and since is not None and was is not None):
+        return longest
+    # What floats lose of squares that were added up for years must not make more of it than what is known for certain.
+    return min(longest, grown[EXEC], grown[EXEC] if grown[CALLS] == 1 else grown[SQUARES] / grown[EXEC])
 
 
 def _follows(grown: Sums, old: Row, row: Row) -> bool:

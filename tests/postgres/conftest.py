@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from vacant import vacant_port
 
 from perfconsole.collectors.postgres.connection import Server
 from perfconsole.collectors.postgres.statements import Statements
@@ -21,7 +22,7 @@ from perfconsole.config.servers import ServerSettings
 from perfconsole.core.ports import Slot
 from perfconsole.core.tables import StatementTable, View
 
-STOP_S = 10.0
+STOP_S = 60.0
 ROOM_BYTES = 1 << 30
 SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
@@ -73,12 +74,6 @@ def tell(request):
     return lambda *cells: request.node.user_properties.append(("figure", ("postgres", cells)))
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def accepts(port):
     """Whether a server answers a login with anything but that it is not ready (57P03): what pg_isready tells, where it is installed."""
     hello = struct.pack("!i", 196608) + b"user\0postgres\0\0"
@@ -114,7 +109,7 @@ class Cluster:
     def __init__(self, directory, **settings):
         self.directory = Path(directory)
         self.data = self.directory / "data"
-        self.port = free_port()
+        self.port = vacant_port()
         self.settings = SETTINGS | settings
         self.process = None
         self._account = account()
@@ -157,7 +152,7 @@ class Cluster:
             self.wait()
         return self
 
-    def wait(self, within_s=20.0):
+    def wait(self, within_s=120.0):
         deadline = time.monotonic() + within_s
         while not accepts(self.port):
             assert self.process.poll() is None, (self.directory / "log").read_text()[-2000:]
@@ -202,7 +197,7 @@ class Cluster:
     async def connect(self, database="postgres", user="postgres", **kwargs):
         import asyncpg
 
-        return await asyncpg.connect(self.dsn(database, user), **{"timeout": 5, **kwargs})
+        return await asyncpg.connect(self.dsn(database, user), **{"timeout": 60, **kwargs})
 
     @contextlib.contextmanager
     def psql(self, database, script):
@@ -392,9 +387,7 @@ def pooler(cluster, pg_directory):
     program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
     if not program:
         pytest.skip("no pgbouncer")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = vacant_port()
     place = pg_directory / f"pooler{port}"
     place.mkdir()
 
@@ -409,7 +402,7 @@ def pooler(cluster, pg_directory):
             [program, str(place / "ini")], **cluster.identity(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         running.append(started)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while not answers(port):
             assert started.poll() is None
             assert time.monotonic() < deadline
@@ -419,5 +412,5 @@ def pooler(cluster, pg_directory):
     running = []
     yield start
     for started in running:
-        started.terminate()
-        started.wait(5)
+        started.kill()
+        started.wait(STOP_S)

@@ -102,7 +102,7 @@ async def test_settings_are_told_with_their_values_and_secrets_without(victim, s
     await victim.execute(
         "ALTER SYSTEM SET work_mem = '64MB'", "ALTER SYSTEM SET primary_conninfo = 'password=hunter2'", "SELECT pg_reload_conf()"
     )
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + 60
     while not (texts := await looks.texts()):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
@@ -123,7 +123,7 @@ async def test_statistics_that_were_reset_have_the_time_of_the_server(victim, se
     await victim.execute("SELECT pg_stat_reset()")
     (event,) = await looks()
     assert event.text == "statistics were reset"
-    assert 0.0 <= AT + looks.boot - event.time_hi < 10.0
+    assert 0.0 <= AT + looks.boot - event.time_hi < 100.0
     assert event.time_lo == event.time_hi
 
 

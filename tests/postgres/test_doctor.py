@@ -9,7 +9,7 @@ import sys
 def doctor(tmp_path, *dsns):
     argv = [sys.executable, "-m", "perfconsole", "doctor", "--json", *(word for dsn in dsns for word in ("--dsn", dsn))]
     env = {name: value for name, value in os.environ.items() if not name.startswith("PG")} | {"HOME": str(tmp_path)}
-    done = subprocess.run(argv, check=True, capture_output=True, text=True, env=env, cwd=tmp_path, timeout=30)
+    done = subprocess.run(argv, check=True, capture_output=True, text=True, env=env, cwd=tmp_path, timeout=120)
     found = [check for check in json.loads(done.stdout)["checks"] if check["area"] == "PostgreSQL"]
     return {check["name"].strip(): check for check in found}
 

@@ -44,7 +44,7 @@ class Generator:
         import asyncpg
 
         dsn = self.cluster.dsn("postgres", self.user, self.port)
-        self.connection = await asyncpg.connect(dsn, statement_cache_size=0, timeout=5)
+        self.connection = await asyncpg.connect(dsn, statement_cache_size=0, timeout=60)
         self.reader = await self.cluster.connect(statement_cache_size=0)
 
     async def stop(self):
@@ -163,7 +163,8 @@ async def a_reset_of_some_entries(cluster, load):
 
 async def a_crash(cluster, load):
     os.kill(load.connection.get_server_pid(), signal.SIGKILL)
-    await asyncio.sleep(0.2)
+    while not load.reader.is_closed():  # noqa: ASYNC110  the server ends the others as well, once it has seen it
+        await asyncio.sleep(0.01)
     cluster.wait()
     await load.start()
 

@@ -47,7 +47,7 @@ def explain(cluster, shop, tmp_path):
         return subprocess.run(
             [sys.executable, "-m", "perfconsole", *command, "--dsn", dsn or cluster.dsn(shop[0]), *args],
             env=env | {"HOME": str(tmp_path), "LANG": "C.UTF-8"}, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=30, check=False,
+            timeout=120, check=False,
         )  # fmt: skip
 
     return run

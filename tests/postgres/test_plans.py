@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import re
+import sys
 import time
 from math import isnan
 
@@ -242,10 +243,8 @@ async def test_a_table_under_a_lock_is_named_soon(desk, cluster):
     statement = await desk.statement("SELECT * FROM orders WHERE id = 5")
     holder = await cluster.connect(desk.shop)
     await holder.execute("BEGIN; LOCK TABLE sales.orders IN ACCESS EXCLUSIVE MODE")
-    began = time.perf_counter()
-    with pytest.raises(RequestError, match="lock timeout"):
+    with pytest.raises(RequestError, match="lock timeout"):  # that of 200 ms, long before the statement's own limit
         await explain(desk.subjects(), ExplainArgs(statement))
-    assert time.perf_counter() - began < 1.5
     await holder.close()
 
 
@@ -425,10 +424,8 @@ async def test_a_cast_that_acts_forbids_measuring_for_it_leaves_no_trace(desk):
 
 async def test_what_takes_too_long_is_given_up_by_the_server(desk, monkeypatch):
     monkeypatch.setattr(planning, "MEASURED_S", 1)
-    began = time.perf_counter()
     with pytest.raises(RequestError, match="given up"):
-        await desk.plan("SELECT pg_sleep(0.01)", how="analyze", values=("30",))
-    assert time.perf_counter() - began < 3
+        await desk.plan("SELECT pg_sleep(0.01)", how="analyze", values=("3000",))
     running = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid()"
     assert await desk.ask(running) == 0
 
@@ -543,27 +540,27 @@ async def test_a_plan_that_is_nested_too_deeply_is_said(desk):
 @pytest.mark.parametrize("how", ["generic", "analyze"])
 async def test_a_plan_over_thousands_of_partitions_holds_up_nothing(desk, monkeypatch, how):
     part = {"Node Type": "Seq Scan", "Schema": "sales", "Total Cost": 1.0, "Plan Rows": 1, "Output": ["id"], "Filter": "(f.id = 1)"}
-    parts = [part | {"Relation Name": f"orders_{n}", "Alias": "f"} for n in range(20_000)]
+    parts = [part | {"Relation Name": f"orders_{n}", "Alias": "f"} for n in range(5000)]
 
     async def explained(*_):
         return [{"Plan": {"Node Type": "Append", "Total Cost": 1.0, "Plan Rows": 1, "Plans": parts}}]
 
     monkeypatch.setattr(planning, "_explained", explained)
     statement = await desk.statement("SELECT * FROM orders WHERE id = 5")
-    gaps, done = [], asyncio.Event()
+    subjects = desk.subjects()
+    made = 0
 
-    async def beat():
-        while not done.is_set():
-            before = time.perf_counter()
-            await asyncio.sleep(0.005)
-            gaps.append(time.perf_counter() - before)
+    def count(frame, event, argument):
+        nonlocal made
+        made += event in {"call", "c_call"} and frame.f_globals["__name__"].startswith("perfconsole.")
 
-    beating = asyncio.create_task(beat())
-    plan = await explain(desk.subjects(), ExplainArgs(statement, how, ("5",) if how == "analyze" else ()))
-    done.set()
-    await beating
-    assert plan.notes == ("18001 more nodes are not shown",)
-    assert max(gaps) < 0.3
+    sys.setprofile(count)  # of this thread alone: that of the loop
+    try:
+        plan = await explain(subjects, ExplainArgs(statement, how, ("5",) if how == "analyze" else ()))
+    finally:
+        sys.setprofile(None)
+    assert plan.notes == ("3001 more nodes are not shown",)
+    assert made < len(parts)  # nobody goes through the nodes there, not even once
 
 
 # Connections -----------------------------------------------------------------------------------------------------------------------
@@ -575,7 +572,7 @@ async def test_another_database_is_asked_through_a_connection_that_is_closed_aga
     plan = await explain(subjects, ExplainArgs(statement))
     assert names(plan) == ["Index Scan using orders_pkey on sales.orders"]
     count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'perfconsole' AND datname = $1"
-    for _ in range(50):
+    for _ in range(3000):
         if not (left := await desk.ask(count, desk.shop)):
             break
         await asyncio.sleep(0.02)
@@ -651,19 +648,21 @@ async def test_behind_a_pooler_a_tried_index_is_gone_also_when_it_failed(desk, p
 
 
 async def test_the_numbers_go_on_while_a_statement_is_measured(desk):
-    """The polling connection answers at once while the other waits for twenty times as long."""
+    """The polling connection answers while the other waits, for as long as it may."""
     statement = await desk.statement("SELECT pg_sleep(0.01)")
     collector = PostgresCollector([desk.cluster.settings_of(desk.shop)])
     offered = {operation.spec.name: operation.run for operation in collector.operations}
     await collector.run("orders", Slot(time.time(), time.monotonic(), 0.0), [])
-    measured = asyncio.create_task(offered["postgres.explain"](ExplainArgs(statement, "analyze", ("1.0",))))
-    await asyncio.sleep(0.3)
-    began = time.perf_counter()
+    measured = asyncio.create_task(offered["postgres.explain"](ExplainArgs(statement, "analyze", ("5000",))))
+    while not (waiting := await desk.ask("SELECT min(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = $1", desk.shop)):
+        assert not measured.done()
+        await asyncio.sleep(0.01)
     result = await collector.run("orders", Slot(time.time(), time.monotonic() + 60, 0.0), [])
-    assert time.perf_counter() - began < 0.5
     assert result.measured
     assert not measured.done()
-    assert (await measured).execution_s >= 1.0
+    await desk.ask("SELECT pg_cancel_backend($1)", waiting)
+    with pytest.raises(RequestError):
+        await measured
     collector.close()
     await asyncio.sleep(0.01)
 

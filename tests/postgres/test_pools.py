@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import time
 from math import isnan
 
 import pytest
+from vacant import closed_port, vacant_port
 
 from perfconsole.collectors.postgres import PostgresCollector, detail
 from perfconsole.collectors.postgres.faults import ServerError
@@ -29,17 +31,11 @@ HARD = "pa ß:s\\w"
 USERS = '"watcher" "pa ß:s\\w"\n"boss" "secret"\n"app" "app"\n"postgres" ""\n'
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Bouncer:
     """One pgbouncer before a cluster, with a pool of two for the database `shop`."""
 
     def __init__(self, directory, cluster, **settings):
-        self.directory, self.cluster, self.port = directory, cluster, free_port()
+        self.directory, self.cluster, self.port = directory, cluster, vacant_port()
         self.settings = {"auth_type": "trust", "stats_users": "watcher", "admin_users": "boss", "pool_mode": "transaction"} | settings
         self.process = None
 
@@ -63,7 +59,7 @@ class Bouncer:
         return self
 
     def wait(self):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while True:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -75,7 +71,7 @@ class Bouncer:
     def stop(self):
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
             self.process = None
 
     def settings_of(self, user="watcher", password="", more="", **changes):
@@ -145,7 +141,7 @@ async def test_clients_that_wait_are_counted_and_said_and_heal(make_bouncer, ask
         assert of(measured, "connections", database="shop") == 5.0
         (health,) = said
         assert (health.collector, health.target, health.state) == ("postgres.pools", "pool", "error")
-        assert health.error.startswith("3 clients wait for a connection to shop, the longest for 1.")
+        assert re.match(r"3 clients wait for a connection to shop, the longest for [1-9]\d*\.", health.error)
         for client in clients[:2]:
             await client.execute("ROLLBACK")
         await asyncio.gather(*waiting)
@@ -160,7 +156,7 @@ async def test_clients_that_wait_are_counted_and_said_and_heal(make_bouncer, ask
     assert {series.name for series in measured.series} <= set(METRICS)
 
 
-async def _until(pools, condition, within_s=10.0):
+async def _until(pools, condition, within_s=60.0):
     deadline = time.monotonic() + within_s
     while not condition(*(found := await pools.measure(time.time()))):
         assert time.monotonic() < deadline, found
@@ -234,7 +230,7 @@ async def test_one_that_is_gone_is_said_and_comes_back_by_itself(make_bouncer):
         with pytest.raises(RequestError, match="connection refused"):
             await collector._detail(ServerArgs("pool"))
         bouncer.start()
-        await asyncio.sleep(1.1)  # the first back-off
+        collector._targets["pool"].server._retry_at = 0.0  # the first back-off is over
         result = await collector.run("pool", Slot(time.time(), boot + 10, boot + 20), ())
         assert of(result.measured[0], "up") == 1.0
     finally:
@@ -348,7 +344,7 @@ async def test_tls_as_sslmode_words_it(make_bouncer, ask, certificate):
 @needs_pgbouncer
 async def test_of_several_hosts_each_is_known_by_its_own_name(make_bouncer, ask, certificate):
     bouncer = make_bouncer(**certificate)
-    words = f"host=127.0.0.1,localhost port={free_port()},{bouncer.port} dbname=pgbouncer user=watcher"
+    words = f"host=127.0.0.1,localhost port={closed_port()},{bouncer.port} dbname=pgbouncer user=watcher"
     words += f" sslrootcert={certificate['client_tls_cert_file']}"
     assert await ask(ServerSettings("pool", words, tls="verify-full")).fetch("SHOW POOLS") is not None
 

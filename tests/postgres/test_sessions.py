@@ -50,7 +50,7 @@ def test_a_thousand_that_wait_for_each_other_in_a_row_take_no_time():
     rows = [row(1), *(row(pid, pid - 1) for pid in range(2, 501))]
     began = time.perf_counter()
     assert tree(rows)[500] == (499, 0)
-    assert time.perf_counter() - began < 0.5
+    assert time.perf_counter() - began < 5  # a millisecond; where every way to the root is gone anew, minutes
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def sessions(server, database):
     return look
 
 
-async def until(look, condition, within_s=5.0):
+async def until(look, condition, within_s=60.0):
     deadline = time.monotonic() + within_s
     while True:
         found = await look()
@@ -112,7 +112,7 @@ async def until(look, condition, within_s=5.0):
         await asyncio.sleep(0.02)
 
 
-async def again(server, within_s=5.0):
+async def again(server, within_s=60.0):
     deadline = time.monotonic() + within_s
     while True:
         try:
@@ -126,6 +126,11 @@ async def in_background(connection, sql):
     task = asyncio.create_task(connection.execute(sql))
     await asyncio.sleep(0)
     return task
+
+
+async def given_up(task):
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_what_a_session_is_and_does(people, sessions, database):
@@ -184,9 +189,7 @@ async def test_a_lock_storm_is_one_tree(people, sessions, cluster, database):
     await root.execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
     crowd = await people(*(f"w{i}" for i in range(15)))
     tasks = [await in_background(connection, "SELECT * FROM t") for connection in crowd]
-    began = time.monotonic()
     found = await until(sessions, lambda found: sum(bool(row.blocked_by) for row in found.values()) == 15)
-    assert time.monotonic() - began < 3
     assert found["root"].blocks == 15
     assert all(found[f"w{i}"].blocked_by == (found["root"].pid,) for i in range(15))
     await root.execute("COMMIT")
@@ -233,7 +236,7 @@ async def test_two_prepared_transactions_are_told_apart_also_on_other_locks(peop
 
 async def test_waits_are_shares_of_what_was_seen_of_active_sessions(people, sessions):
     sleeper, _ = await people("sleeper", "idle")
-    task = await in_background(sleeper, "SELECT pg_sleep(5)")
+    task = await in_background(sleeper, "SELECT pg_sleep(600)")
     await until(sessions, lambda found: found["sleeper"].wait == "PgSleep")
     sessions.sessions.forget()
     await sessions()
@@ -241,15 +244,14 @@ async def test_waits_are_shares_of_what_was_seen_of_active_sessions(people, sess
     shares = dict(sessions.sessions.table.waits)
     assert shares["Timeout"] > 0.4
     assert sum(shares.values()) == pytest.approx(1.0)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await given_up(task)
 
 
 @pytest.mark.parametrize("seen_from", ["utf-8", "sql_ascii"])
 async def test_a_text_in_another_encoding_breaks_nothing(cluster, server, serve, seen_from):
     await cluster.execute("CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
     try:
-        with cluster.psql("bytes", b"SELECT pg_sleep(30) /* \xff\xfe caf\xe9 */;"):
+        with cluster.psql("bytes", b"SELECT pg_sleep(600) /* \xff\xfe caf\xe9 */;"):
             looked_at = Sessions(server if seen_from == "utf-8" else serve(cluster.settings_of("bytes", "monitor")))
 
             async def look():
@@ -298,7 +300,7 @@ async def test_both_are_known_to_change_something():
 
 async def test_cancel_ends_the_statement_and_leaves_the_session(people, sessions, signaller):
     (shop,) = await people("shop", user="plain")
-    task = await in_background(shop, "SELECT pg_sleep(30)")
+    task = await in_background(shop, "SELECT pg_sleep(600)")
     found = await until(sessions, lambda found: found["shop"].wait == "PgSleep")
     done = await cancel(signaller, args(found["shop"]))
     assert done.text == f"cancelled what session {found['shop'].pid} (plain shop) was running"
@@ -342,21 +344,23 @@ async def test_our_own_session_is_refused(signaller):
 
 async def test_without_the_right_it_is_refused_with_the_grant(people, sessions, server):
     (shop,) = await people("shop", user="plain")
-    task = await in_background(shop, "SELECT pg_sleep(1)")
+    task = await in_background(shop, "SELECT pg_sleep(600)")
     found = await until(sessions, lambda found: found["shop"].wait == "PgSleep")
     for act in (cancel, terminate):
         with pytest.raises(RequestError, match='GRANT pg_signal_backend TO "monitor"'):
             await act(server, args(found["shop"]))
-    await task
+    assert (await sessions())["shop"].wait == "PgSleep"
+    await given_up(task)
 
 
 async def test_a_superusers_session_stays(people, sessions, signaller):
     (admin,) = await people("admin")
-    task = await in_background(admin, "SELECT pg_sleep(1)")
+    task = await in_background(admin, "SELECT pg_sleep(600)")
     found = await until(sessions, lambda found: found["admin"].wait == "PgSleep")
     with pytest.raises(RequestError, match="only a superuser can end"):
         await terminate(signaller, args(found["admin"]))
-    await task
+    assert (await sessions())["admin"].wait == "PgSleep"
+    await given_up(task)
 
 
 async def test_the_collector_offers_both_and_knows_its_servers(people, sessions, cluster, database):

@@ -29,13 +29,14 @@ async def filled(cluster, database):
     # A session of its own: what one has inserted is counted up to a second later, or at its end.
     await cluster.execute("ANALYZE big", "ANALYZE small", "VACUUM small", database=database)
     counted = "SELECT count(last_vacuum) + count(last_analyze) FROM pg_stat_user_tables"
-    for _ in range(100):  # before 15 they are counted by another process, which writes them down twice a second
+    for _ in range(1000):  # before 15 they are counted by another process, which writes them down twice a second
         connection = await cluster.connect(database)
         known = await connection.fetchval(counted)
         await connection.close()
         if known == 3:
             break
         await asyncio.sleep(0.05)
+    assert known == 3
     return database
 
 
@@ -125,9 +126,7 @@ async def test_a_table_under_a_lock_is_told_without_its_size(cluster, filled, su
     await read(subjects, statement)
     holder = await cluster.connect(filled)
     await holder.execute("BEGIN; LOCK TABLE small IN ACCESS EXCLUSIVE MODE")
-    began = time.perf_counter()
     detail = await read(subjects, statement)
-    assert time.perf_counter() - began < 2
     assert "lock timeout" in detail.notes[0]
     await holder.close()
 

@@ -145,15 +145,17 @@ async def test_after_a_crash_restart_counts_begin_anew_and_are_added(victim, loo
     for i in range(5):
         await connection.fetch(COUNTED, i)
     await one.look()
+    other = await victim.connect()
     os.kill(connection.get_server_pid(), signal.SIGKILL)
-    await asyncio.sleep(0.3)
+    while not other.is_closed():  # noqa: ASYNC110  the server ends the others as well, once it has seen it
+        await asyncio.sleep(0.01)
     victim.wait()
     with contextlib.suppress(Exception):
         await connection.close(timeout=1)
     connection = await victim.connect(statement_cache_size=0)
     for i in range(2):
         await connection.fetch(COUNTED, i)
-    for _ in range(30):
+    for _ in range(600):
         with contextlib.suppress(Exception):
             table = await one.look()
             if table.rows:
@@ -172,19 +174,22 @@ async def test_a_statement_that_always_times_out_is_seen_while_it_runs_without_w
     one = looker(victim).window("tick")
     await one.look()
     connection = await victim.connect(statement_cache_size=0)
-    await connection.execute("SET statement_timeout = '3s'")
-    running = asyncio.create_task(connection.execute("SELECT pg_sleep(30), 'secret of  Anna' AS \"col 1\" -- why 42"))
-    await asyncio.sleep(0.4)
-    table = await one.look()
-    (row,) = [row for row in table.rows if row.in_flight]
+    await connection.execute("SET statement_timeout = '100s'")
+    running = asyncio.create_task(connection.execute("SELECT pg_sleep(300), 'secret of  Anna' AS \"col 1\" -- why 42"))
+    for _ in range(200):
+        await asyncio.sleep(0.1)
+        table = await one.look()
+        if (rows := [row for row in table.rows if row.in_flight]) and rows[0].longest_s > 0.3:
+            break
+    (row,) = rows
     assert (row.calls, row.in_flight) == (0, 1)
     assert 0 < row.load <= 1  # it never ends, and is load all the same
     assert table.load == pytest.approx(sum(row.load for row in table.rows))
-    assert 0.3 < row.longest_s < 3
+    assert 0.3 < row.longest_s < 100
     assert row.query == 'SELECT pg_sleep(?), ? AS "col 1"'
     load = one.measured["load:orders"]
     ages = [value for series, value in zip(load.series, load.values, strict=True) if series.name == "postgresql.statement.longest"]
-    assert 0.3 < max(ages) < 3
+    assert 0.3 < max(ages) < 100
     running.cancel()
     connection.terminate()
     with contextlib.suppress(BaseException):

@@ -180,6 +180,82 @@ def test_a_long_call_that_ended_is_no_load_it_did_not_cause():
     assert finished(ended, nan) == ""
 
 
+# The longest execution of an interval --------------------------------------------------------------------------------------------------
+
+
+def executed(*times_ms, since=None, max_since=None, before=()):
+    """An entry that has executed these, its maximum of those since it was set back (all, where `before` is empty)."""
+    whole = (*before, *times_ms)
+    mean = sum(whole) / len(whole)
+    deviation = (sum((each - mean) ** 2 for each in whole) / len(whole)) ** 0.5
+    counters = (len(whole), sum(whole), 0.0, len(whole), 0, 0, 0.0, 0, 0.0)
+    return (*counters, deviation, max(times_ms, default=0.0), since, since if max_since is None else max_since)
+
+
+def longest(before, after):
+    return delta(before, after).longest
+
+
+def test_a_maximum_that_rose_is_how_long_one_execution_took_that_ended_since():
+    before, after = sample(200, {KEY: executed(5.0, 300.0)}), sample(205, {KEY: executed(5.0, 300.0, 1200.0, 1.0)})
+    assert longest(before, after) == {KEY: 1200.0}
+
+
+def test_nothing_is_told_of_what_did_not_run_whatever_its_maximum_is():
+    rows = {KEY: executed(5000.0), OTHER: executed(1.0)}
+    assert longest(sample(200, rows), sample(205, rows | {OTHER: executed(1.0, 2.0)})) == {OTHER: 2.0}
+
+
+def test_of_executions_below_the_maximum_it_is_what_the_time_was_spent_in():
+    past, hundred = [9000.0] * 10, [1.0] * 100
+    alone = longest(sample(200, {KEY: executed(*past)}), sample(205, {KEY: executed(*past, 3000.0)}))
+    assert alone == {KEY: pytest.approx(3000.0)}
+    among = longest(sample(200, {KEY: executed(*past)}), sample(205, {KEY: executed(*past, 3000.0, *hundred)}))
+    assert 2900.0 < among[KEY] < 3000.0
+    quick = longest(sample(200, {KEY: executed(*past)}), sample(205, {KEY: executed(*past, *hundred)}))
+    assert quick == {KEY: pytest.approx(1.0)}
+
+
+def test_what_floats_lose_of_years_of_squares_makes_no_execution_longer():
+    old = (10**9, 3.1e12, 0.0, 0, 0, 0, 0.0, 0, 0.0, 5e4, 3e7, None, None)
+    new = (10**9 + 20, old[EXEC] + 4.0, *old[2:9], 5e4 * (1 + 1e-12), *old[10:])
+    assert 0.0 <= longest(sample(200, {KEY: old}), sample(205, {KEY: new}))[KEY] <= 4.1
+
+
+def test_what_began_anew_has_no_longer_execution_than_since_then():
+    """Its first sight, an eviction and a reset of one entry and of all: what was longest before is not."""
+    assert longest(sample(200, {}), sample(205, {KEY: executed(1200.0)})) == {KEY: 1200.0}
+    evicted = sample(200, {KEY: executed(9000.0, since=110.0)}), sample(205, {KEY: executed(700.0, since=202.0)})
+    assert longest(*evicted) == {KEY: 700.0}
+    reset = sample(200, {KEY: executed(9000.0, 9000.0)}), sample(205, {KEY: executed(700.0)})
+    assert longest(*reset) == {KEY: 700.0}
+    whole = sample(200, {KEY: executed(9000.0)}), sample(205, {KEY: executed(700.0)}, Identity(202.0, 50.0))
+    assert longest(*whole) == {KEY: 700.0}
+
+
+def test_a_maximum_that_was_set_back_is_of_what_ran_since():
+    """pg_stat_statements_reset with minmax_only, from 17 on: the counters go on."""
+    past = (9000.0, 9000.0)
+    before = sample(200, {KEY: executed(*past, since=110.0)})
+    after = {KEY: executed(2000.0, 10.0, since=110.0, max_since=202.0, before=past)}
+    assert longest(before, sample(205, after)) == {KEY: 2000.0}
+    assert longest(before, sample(205, {KEY: executed(since=110.0, max_since=202.0, before=past)})) == {}
+
+
+def test_a_maximum_that_merely_appears_again_is_none_that_rose():
+    """Another server behind the same name, rights that came back, an update of the extension that begins to tell since when."""
+    other = sample(205, {KEY: executed(9000.0)}, Identity(120.0, 60.0))
+    assert longest(sample(200, {}), other) == {}
+    assert longest(sample(200, {}, hidden=3), sample(205, {KEY: executed(9000.0)})) == {}
+    updated = sample(205, {KEY: executed(9000.0, 1.0, since=110.0)})
+    assert longest(sample(200, {KEY: executed(9000.0)}), updated) == {KEY: pytest.approx(1.0)}
+
+
+def test_of_merged_entries_none_that_went_leaves_a_maximum_behind():
+    before = sample(200, {KEY: executed(9000.0, 700.0)}, merged=frozenset({KEY}))
+    assert longest(before, sample(205, {KEY: executed(700.0)})) == {}
+
+
 def test_a_slice_gives_way_and_ends_with_the_same():
     before = sample(200, {(1, 1, i, True): row(1, 1.0) for i in range(10)})
     after = sample(205, {(1, 1, i, True): row(1 + i % 2, 1.0 + i) for i in range(12)})

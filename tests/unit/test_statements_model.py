@@ -4,11 +4,12 @@ from collections import Counter
 from math import nan
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perfconsole.core.ledger import Ledger
-from perfconsole.core.statements import CALLS, EXEC, ROWS, Identity, Sample, delta
+from perfconsole.core.statements import CALLS, EXEC, MAX, ROWS, Identity, Sample, delta
 
 KEYS = [(10, 5, n, True) for n in range(4)]
 
@@ -17,19 +18,26 @@ class Entry:
     """One entry from its creation to its end."""
 
     def __init__(self, born):
-        self.born, self.calls, self.exec_ms, self.squares = born, 0, 0.0, 0.0
+        self.born, self.calls, self.exec_ms, self.squares, self.max = born, 0, 0.0, 0.0, 0.0
+        self.max_since = born
         self.polled = None
+        self.since_poll = 0.0
 
     def execute(self, calls, ms):
         self.calls += calls
         self.exec_ms += calls * ms
         self.squares += calls * ms * ms
+        self.max, self.since_poll = max(self.max, ms), max(self.since_poll, ms)
+
+    def set_back(self, at):
+        self.max, self.max_since = 0.0, at
 
     def row(self, births):
         mean = self.exec_ms / self.calls
         deviation = max(self.squares / self.calls - mean * mean, 0.0) ** 0.5
         since = self.born if births else None
-        return (self.calls, self.exec_ms, 0.0, self.calls * 2, 0, 0, 0.0, 0, 0.0, deviation, 0.0, since, since)
+        max_since = self.max_since if births else None
+        return (self.calls, self.exec_ms, 0.0, self.calls * 2, 0, 0, 0.0, 0, 0.0, deviation, self.max, since, max_since)
 
 
 class Server:
@@ -40,6 +48,7 @@ class Server:
         self.now, self.reset_at, self.dealloc = 1000.0, 900.0, 0
         self.entries = {}
         self.executed, self.lost, self.excused = Counter(), Counter(), Counter()
+        self.longest, self.seen = {}, {}
         self.polling = False
         self._ended = {}
 
@@ -67,6 +76,12 @@ class Server:
             self.dealloc += 1
         self.forget(key)
 
+    def set_back(self, key):
+        """pg_stat_statements_reset with minmax_only: from 17 on."""
+        self.now += 0.1
+        if key in self.entries and self.births:
+            self.entries[key].set_back(self.now)
+
     def reset(self, *_):
         self.now += 0.1
         for key in list(self.entries):
@@ -82,6 +97,9 @@ class Server:
             if old is not None and not self.births and entry.polled is None and self._hidden_by_growth(old, entry):
                 self.excused[key] += old.polled
             entry.polled = entry.calls
+        self.longest = {key: entry.since_poll for key, entry in self.entries.items()}
+        for entry in self.entries.values():
+            entry.since_poll = 0.0
         self._ended = {}
         self.polling = True
         identity = Identity(self.reset_at if self.resets else None, 1.0)
@@ -103,7 +121,7 @@ class Step(NamedTuple):
 steps = st.lists(
     st.builds(
         Step,
-        st.sampled_from(["execute"] * 6 + ["poll"] * 5 + ["forget", "evict", "reset"]),
+        st.sampled_from(["execute"] * 6 + ["poll"] * 5 + ["forget", "evict", "reset", "set_back"]),
         st.sampled_from(KEYS),
         st.integers(1, 50),
         st.sampled_from([0.5, 1.0, 3.25, 700.0]),
@@ -118,12 +136,12 @@ def run(generation, schedule, each):
     server = Server(*generation)
     for step in schedule:
         if step.act == "poll":
-            each(server.poll())
+            each(server.poll(), server)
         elif step.act == "execute":
             server.execute(step.key, step.calls, step.ms)
         else:
             getattr(server, step.act)(step.key)
-    each(server.poll())
+    each(server.poll(), server)
     return server
 
 
@@ -133,12 +151,19 @@ def test_the_sum_of_intervals_is_what_was_executed_less_what_the_server_forgot_a
     counted = Counter()
     last = []
 
-    def poll(sample):
+    def poll(sample, server):
         if last:
-            for key, sums in delta(last.pop(), sample).changes.items():
+            interval = delta(last.pop(), sample)
+            for key, sums in interval.changes.items():
                 assert all(value >= 0 for value in sums)
                 assert sums[ROWS] == 2 * sums[CALLS]
                 counted[key] += sums[CALLS]
+                truly = server.longest[key]
+                assert 0 <= interval.longest[key] <= truly * (1 + 1e-6)
+                if sums[CALLS] == 1 or sample.rows[key][MAX] > server.seen.get(key, 0.0):
+                    assert interval.longest[key] == pytest.approx(truly)
+            assert interval.longest.keys() == interval.changes.keys()
+        server.seen = {key: row[MAX] for key, row in sample.rows.items()}
         last.append(sample)
 
     server = run(generation, schedule, poll)
@@ -156,7 +181,7 @@ def test_every_window_of_a_ledger_is_the_sum_of_the_intervals_in_it(generation, 
     ledger, intervals = Ledger(), []
     marked = []
 
-    def poll(sample):
+    def poll(sample, _):
         interval = finish(ledger.take(sample))
         if interval:
             intervals.append(interval)

@@ -10,6 +10,7 @@ from perfconsole.collectors.postgres.changes import ServerChanges
 from perfconsole.collectors.postgres.connection import Server
 from perfconsole.collectors.postgres.faults import QUERY, ServerError
 from perfconsole.collectors.postgres.health import NAME, ServerHealth
+from perfconsole.collectors.postgres.seldom import Seldom
 from perfconsole.collectors.postgres.sessions import Sessions
 from perfconsole.collectors.postgres.statements import Statements
 from perfconsole.config.servers import ServerSettings
@@ -72,7 +73,8 @@ class _Target:
         self.pooler: Pooler | None = None
         self.known = False
         self.sessions = Sessions(self.server, settings.exclude)
-        self.statements = Statements(self.server, settings.interval_s)
+        self.statements = Statements(self.server, settings.interval_s, settings.exclude)
+        self.seldom = Seldom(self.server)
         self.changes = ServerChanges(self.server)
         self.log = _log(self.server, failed) if failed else None
         self.interval_s = settings.interval_s
@@ -201,9 +203,14 @@ class PostgresCollector:
         # Between two looks at its numbers: there are never many questions at once. There is no such time where those are asked every beat.
         events: list[Event] = []
         if not busy or what.interval_s <= _BEAT_S:
-            events = await what.changes.look(slot.at, slot.boot)
+            if what.changes.due(slot.boot):
+                events = await what.changes.look(slot.at, slot.boot)
+            else:
+                more, said = await what.seldom.look(slot.at, slot.boot)
+                measured += more
+                health += said
             if what.log:
-                await what.log.look(slot.at, slot.boot)
+                health += await what.log.look(slot.at, slot.boot)
         return Result([*measured, *statements.measured], [*tables, *statements.tables], events, [*health, *statements.health])
 
     @staticmethod

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from math import nan
 from typing import Any, Final, NamedTuple
 
+from perfconsole.collectors.postgres.checkpoints import Checkpoints, Counted
 from perfconsole.collectors.postgres.connection import Server, raw
 from perfconsole.collectors.postgres.faults import ANSWERED, FULL, QUERY, ServerError
 from perfconsole.core.globs import Globs
@@ -42,9 +43,11 @@ _FIXED: Final = (
     ("wal.bytes", "", ""),
     ("checkpoints", "mode", "timed"),
     ("checkpoints", "mode", "requested"),
+    ("checkpoints.requested.ratio", "", ""),
     ("archiver.failures", "", ""),
     ("replication.lag", "", ""),
     ("replication.slot.retained", "", ""),
+    ("replication.slots.lost", "", ""),
 )
 """Series that every server has, whether it can tell them or not."""
 
@@ -79,16 +82,17 @@ _COUNTERS: Final = frozenset({*_SUMMED, "wal.bytes", "checkpoints", "archiver.fa
 _HERE: Final = """CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
             ELSE pg_current_wal_lsn() END"""
 _LOG: Final = f"""
-SELECT pg_wal_lsn_diff({_HERE}, '0/0')::float8 AS wal, c.timed::float8, c.requested::float8, a.failed_count::float8 AS failures
+SELECT pg_wal_lsn_diff({_HERE}, '0/0')::float8 AS wal, c.timed::float8, c.requested::float8, a.failed_count::float8 AS failures,
+       date_part('epoch', clock_timestamp()) AS now, date_part('epoch', c.stats_reset) AS reset, pg_is_in_recovery() AS standby
 FROM pg_stat_archiver a, (SELECT %s) c
 """  # noqa: S608  the one thing put in is a constant of this file
-_CHECKPOINTS_17: Final = "num_timed AS timed, num_requested AS requested FROM pg_stat_checkpointer"
-_CHECKPOINTS: Final = "checkpoints_timed AS timed, checkpoints_req AS requested FROM pg_stat_bgwriter"
+_CHECKPOINTS_17: Final = "num_timed AS timed, num_requested AS requested, stats_reset FROM pg_stat_checkpointer"
+_CHECKPOINTS: Final = "checkpoints_timed AS timed, checkpoints_req AS requested, stats_reset FROM pg_stat_bgwriter"
 
 # By time the lag of an idle primary's standby would grow for ever: when all that was received is replayed it is 0, whatever the clock says.
 _REPLICATION: Final = f"""
 WITH here AS (SELECT {_HERE} AS lsn, pg_is_in_recovery() AS standby)
-SELECT here.standby, r.standbys, r.hidden, s.retained, s.lost,
+SELECT here.standby, r.standbys, r.hidden, s.retained, s.lost, s.losing,
        CASE WHEN NOT here.standby THEN r.lag
             WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
             ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 END AS lag,
@@ -98,7 +102,8 @@ FROM here,
                      max(CASE WHEN state IS NOT NULL THEN coalesce(extract(epoch FROM replay_lag)::float8, 0) END) AS lag
               FROM pg_stat_replication) r,
      LATERAL (SELECT max(pg_wal_lsn_diff(here.lsn, restart_lsn))::float8 AS retained,
-                     string_agg(slot_name, ', ') FILTER (WHERE wal_status IN ('unreserved', 'lost')) AS lost
+                     string_agg(slot_name, ', ') FILTER (WHERE wal_status IN ('unreserved', 'lost')) AS lost,
+                     (count(*) FILTER (WHERE wal_status IN ('unreserved', 'lost')))::float8 AS losing
               FROM pg_replication_slots) s
 """  # noqa: S608  likewise
 
@@ -132,6 +137,7 @@ class ServerHealth:
         self._series: tuple[SeriesDef, ...] = ()
         self._keys: tuple[tuple[str, str, str], ...] = ()
         self._blocks: dict[str, tuple[float, float]] = {}
+        self._checkpoints = Checkpoints()
         self._known_databases: dict[str, None] = {}
         self._known_applications: dict[str, None] = {}
         self._started: Any = None
@@ -248,6 +254,7 @@ class ServerHealth:
         self._another, self._started = self._started not in {None, started}, started
         if self._another:
             self._blocks.clear()
+            self._checkpoints.forget()
         named = {safe(row["name"], 64): row for row in rows if row["name"] is not None and not row["template"]}
         for name in _SUMMED:
             values[name, "", ""] = sum(row[name] for row in rows)
@@ -270,18 +277,24 @@ class ServerHealth:
         hits, reads = hit - before[0], read - before[1]
         return hits / (hits + reads) if hits + reads >= _MEANS_SOMETHING else nan
 
-    @staticmethod
-    def _read_log(values: Values, rows: Sequence[Mapping[str, Any]]) -> None:
+    def _read_log(self, values: Values, rows: Sequence[Mapping[str, Any]]) -> None:
         row = rows[0]
         values["wal.bytes", "", ""] = _known(row["wal"])
         values["checkpoints", "mode", "timed"] = _known(row["timed"])
         values["checkpoints", "mode", "requested"] = _known(row["requested"])
         values["archiver.failures", "", ""] = _known(row["failures"])
+        # A standby has restartpoints, which follow the checkpoints of its primary; which counters they are in differs by version.
+        if row["standby"] or row["timed"] is None:
+            self._checkpoints.forget()
+        else:
+            counted = Counted(row["now"], row["timed"], row["requested"], row["reset"])
+            values["checkpoints.requested.ratio", "", ""] = self._checkpoints.take(counted)
 
     def _read_replication(self, values: Values, rows: Sequence[Mapping[str, Any]]) -> tuple[str, str, str] | None:
         row = rows[0]
         values["replication.lag", "", ""] = _known(row["lag"]) if not row["hidden"] else nan
         values["replication.slot.retained", "", ""] = _known(row["retained"])
+        values["replication.slots.lost", "", ""] = row["losing"]
         if row["paused"]:
             return "error", "replay is paused on this standby", "SELECT pg_wal_replay_resume()"
         if row["lost"]:

@@ -1,22 +1,28 @@
 """Who was refused by a server of this machine, from its log: no view of PostgreSQL counts failed authentications.
 
 Only a log that lies here, and may be read, is followed: that of the logging collector (``pg_current_logfile``), or, on Debian, that of the
-cluster. What a log says of addresses depends on ``log_connections`` and ``log_line_prefix``.
+cluster. What a log says of addresses depends on ``log_destination``, ``log_connections`` and ``log_line_prefix``. Where none can be
+followed that is said, with what would help: not to see refusals is not to have none.
 """
 
 import re
 from collections.abc import Callable
 from ipaddress import ip_address
+from math import nan
 from pathlib import Path
 from typing import Any, Final
 
 from perfconsole.collectors.postgres.connection import Server
 from perfconsole.collectors.postgres.faults import QUERY, ServerError
+from perfconsole.collectors.postgres.log_lines import Csv, Take, Text, from_json
 from perfconsole.collectors.tail import Tail
 from perfconsole.core.text import safe
+from perfconsole.core.tick import Health
 
 Failed = Callable[[str, str, str, float], None]
 """Takes a failure: service, source, user, epoch seconds."""
+
+NAME: Final = "postgres.log"
 
 UNKNOWN: Final = "(address not logged)"
 """Without ``log_connections`` or ``%h`` in ``log_line_prefix`` a log has only the user."""
@@ -24,26 +30,31 @@ UNKNOWN: Final = "(address not logged)"
 _FIND_S: Final = 600.0
 """How often it is asked where the log lies: it gets a new name every day, or sooner."""
 
-_PIDS: Final = 500
-"""Connections whose address is remembered until their log-in comes to something."""
-
 _WHERE: Final = """
 SELECT pg_current_logfile() AS file, current_setting('data_directory') AS directory, current_setting('cluster_name') AS cluster,
-       host(inet_server_addr()) AS address
+       current_setting('log_line_prefix') AS prefix, current_setting('lc_messages') AS language, host(inet_server_addr()) AS address
 """
 _DEBIAN: Final = re.compile(r"(\d+)/([\w.-]+)")
+_ENGLISH: Final = re.compile(r"(?:en|english|c|posix)(?![^\W_])", re.IGNORECASE)
+"""Locales of English: ``C.UTF-8``, and not ``cs_CZ.UTF-8``."""
 
-_SEVERITY: Final = re.compile(r"\b(DEBUG[1-5]?|INFO|NOTICE|WARNING|ERROR|LOG|FATAL|PANIC|DETAIL|HINT|CONTEXT|QUERY|STATEMENT): {1,2}")
-_PID: Final = re.compile(r"\[(\d+)\]")
-_HOST: Final = re.compile(r"\b(\d+\.\d+\.\d+\.\d+|[0-9a-fA-F:]*:[0-9a-fA-F:]+)(?:\(\d+\))")
-_RECEIVED: Final = re.compile(r"connection received: host=(\S+)")
-_REFUSED: Final = (
-    re.compile(r'[\w ]*authentication failed for user "(?P<user>.*)"'),
-    re.compile(r'no pg_hba\.conf entry for (?:replication connection from )?host "(?P<host>[^"]*)", user "(?P<user>.*?)"(?:,|$)'),
-    re.compile(r'pg_hba\.conf rejects (?:replication )?connection for host "(?P<host>[^"]*)", user "(?P<user>.*?)"(?:,|$)'),
-    re.compile(r'role "(?P<user>.*)" does not exist'),
+_UNSEEN: Final = "its refused log-ins are not seen"
+_Trouble = tuple[str, str, str]
+"""State, error and fix."""
+
+_NONE: Final = "", "", ""
+_NO_RIGHT: Final = "denied", f"{_UNSEEN}: it may not be asked where its log lies", "GRANT pg_monitor TO the role that perfconsole has there"
+_ELSEWHERE: Final = "off", f"{_UNSEEN}: its log lies on another machine", "run perfconsole there"
+_NO_FILE: Final = (
+    "off",
+    f"{_UNSEEN}: it writes no log file that is known here",
+    "set logging_collector = on with log_destination = 'csvlog' (a restart of the server)",
 )
-"""As ``auth.c`` and ``miscinit.c`` word them; in another ``lc_messages`` they are not known."""
+_FOREIGN: Final = (
+    "off",
+    f"{_UNSEEN}: its log is in another language (lc_messages)",
+    "set log_destination = 'csvlog', or lc_messages = 'C'",
+)
 
 
 class ServerLog:
@@ -62,10 +73,12 @@ class ServerLog:
         self._find_at = 0.0
         self._path = ""
         self._tail: Tail | None = None
-        self._hosts: dict[str, str] = {}
+        self._take: Take = Text("")
+        self._reads = "", ""
+        self._trouble = self._told = _NONE
 
-    async def look(self, at: float, boot: float) -> None:
-        """Take what was written since the last look.
+    async def look(self, at: float, boot: float) -> list[Health]:
+        """Take what was written since the last look; what is not seen, when that has changed.
 
         Args:
             at: Wall-clock time, epoch seconds: a line's own stamp may be in any form, and any time zone.
@@ -76,8 +89,9 @@ class ServerLog:
         """
         if boot >= self._find_at:
             self._find_at = boot + _FIND_S
-            await self._find(at)
+            self._trouble = await self._find(at)
         self._read(at)
+        return self._health(at)
 
     def close(self) -> None:
         """Follow it no more."""
@@ -87,46 +101,56 @@ class ServerLog:
 
     def _read(self, at: float) -> None:
         for line in self._tail.read() if self._tail else ():
-            self._take(line.decode(errors="replace"), at)
+            refusal = self._take(line.decode(errors="replace"))
+            if refusal:
+                source = "local socket" if refusal.host == "[local]" else safe(refusal.host, 60) or UNKNOWN
+                self._failed("postgresql", source, safe(refusal.user, 64), at)
 
-    async def _find(self, at: float) -> None:
+    def _health(self, at: float) -> list[Health]:
+        trouble, path, tail = self._trouble, safe(self._path, 200), self._tail
+        if not any(trouble) and tail and tail.error:
+            fix = f"add the user that perfconsole runs as to the group of {path} (on Debian: adm)"
+            trouble = "denied", f"{_UNSEEN}: {path}: {tail.error.strerror or 'it cannot be read'}", fix
+        elif not any(trouble) and tail and tail.missing:
+            trouble = "off", f"{_UNSEEN}: there is no {path} here", "run perfconsole where the server runs"
+        told, self._told = self._told, trouble
+        if told == trouble:
+            return []
+        state, error, fix = trouble
+        return [Health(NAME, self._server.name, state or "ok", at, nan if state else at, error=error, fix=fix)]
+
+    async def _find(self, at: float) -> _Trouble:
+        """Look for the log; why there is none to follow."""
         try:
             (row,) = await self._server.fetch(_WHERE)
         except ServerError as error:
             if error.cause != QUERY:
                 raise
-            return  # that takes pg_monitor; whoever may not know where the log lies cannot read it either
-        path = _path(row, self._debian)
-        if path == self._path:
-            return
-        self._read(at)
-        self.close()
-        # A log that follows another one is read from its beginning.
-        self._tail = Tail(path, from_end=not self._path) if path else None
-        self._path = path
-
-    def _take(self, line: str, at: float) -> None:
-        """One line; those that go on with another begin with a tab, and hold what users wrote."""
-        severity = _SEVERITY.search(line)
-        if line.startswith("\t") or severity is None:
-            return
-        prefix, text = line[: severity.start()], line[severity.end() :]
-        pid = found[1] if (found := _PID.search(prefix)) else ""
-        if severity[1] == "LOG" and (received := _RECEIVED.match(text)):
-            self._hosts[pid] = received[1]
-            if len(self._hosts) > _PIDS:
-                del self._hosts[next(iter(self._hosts))]
-        elif severity[1] == "FATAL" and (refused := next(filter(None, (kind.match(text) for kind in _REFUSED)), None)):
-            host = refused.groupdict().get("host") or self._hosts.pop(pid, "") or (there[1] if (there := _HOST.search(prefix)) else "")
-            source = "local socket" if host == "[local]" else safe(host, 60) or UNKNOWN
-            self._failed("postgresql", source, safe(refused["user"], 64), at)
+            return _NO_RIGHT
+        path, trouble = _path(row, self._debian)
+        if path != self._path:
+            self._read(at)
+            self.close()
+            # A log that follows another one is read from its beginning.
+            self._tail = Tail(path, from_end=not self._path) if path else None
+            self._path = path
+        records = _RECORDS.get(Path(path).suffix)
+        reads = path, "" if records else row["prefix"]
+        if reads != self._reads:
+            self._reads, self._take = reads, records() if records else Text(row["prefix"])
+        foreign = not records and row["language"] and not _ENGLISH.match(row["language"])
+        return trouble if any(trouble) else _FOREIGN if foreign else _NONE
 
 
-def _path(row: Any, debian: str) -> str:
-    """Where the log lies on this machine; empty when it does not, as far as can be told."""
+_RECORDS: Final[dict[str, Callable[[], Take]]] = {".csv": Csv, ".json": lambda: from_json}
+"""What the logging collector writes other than text, by how it calls the file."""
+
+
+def _path(row: Any, debian: str) -> tuple[str, _Trouble]:
+    """Where the log lies on this machine; empty when it does not, as far as can be told, and why."""
     if row["address"] and not ip_address(row["address"]).is_loopback:
-        return ""  # a path over there, which may well exist here
+        return "", _ELSEWHERE  # a path over there, which may well exist here
     if row["file"]:
-        return str(Path(row["directory"] or "/") / row["file"])
+        return str(Path(row["directory"] or "/") / row["file"]), _NONE
     cluster = _DEBIAN.fullmatch(row["cluster"] or "")
-    return f"{debian}/postgresql-{cluster[1]}-{cluster[2]}.log" if cluster else ""
+    return (f"{debian}/postgresql-{cluster[1]}-{cluster[2]}.log", _NONE) if cluster else ("", _NO_FILE)

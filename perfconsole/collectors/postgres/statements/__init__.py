@@ -9,10 +9,12 @@ from typing import Final, TypeVar
 
 from perfconsole.collectors.postgres.connection import Server
 from perfconsole.collectors.postgres.faults import QUERY, ServerError
+from perfconsole.collectors.postgres.statements.awaited import Awaited
 from perfconsole.collectors.postgres.statements.rows import SEARCHED, Known, notes, rows
 from perfconsole.collectors.postgres.statements.series import Histories
 from perfconsole.collectors.postgres.statements.source import UNREADABLE, Extension, Flights, find, flights, own_by_text, parsed
 from perfconsole.collectors.postgres.statements.texts import Names, Place, Texts
+from perfconsole.core.globs import Globs
 from perfconsole.core.ledger import Ledger
 from perfconsole.core.ports import Measured, Result, Slot
 from perfconsole.core.tables import TICK, Key, StatementRow, StatementTable, Table, View, select
@@ -30,6 +32,9 @@ _FIND_S: Final = 60.0
 """Between two looks for the extension while all is well: settings change, and it can be updated."""
 
 _LEARN_S: Final = 600.0
+_LONG_MS: Final = 500.0
+"""Whose execution took so long has its text read at once: of a copy that nobody waits for, an alert could not be taken back."""
+
 _EARLY_S: Final = 0.25
 _OFTEN_S: Final = 1.5
 """An interval within which there may be no second run."""
@@ -50,15 +55,18 @@ class Statements:
     Args:
         server: Whom to ask.
         interval_s: Seconds between two looks while somebody watches.
+        exclude: Globs of applications whose statements may last.
     """
 
-    def __init__(self, server: Server, interval_s: float = 5.0) -> None:
+    def __init__(self, server: Server, interval_s: float = 5.0, exclude: Sequence[str] = ()) -> None:
         self._server = server
         self._usual_s = interval_s
         self._ledger = Ledger()
         self._adding = asyncio.Lock()
         """Held while an interval is added up, and while a window is read: half of one would count in the window before it."""
         self._texts, self._names = Texts(), Names()
+        self._left_out = Globs(exclude) if exclude else None
+        self._awaited = Awaited(self._texts)
         self._histories = Histories(server.name, self._names)
         self._extension: Extension | None = None
         self._problem = ""
@@ -134,13 +142,16 @@ class Statements:
         if extension is None:
             return self._nothing(slot, views, self._problem)
         taken = await self._sample(extension)
-        self._flights = await flights(self._server)
+        self._flights = await flights(self._server, self._left_out)
         self._own |= self._flights.own
+        self._awaited.overhear(self._flights)
         self._at = slot.at
         if slot.boot >= self._learnt_at + _LEARN_S:
             self._learnt_at = slot.boot
             await self._learn(extension)
         last = self._ledger.last if taken else None
+        if last and (keys := self._texts.wanted((key for key, ms in last.longest.items() if ms >= _LONG_MS), slot.boot)):
+            await self._texts.load(self._server, extension.texts_sql, keys, slot.boot)
         known = self._known(extension)
         # At first of all statements, which the window since the reset shows; later of those that ran.
         named = last.changes if last else sample.rows if (sample := self._ledger.sample) else ()
@@ -148,7 +159,7 @@ class Statements:
         measured: Sequence[Measured] = ()
         if last:
             running = self._flights._replace(running=known.others(self._flights.running))
-            measured = await _gently(self._histories.measure(last, known.others(last.changes), running, interval_s))
+            measured = await _gently(self._histories.measure(last, known.others(last.changes), running, self._awaited.for_, interval_s))
         return Result(measured, await self._tables(slot.at, views, extension))
 
     async def _find(self, now: float) -> Extension | None:
@@ -210,8 +221,6 @@ class Statements:
 
     async def _tables(self, at: float, views: Sequence[View], extension: Extension) -> list[StatementTable]:
         """One a window that anybody looks at: what one reader asks for is nothing to another."""
-        for key, (_, _, text) in self._flights.running.items():
-            self._texts.overhear(key, text)
         asked = by_window(views)
         self._rows = {name: self._rows[name] for name in asked if name in self._rows}
         interval_s = self._interval_s(views)

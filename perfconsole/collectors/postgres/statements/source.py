@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from perfconsole.collectors.postgres.connection import MARKER, raw
+from perfconsole.collectors.postgres.connection import APPLICATION, MARKER, raw
 from perfconsole.collectors.postgres.statements.texts import PLANNED, Place
+from perfconsole.core.globs import Globs
 from perfconsole.core.statements import CALLS, EXEC, IO, PLAN, ROWS, Identity, Sample, gathered
 from perfconsole.core.text import safe
 
@@ -39,12 +40,13 @@ FROM (SELECT 1) AS one LEFT JOIN pg_extension e ON e.extname = 'pg_stat_statemen
 """
 
 _FLIGHTS: Final = f"""
-SELECT usesysid, datid, query_id, date_part('epoch', clock_timestamp() - query_start), substr({raw("query")}, 1, 1100),
-       application_name = 'perfconsole' AS own
+SELECT usesysid, datid, query_id, date_part('epoch', clock_timestamp() - query_start),
+       CASE WHEN state = 'active' OR application_name = 'perfconsole' THEN substr({raw("query")}, 1, 1100) END,
+       application_name, state = 'active'
 FROM pg_stat_activity
-WHERE query_id IS NOT NULL AND backend_type = 'client backend' AND (state = 'active' OR application_name = 'perfconsole')
+WHERE query_id IS NOT NULL AND backend_type = 'client backend' AND (state = 'active' OR application_name = 'perfconsole' OR $1)
 """  # noqa: S608  what is put in is a constant of this project
-"""What runs now; and, of our own sessions, what they ran last: statements to leave out."""
+"""What runs now; and what our own sessions ran last: statements to leave out. Where applications are left out, likewise what they ran."""
 
 _MEMORY: Final = "length(set_config('work_mem', '32MB', true))::int8"
 """The function fills a tuplestore with all its columns: 17 MB at 50,000 entries, which the usual 4 MB of memory would send to a temporary
@@ -192,29 +194,41 @@ class Flights(NamedTuple):
         own: This project's own statements.
         known: The server tells query_id.
         ages_s: For how long each of them has been running.
+        left_out: What applications run or ran last that are left out; `others` what others do.
     """
 
     running: dict[tuple[int, ...], tuple[int, float, str]]
     own: frozenset[Place]
     known: bool
     ages_s: dict[tuple[int, ...], list[float]] = {}
+    left_out: frozenset[Place] = frozenset()
+    others: frozenset[Place] = frozenset()
 
 
-async def flights(server: "Server") -> Flights:
-    """Join what runs now to its statement; nothing before PostgreSQL 14."""
+async def flights(server: "Server", left_out: Globs | None = None) -> Flights:
+    """Join what runs now to its statement; nothing before PostgreSQL 14.
+
+    Args:
+        server: Whom to ask.
+        left_out: Globs of applications whose statements may last.
+    """
     if server.version < _QUERY_ID:
         return Flights({}, frozenset(), known=False)
     running: dict[tuple[int, ...], tuple[int, float, str]] = {}
     own: set[Place] = set()
     ages_s: dict[tuple[int, ...], list[float]] = {}
-    for userid, dbid, queryid, age_s, text, ours in await server.fetch(_FLIGHTS):
-        if ours:
+    whose: tuple[set[Place], set[Place]] = set(), set()
+    for userid, dbid, queryid, age_s, text, application, active in await server.fetch(_FLIGHTS, left_out is not None):
+        if application == APPLICATION:
             # While a statement is planned or measured, its own id may be told here: that of the application.
             if not (text or b"").startswith((b"PREPARE", b"EXPLAIN")):
                 own.add((userid, dbid, queryid))
+            continue
+        whose[left_out is not None and left_out.names(application or "")].add((userid, dbid, queryid))
+        if not active:
             continue
         key = (userid, dbid, queryid, True)
         count, longest_s, _ = running.get(key, (0, 0.0, ""))
         ages_s.setdefault(key, []).append(age_s or 0.0)
         running[key] = (count + 1, max(longest_s, age_s or 0.0), (text or b"").decode("utf-8", "replace"))
-    return Flights(running, frozenset(own), known=True, ages_s=ages_s)
+    return Flights(running, frozenset(own), True, ages_s, frozenset(whose[True]), frozenset(whose[False]))

@@ -1,7 +1,8 @@
 """Texts of statements and names of users and databases, kept: neither changes while its entry lives.
 
 A text is dear: to give one, the server reads the file of all texts, and one of 100 MB takes it half a second. So they are asked for in one
-question, at most every ten seconds, for statements on a screen whose text is not known and does not stand in pg_stat_activity.
+question, at most every ten seconds, for statements on a screen, or that took long, whose text is not known and does not stand in
+pg_stat_activity.
 """
 
 import re

@@ -62,14 +62,19 @@ class Observers:
 
             self._logins = Logins(mask_ips=config.privacy.mask_ips)
         readable = _readable(_KMSG)
-        kernel = KernelLogCollector(_KMSG, fed=lambda: not readable and journal.told)
-        journal = JournalCollector(logins=self._logins, kernel=None if readable else kernel.take)
         units = UnitsCollector(
             config.console.interval_s,
             units=Globs(config.system.units),
             journal_told=lambda: journal.told,
             kernel_told=lambda: readable or journal.told,
         )
+        kernel = KernelLogCollector(
+            _KMSG,
+            fed=lambda: not readable and journal.told,
+            named=units.kills_told,
+            named_every_s=config.console.interval_s,
+        )
+        journal = JournalCollector(logins=self._logins, kernel=None if readable else kernel.take)
         self._journal = journal
         return [units, kernel, journal, ChangesCollector(watch=config.events.watch, own=self._own, marks_dir=config.events.marks_dir)]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from math import nan
 from typing import Final
 
+from perfconsole.collectors.blindness import Blindness
 from perfconsole.core.ports import Measured, Operation, Result, Slot
 from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import SeriesDef
@@ -24,6 +25,7 @@ class OwnCollector:
         interval_s: Seconds between runs.
         lateness_s: How late the last collection started.
         terminal_bytes: Bytes written to the terminal so far; NaN without one.
+        blindness: Says what the console cannot see any more; told with its own cost, for that needs no wake-up of its own.
     """
 
     name = "perfconsole"
@@ -31,8 +33,15 @@ class OwnCollector:
     targets: Sequence[str] = ("host",)
     operations: Sequence[Operation] = ()
 
-    def __init__(self, interval_s: float, lateness_s: Callable[[], float], terminal_bytes: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        interval_s: float,
+        lateness_s: Callable[[], float],
+        terminal_bytes: Callable[[], float],
+        blindness: Blindness | None = None,
+    ) -> None:
         self.interval_s = interval_s
+        self._blindness = blindness
         self._lateness_s = lateness_s
         self._terminal_bytes = terminal_bytes
         self._used_s = self._at = nan
@@ -48,7 +57,9 @@ class OwnCollector:
         ratio = (used_s - self._used_s + theirs_s) / (now - self._at)
         self._used_s, self._at, self._children = used_s, now, children
         resident = self._resident_bytes("self") + sum(self._resident_bytes(str(pid)) for pid in children)
-        return Result([Measured(target, _SERIES, [ratio, resident, self._lateness_s(), self._terminal_bytes()])])
+        own = Measured(target, _SERIES, [ratio, resident, self._lateness_s(), self._terminal_bytes()])
+        blind = self._blindness.measured(slot.boot, self.interval_s) if self._blindness else None
+        return Result([own, blind] if blind else [own])
 
     def _resident_bytes(self, pid: str) -> float:
         fields = _read(f"/proc/{pid}/statm").split()

@@ -140,9 +140,9 @@ def test_a_large_file_is_not_read_to_its_end(config):
     os.truncate(config, 2**34)  # sparse: 16 GiB
     os.utime(config, (OLD, OLD))
     watched = Watched([str(config)])
-    began = time.monotonic()
+    began = time.process_time()
     watched.look(NOW)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 3  # reading holes takes 8 s of CPU, too
     with config.open("r+b") as file:
         file.seek(2**33)
         file.write(b"x")

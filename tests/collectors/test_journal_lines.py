@@ -85,7 +85,7 @@ def test_garbage_is_no_entry(garbage):
     assert entry_of(garbage) is None
 
 
-@settings(deadline=None, max_examples=60, database=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from(["MESSAGE", "_PID", "_UID", "PRIORITY", "__CURSOR", "__REALTIME_TIMESTAMP", "_COMM", "UNIT"]),

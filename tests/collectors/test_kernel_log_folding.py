@@ -3,7 +3,7 @@
 import pytest
 
 from perfconsole.collectors.kernellog.folding import Folding
-from perfconsole.collectors.kernellog.lines import Finding
+from perfconsole.collectors.kernellog.meanings import Finding
 from perfconsole.collectors.kernellog.ring import Clocks, parse, when
 
 

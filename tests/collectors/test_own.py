@@ -16,6 +16,7 @@ def measured(collector):
 
 def test_what_it_began_is_a_part_of_its_cost():
     collector = OwnCollector(2.0, lambda: 0.0, lambda: 0.0)
+    began = time.monotonic()
     alone = measured(collector)["memory.usage"]
     code = """
 import time
@@ -26,7 +27,6 @@ print(flush=True)
 input()
 """
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        began = time.monotonic()
         child.stdout.readline()
         found = measured(collector)
         passed = time.monotonic() - began

@@ -42,7 +42,7 @@ async def test_a_signal_reaches_its_process_and_no_other(operations, sleeping):
     with subprocess.Popen(["sleep", "60"]) as other:
         done = await operations["process.signal"](SignalArgs(sleeping.pid, start_of(sleeping.pid), signal.SIGUSR1))
         assert done.text.startswith(f"sent SIGUSR1 to {sleeping.pid} (")
-        assert sleeping.wait(5) == -signal.SIGUSR1
+        assert sleeping.wait(60) == -signal.SIGUSR1
         assert other.poll() is None
         other.kill()
 
@@ -57,13 +57,13 @@ async def test_refused_when_the_identity_changed(operations, sleeping, monkeypat
         await operations["process.renice"](ReniceArgs(sleeping.pid, start_of(sleeping.pid) - 1, 5))
     assert sleeping.poll() is None
     await operations["process.signal"](SignalArgs(sleeping.pid, start_of(sleeping.pid), signal.SIGTERM))
-    assert sleeping.wait(5) == -signal.SIGTERM
+    assert sleeping.wait(60) == -signal.SIGTERM
 
 
 async def test_refused_when_it_is_gone(operations, sleeping):
     start = start_of(sleeping.pid)
     sleeping.kill()
-    sleeping.wait(5)
+    sleeping.wait(60)
     for name, args in (
         ("process.signal", SignalArgs(sleeping.pid, start, 15)),
         ("process.renice", ReniceArgs(sleeping.pid, start, 5)),
@@ -153,7 +153,7 @@ def test_what_is_not_allowed_says_whose_it_is(sleeping):
         [sys.executable, "-c", NOBODY, str(sleeping.pid), str(start_of(sleeping.pid))],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -243,7 +243,7 @@ def test_nothing_is_done_where_proc_numbers_processes_as_another_namespace_does(
         "os.kill(pid, 9)\n"
     )
     done = subprocess.run(
-        ["unshare", "--pid", "--fork", sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False
+        ["unshare", "--pid", "--fork", sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
     )
     if "unshare failed" in done.stderr:
         pytest.skip(done.stderr)

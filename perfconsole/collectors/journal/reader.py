@@ -61,6 +61,7 @@ class Reader:
         heard: Called with every entry that is read.
         matches: What is asked for (`parts.matches`).
         program: journalctl.
+        since: Where to begin, epoch seconds; 0 is at its end.
         clock: A monotonic clock; `now` that of the wall, epoch seconds.
 
     Attributes:
@@ -74,6 +75,7 @@ class Reader:
         matches: Sequence[str],
         program: str = "journalctl",
         *,
+        since: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -83,7 +85,7 @@ class Reader:
         self._process: subprocess.Popen[bytes] | None = None
         self._resume: asyncio.TimerHandle | None = None
         self._out = self._err = -1
-        self._cursor, self._since = "", 0.0
+        self._cursor, self._since = "", since
         self._began = self._retry_at = self._good_at = float("-inf")
         self._back_off_s = 1.0
         self._said = b""

@@ -27,6 +27,9 @@ RESTARTING: Final = "5eb03494b6584870a536b337290809b3"
 KILLED: Final = "fe6faa94e7774663a0da52717891d8ef"
 OOMD: Final = "d989611b15e44c9dbf31e3c81256e4ed"
 
+IDS: Final = frozenset({STARTED, NOT_STARTED, STOPPED, RELOADED, EXITED, FAILED, ENDED, RESTARTING, KILLED, OOMD})
+"""All that anything is made of here."""
+
 _ALWAYS: Final = frozenset({KILLED, OOMD})
 _WRONG: Final = frozenset({FAILED, NOT_STARTED})
 _BY_EXIT: Final = frozenset({"exit-code", "signal", "core-dump"})
@@ -175,7 +178,8 @@ class Units:
         result, exited = entry.fields.get("UNIT_RESULT", ""), self._exits.pop(unit, "")
         why = exited if exited and result in _BY_EXIT else RESULTS.get(result, result or "no reason given")
         verb = "given up" if result == "start-limit-hit" else "failed"
-        self._tell(unit, verb, f"{unit} failed: {why}", (entry.at, entry.at), severity="warning")
+        severity = "critical" if verb == "given up" else "warning"
+        self._tell(unit, verb, f"{unit} failed: {why}", (entry.at, entry.at), severity=severity, cause=why)
 
     def _not_started(self, entry: Entry, unit: str) -> None:
         self._release(unit)
@@ -184,7 +188,7 @@ class Units:
             return
         result = entry.fields.get("JOB_RESULT", "")
         why = RESULTS.get(result, result or "no reason given")
-        self._tell(unit, "failed", f"{unit} could not be started: {why}", (entry.at, entry.at), severity="warning")
+        self._tell(unit, "failed", f"{unit} could not be started: {why}", (entry.at, entry.at), severity="warning", cause=why)
 
     def _restart(self, entry: Entry, unit: str) -> None:
         self._held.pop(unit, None)
@@ -215,8 +219,10 @@ class Units:
             text = f"{unit} ended by itself" if held.verb == "ended" else f"{unit} was stopped"
             self._tell(unit, held.verb, text, (held.at, held.at))
 
-    def _tell(self, unit: str, verb: str, text: str, time: tuple[float, float], *, kind: str = "unit", severity: str = "") -> None:
-        if not self._courses.is_new(unit, verb, time[1]):
+    def _tell(
+        self, unit: str, verb: str, text: str, time: tuple[float, float], *, kind: str = "unit", severity: str = "", cause: str = ""
+    ) -> None:
+        if not self._courses.is_new(unit, verb, time[1], cause):
             return
         if len(self._events) >= (5 * _MOST if severity else _MOST):
             self._untold += 1

@@ -13,9 +13,11 @@ from math import nan
 from typing import Final
 
 from perfconsole.collectors.kernellog.folding import SOURCE, Folding
-from perfconsole.collectors.kernellog.lines import Finding, classify
+from perfconsole.collectors.kernellog.lines import classify
+from perfconsole.collectors.kernellog.meanings import Finding
 from perfconsole.collectors.kernellog.oom import Kills
 from perfconsole.collectors.kernellog.ring import Clocks, NotTheKernelLogError, Record, Ring, open_ring, when
+from perfconsole.collectors.kernellog.unnamed import Unnamed, Waiting
 from perfconsole.collectors.loop import paced
 from perfconsole.core.ports import Operation, Result, Slot
 from perfconsole.core.tables import Table, View
@@ -53,6 +55,8 @@ class KernelLogCollector:
         kmsg: Path of the device.
         proc: Where procfs is.
         fed: Whether somebody hands the kernel's lines to `take`; the device's being unreadable is then nothing to speak of.
+        named: How many processes killed for memory were told by who knows their units; while no line can be read those are told there.
+        named_every_s: How often they look.
         clocks: The clocks now.
     """
 
@@ -68,11 +72,13 @@ class KernelLogCollector:
         proc: str = "/proc",
         *,
         fed: Callable[[], bool] = lambda: False,
+        named: Callable[[], int] = lambda: 0,
+        named_every_s: float = 0.0,
         clocks: Callable[[], Clocks] = _now,
     ) -> None:
         self._kmsg = kmsg
         self._vmstat = f"{proc}/vmstat"
-        self._fed = fed
+        self._fed, self._named = fed, named
         self._clocks = clocks
         self._ring: Ring | None = None
         self._trouble: tuple[str, str, str] | None = None
@@ -82,6 +88,7 @@ class KernelLogCollector:
         self._counted: int | None = None
         self._told_kills = self._balance = 0
         self._kills = Kills()
+        self._waiting = Waiting(named_every_s)
         self._folding = Folding()
         self._ready: deque[Event] = deque(maxlen=4 * _BEFORE)
 
@@ -101,6 +108,8 @@ class KernelLogCollector:
             self._tell(min(began, now), now, finding)
         self._ready.extend(self._folding.due(now))
         self._compare(counter, lost=lost, now=now)
+        self._waiting.named(self._named(), now)
+        self._ready.extend(self._unnamed(kills) for kills in self._waiting.due(now))
         events = list(self._ready)
         self._ready.clear()
         self._looked = now
@@ -215,13 +224,20 @@ class KernelLogCollector:
         silent = self._ring is None and not self._fed()
         if self._balance <= 0 or not (silent or lost):
             return
-        who = f"{self._balance} processes were" if self._balance > 1 else "a process was"
+        kills = Unnamed(self._balance, self._looked, now)
+        if silent:
+            self._waiting.counted(kills)
+        else:
+            self._ready.append(self._unnamed(kills))
+        self._balance = 0
+
+    def _unnamed(self, kills: Unnamed) -> Event:
+        who = f"{kills.killed} processes were" if kills.killed > 1 else "a process was"
         denied = self._trouble is not None and self._trouble[0] == "denied"
         hidden = "the kernel log may not be read here without CAP_SYSLOG" if denied else "the kernel log is not visible here"
-        why = hidden if silent else "lines of the kernel log were lost"
+        why = "lines of the kernel log were lost" if self._ring else hidden
         text = f"{who} killed because memory ran out; which, is not known: {why}"
-        self._ready.append(Event(self._looked, now, "oom", "host", text, self._vmstat, "critical"))
-        self._balance = 0
+        return Event(kills.lo, kills.hi, "oom", "host", text, self._vmstat, "critical")
 
     def _health(self, target: str, at: float) -> tuple[Health, ...]:
         if self._trouble is None or (self._ring is None and self._fed()):

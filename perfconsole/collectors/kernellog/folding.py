@@ -3,7 +3,7 @@
 from math import ceil
 from typing import Final
 
-from perfconsole.collectors.kernellog.lines import Finding
+from perfconsole.collectors.kernellog.meanings import Finding
 from perfconsole.core.tick import Event
 
 WINDOW_S: Final = 60.0

@@ -8,7 +8,8 @@ may choose their names: where a line could be read in two ways, what it says of 
 import re
 from typing import Final, NamedTuple
 
-from perfconsole.collectors.kernellog.lines import Finding, compiled
+from perfconsole.collectors.kernellog.lines import compiled
+from perfconsole.collectors.kernellog.meanings import Finding
 from perfconsole.collectors.processes.units import unit_of
 from perfconsole.core.units import size
 

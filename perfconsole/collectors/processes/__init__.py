@@ -78,9 +78,9 @@ class ProcessCollector:
     async def look(self, views: Sequence[View]) -> Sequence[Table]:
         """The table of the last scan, with the expensive columns of rows that have just come into view."""
         want = wanted(views)
-        if want is None or not self._rows:
+        rows = await self._backend.look(want) if want is not None and self._rows else []
+        if not rows:  # none yet; or a pause was so long that they are forgotten
             return ()
-        rows = await self._backend.look(want)
         return (ProcessTable(HOST, self._at, len(rows), rows, self._backend.hidden() is not None),)
 
     def close(self) -> None:

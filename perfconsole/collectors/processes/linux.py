@@ -60,6 +60,8 @@ class LinuxProcesses:
         self._began = nan
         self._btime = nan
         self._wall_offset = nan
+        self._init_listed = True
+        """As of the last scan: after a pause nothing is listed, and nothing hidden for it."""
         self._hidden: Hidden | None = None
         self._hidden_at = nan
 
@@ -80,6 +82,7 @@ class LinuxProcesses:
             self._drop(pid)
         young, self._young = self._young, []
         self._listed = await self._read_each(pids)
+        self._init_listed = 1 in self._processes
         self._began = began
         await self._identify_again(young)
         await self._read_shown(want)
@@ -240,7 +243,7 @@ class LinuxProcesses:
         now = self._clock()
         if not now - self._hidden_at < HIDDEN_EVERY_S:
             self._hidden_at = now
-            self._hidden = visibility.hidden(self._proc, init_listed=1 in self._processes)
+            self._hidden = visibility.hidden(self._proc, init_listed=self._init_listed)
         return self._hidden
 
     def _read(self, pid: int) -> bytes:

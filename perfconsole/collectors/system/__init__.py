@@ -30,11 +30,13 @@ def system_collectors(
         mounts: Mount points that are looked at.
     """
     if sys.platform.startswith("linux"):
+        from perfconsole.collectors.system.hwmon import read_hwmon  # noqa: PLC0415  # as below
+
         return [
             SystemCollector(interval_s, disks=disks, networks=networks),
             FilesystemCollector(mounts=mounts),
             HardwareCollector(networks=networks),
-            SensorCollector(),
+            SensorCollector(read=read_hwmon),
         ]
     from perfconsole.collectors.system import portable  # noqa: PLC0415  # costs nothing where it is not needed
 

@@ -95,7 +95,7 @@ def _listener(proc: str, name: str, holders: tuple[int, ...], those: list[Socket
     share, files = _descriptors(proc, holders, walk)
     parts += [waiting, *([files] if files else [])]
     stuck = fullest.queue > 0 and _fullness(fullest) >= _QUEUE_WARNING
-    full = fullest.queue > fullest.backlog
+    full = fullest.queue > fullest.backlog > 0  # of a backlog of 0 one that waits is all, and may be accepted the next moment
     severity = "critical" if full or share >= _FILES_CRITICAL else "warning" if stuck or halted or share >= _FILES_WARNING else ""
     return Fact(name, "  ".join(parts), severity=severity, note=_NOT_ACCEPTING if stuck or full else "")
 

@@ -1,4 +1,7 @@
-"""Temperatures and batteries, through psutil: imported when the first ticks are out, and in a thread, for it takes some 30 ms."""
+"""Temperatures and batteries; where there are no files to read them from (see `hwmon`) through psutil, which takes 30 ms to import.
+
+Asked for when the first ticks are out, and in a thread, for a driver may hang.
+"""
 
 from asyncio import Future, wait
 from collections.abc import Callable, Sequence
@@ -17,7 +20,7 @@ _HOST: Final = "host"
 
 
 class Sensors:
-    """What psutil found at one time: Celsius by sensor name, and charge (ratio) and plugged (1 or 0, NaN unknown) of a battery."""
+    """What was found at one time: Celsius by sensor name, and charge (ratio) and plugged (1 or 0, NaN unknown) of a battery."""
 
     __slots__ = ("charge", "plugged", "temperatures")
 

@@ -72,6 +72,10 @@ class UnitsCollector:
         """The table of the last look; of a new one, when a screen begins to show units and the last is too old for it."""
         return await self._watching().show(views) if any(view.table == "unit" for view in views) else ()
 
+    def kills_told(self) -> int:
+        """How many processes that were killed because memory ran out were told from here."""
+        return self._watch.kills_told if self._watch is not None else 0
+
     def close(self) -> None:
         """See `Collector`."""
         if self._watch is not None:

@@ -25,7 +25,7 @@ _THROTTLED: Final = "cgroup.cpu.throttled.ratio"
 _MEMORY: Final = "cgroup.memory.utilization"
 _KILLS: Final = "cgroup.oom_kills"
 _NAMES: Final = (_CPU, _THROTTLED, _MEMORY, _KILLS)
-_TOTALS: Final = tuple(SeriesDef(name) for name in _NAMES)
+_TOTALS: Final = tuple(SeriesDef(name) for name in (*_NAMES, "system.units.failed"))
 _WHOLE: Final = frozenset({"service", "container", "pod"})
 """Kinds that somebody cares about by name; of scopes and others' groups those that contain no more of them, and whatever has a limit."""
 
@@ -112,8 +112,18 @@ class Roster:
         member.counted, member.quota, member.limited, member.tells_kills = now
         return now != before
 
-    def values(self, all_nodes: Iterable[Node], nodes: dict[str, Node], worst_memory: float, kills: float) -> list[float]:
-        """The values, and a new beginning for the next: what was used is told of the time since the last call."""
+    def values(
+        self, all_nodes: Iterable[Node], nodes: dict[str, Node], worst_memory: float, kills: float, failed: float = nan
+    ) -> list[float]:
+        """The values, and a new beginning for the next: what was used is told of the time since the last call.
+
+        Args:
+            all_nodes: Every unit of the tree.
+            nodes: Those by their path.
+            worst_memory: The highest share of a limit.
+            kills: How many processes were killed for memory.
+            failed: How many units systemd holds to have failed; NaN while it says nothing.
+        """
         cpu = throttled = nan
         told: dict[str, tuple[float, float]] = {}
         for node in all_nodes:
@@ -123,7 +133,7 @@ class Roster:
             told[node.place.path] = found = self._use(node, before)
             if not isnan(node.cpu_limit):
                 cpu, throttled = higher(found[0], cpu), higher(found[1], throttled)
-        out = [cpu, throttled, worst_memory, kills]
+        out = [cpu, throttled, worst_memory, kills, failed]
         for path, member in self._members.items():
             here = nodes.get(path)
             out += _values(member, here, told.get(path, (nan, nan)))

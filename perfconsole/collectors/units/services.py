@@ -8,12 +8,14 @@ from math import inf, nan
 from time import time
 
 from perfconsole.collectors.loop import ask
+from perfconsole.collectors.processes.units import unescaped
 from perfconsole.collectors.units import executables
 from perfconsole.collectors.units.courses import Courses
 from perfconsole.collectors.units.executables import Executables, Seen
 from perfconsole.collectors.units.node import Node
 from perfconsole.collectors.units.states import UnitState
 from perfconsole.collectors.units.systemd import Systemd
+from perfconsole.core.globs import Globs
 from perfconsole.core.tick import Event
 
 _PATIENCE_S = 0.25
@@ -51,6 +53,16 @@ class Services:
     def states(self) -> Sequence[UnitState]:
         """All units that systemd named."""
         return tuple((self._systemd.states or {}).values())
+
+    def failed(self, chosen: Globs) -> float:
+        """How many units have failed, and were neither started again nor reset; NaN while systemd says nothing.
+
+        Args:
+            chosen: Names that are looked at.
+        """
+        if self._systemd.states is None or self._systemd.error:  # what it said before it fell silent holds no longer
+            return nan
+        return float(sum(state.active == "failed" and unescaped(state.id) in chosen for state in self.states))
 
     @property
     def trouble(self) -> tuple[str, str, str] | None:

@@ -1,7 +1,7 @@
 """What systemd says of its units: the output of ``systemctl show`` (systemctl(1), org.freedesktop.systemd1(5)). Parsing only."""
 
-from calendar import timegm
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from math import nan
 from typing import Final, NamedTuple
 
@@ -105,6 +105,6 @@ def stamp(text: str) -> float:
     try:
         date, clock = words[-3].split("-"), words[-2].partition(".")[0].split(":")
         numbers = [int(part) for part in (*date, *clock)]
-        return float(timegm((*numbers, 0, 0, 0))) if len(numbers) == 6 else nan
+        return datetime(*numbers, tzinfo=UTC).timestamp() if len(numbers) == 6 else nan  # type: ignore[misc, arg-type]  # six of them
     except ValueError:
         return nan

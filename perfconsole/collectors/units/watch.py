@@ -8,6 +8,7 @@ from typing import Final
 from perfconsole.collectors.system.files import is_there, read_once
 from perfconsole.collectors.units import words
 from perfconsole.collectors.units.choice import Wish, wish
+from perfconsole.collectors.units.containers import Containers
 from perfconsole.collectors.units.hierarchies import NOTHING, find
 from perfconsole.collectors.units.node import Node
 from perfconsole.collectors.units.readings import LONGEST
@@ -45,6 +46,9 @@ class UnitWatch:
         units: Names that are looked at.
         told: Whether the journal tells of units, and the kernel log of kills.
         clock: CLOCK_BOOTTIME.
+
+    Attributes:
+        kills_told: Processes killed for memory that were told from here, with their units.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class UnitWatch:
         self._services = Services(self._proc, run, journal_told, clock)
         self._longest_s = LONGEST * self._leisure_s
         self._roster = Roster(self._longest_s)
+        self._containers = Containers()
         self._layout = NOTHING
         self._mounts_due = -inf
         self._scan: Scan | None = None
@@ -72,6 +77,7 @@ class UnitWatch:
         self._events: list[Event] = []
         self._told: dict[str, tuple[str, str, str]] = {}
         self._one_at_a_time = asyncio.Lock()
+        self.kills_told = 0
 
     async def run(self, slot: Slot, views: Sequence[View]) -> Result:
         """See `Collector`."""
@@ -126,7 +132,10 @@ class UnitWatch:
         killed = await scan.look(wanted, by_path, self._roster, whole=whole)
         if any(node.place.kind == "service" for node in (*scan.tree.came, *scan.tree.went)) and not isnan(before):
             self._services.hurry()
+        if not isnan(before):
+            self._events += self._containers.follow(scan.tree.came, scan.tree.went, min(before, at), at)
         if killed and not self._kernel_told():
+            self.kills_told += sum(count for _, count in killed)
             self._events += [words.killed(node, count, min(before, at), at) for node, count in killed]
         self._table = self._made(scan.rows(self._services.by_path(scan.tree.nodes)), at)
 
@@ -171,7 +180,7 @@ class UnitWatch:
         nodes: dict[str, Node] = {node.place.path: node for node in scan.nodes}
         self._roster.follow(nodes, scan.shown, now)
         series: tuple[SeriesDef, ...] = self._roster.series
-        values = self._roster.values(scan.nodes, nodes, scan.worst_memory, scan.kills)
+        values = self._roster.values(scan.nodes, nodes, scan.worst_memory, scan.kills, self._services.failed(self._units))
         return (Measured(HOST, series, values, interval_s=self._leisure_s),)
 
     def _health(self, at: float) -> list[Health]:

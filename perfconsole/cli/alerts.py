@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from io import BufferedReader
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from perfconsole.cli.dispatch import notice, put
 from perfconsole.cli.settings import settle
@@ -16,10 +16,13 @@ from perfconsole.config.abilities import abilities
 from perfconsole.config.load import Loaded
 from perfconsole.config.rules import rules
 from perfconsole.core.backtest import Backtest
-from perfconsole.core.errors import ConfigError
+from perfconsole.core.errors import ConfigError, PerfconsoleError
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Rule
 from perfconsole.outputs.paper import Paper
+
+if TYPE_CHECKING:
+    from perfconsole.core.alert_requests import Watching
 
 _STANDING: Final = ("list", "silence", "unsilence", "ack")
 
@@ -44,13 +47,27 @@ def _list(loaded: Loaded, *, as_json: bool) -> None:
     from perfconsole.outputs.rules import rules as in_json
     from perfconsole.outputs.rules import text
 
-    found = _in_force(loaded)
+    found, watching = _in_force(loaded), _watching(loaded)
     if as_json:
         from perfconsole.outputs.snapshot import encode
 
-        put(encode(in_json(found, time.time(), _host())))
+        put(encode(in_json(found, time.time(), _host(), watching)))
     else:
-        print(text(found), end="")
+        print(text(found, watching), end="")
+
+
+def _watching(loaded: Loaded) -> "Watching | None":
+    """What the rules watch at the engine that runs here; None where none does, or it cannot be asked: the rules are told all the same."""
+    from perfconsole.cli import engines
+    from perfconsole.core.alert_requests import Watching
+    from perfconsole.core.requests import ALERT_WATCHING, Nothing
+
+    try:
+        found = next(engines.engines(engines.state_directory(loaded)))
+        told = engines.request(found[1], ALERT_WATCHING.name, Nothing()) if found else None
+    except PerfconsoleError:
+        return None
+    return told if isinstance(told, Watching) else None
 
 
 def _in_force(loaded: Loaded) -> tuple[Rule, ...]:

@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterator, Mapping
 from math import ceil, isfinite, nan
 from typing import Any, Final
 
+from perfconsole.config.check_endpoints import depends
+from perfconsole.config.check_watched import checks_of, labelled, measured, named
 from perfconsole.config.lines import Path
 from perfconsole.config.rules import WINDOW_S
 from perfconsole.config.schema import AlertRule, Config
 from perfconsole.config.wording import shown, suggestion
 from perfconsole.core.metrics import METRICS
 from perfconsole.core.shipped import SHIPPED
-from perfconsole.core.tick import Rule, SeriesDef
+from perfconsole.core.tick import Rule
 from perfconsole.core.units import parse_duration, parse_ratio, parse_size
 
 Note = Callable[[Path, str, str], None]
@@ -66,6 +68,7 @@ def _faults(rule: AlertRule) -> Iterator[tuple[str, str, str]]:
     limit = rule.above if rule.above is not None else rule.below
     if rule.clear is not None and limit is not None and (rule.clear > limit if rule.above is not None else rule.clear < limit):
         yield "clear", "clear lies beyond the limit: it would be over before it began", "between the limit and where it is well"
+    yield from labelled(rule)
 
 
 def together(note: Note, config: Config) -> None:
@@ -75,45 +78,44 @@ def together(note: Note, config: Config) -> None:
         note: As that of `alone`.
         config: All of it, checked.
     """
+    known = _depended(config)
     for number, rule in enumerate(config.alert):
+        if not rule.enabled:
+            continue  # it may be about what was taken out of the file for a while
         for key, found, fix in _impossible(rule, config):
             note(("alert", number, key), found, fix)
+        for label, found, fix in named(rule, config):
+            note(("alert", number, "match", label), found, fix)
+        for index, parent in enumerate(rule.depends_on):
+            if parent not in known:
+                depends(note, ("alert", number, "depends_on", index), parent, known)
 
 
 def _impossible(rule: AlertRule, config: Config) -> Iterator[tuple[str, str, str]]:
     decides = Rule("", rule.severity, rule.metric, 0.0, stat=rule.stat, min_samples=rule.min_samples, min_events=rule.min_events)
     needed = decides.needed
     window_s = 0.0 if rule.stat == "last" else WINDOW_S if rule.over_s is None else rule.over_s
-    for who, interval_s, timeout_s in _measured(rule, config):
+    for who, interval_s, timeout_s in measured(rule, config):
         most = max(1, ceil(window_s / interval_s))  # of a window the end is a part, the beginning is not
         if most < needed:
             found = f"{window_s:g} s hold {most} samples of {who} at most, one every {interval_s:g} s, and {needed} are needed"
             yield "over", found, f"it could never fire: over = {_seconds(needed * interval_s)} or longer"
             return
-        if 0 < rule.for_s < max(timeout_s, interval_s):
+        several = rule.stat == "last" and rule.min_events > 1  # in a row: then no single one decides
+        if 0 < rule.for_s < max(timeout_s, interval_s) and not several:
             least_s = max(timeout_s, interval_s)
             why = f"{who} is measured every {interval_s:g} s" + (f", and given up after {timeout_s:g} s" if timeout_s > interval_s else "")
             yield "for", f"{rule.for_s:g} s, but {why}: one sample would decide", f"for = {_seconds(least_s)} or longer"
             return
 
 
+def _depended(config: Config) -> list[str]:
+    """What a rule can depend on."""
+    return ["host", *(f"http:{check.name}" for check in checks_of(config)), *(f"postgres:{server.name}" for server in config.postgres)]
+
+
 def _seconds(seconds: float) -> str:
     return f'"{seconds:g}s"'
-
-
-def _measured(rule: AlertRule, config: Config) -> Iterator[tuple[str, float, float]]:
-    """What the rule's metric is measured of: in words, its interval, and the timeout after which a measurement is given up."""
-    if rule.metric.startswith("httpcheck."):
-        if not (config.http or config.tcp or config.tls or config.dns) or set(rule.match) != {"endpoint", "service"}:
-            return
-        from perfconsole.config.endpoints import checks  # noqa: PLC0415  only where there are such rules
-
-        pattern = Rule(rule.name, rule.severity, rule.metric, 0.0, match=tuple(rule.match.items()))
-        for check in checks(config):
-            if pattern.covers(SeriesDef(rule.metric, (("endpoint", check.name), ("service", check.service)))):
-                yield check.name, check.interval_s, check.timeout_s
-    elif rule.metric.startswith("system."):
-        yield rule.metric, config.console.interval_s, 0.0
 
 
 def names(note: Note, config_alerts: Any, rules: list[Any]) -> None:

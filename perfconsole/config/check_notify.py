@@ -7,8 +7,10 @@ from typing import Any, Final
 from perfconsole.config import check_kinds, notify_kinds, secrets, urls
 from perfconsole.config.check_endpoints import Circumstances, Note
 from perfconsole.config.lines import Path
+from perfconsole.config.schema import Config
 from perfconsole.config.schema_notify import CHANNELS, AlertsApi, Apprise, ByHttp, Email, Hook, Notify, PagerDuty, Slack, Webhook
 from perfconsole.config.wording import shown, suggestion
+from perfconsole.core.tick import Rule
 
 _FOUND_HERE: Final = "in a configuration that was found in the working directory"
 _INSTEAD: Final = f'chmod 600, or {urls.INSTEAD} or "file:/run/secrets/x"'
@@ -49,6 +51,29 @@ def names(note: Note, document: Mapping[str, Any]) -> None:
             near = suggestion(found, known)
             there = f"there are: {' '.join(known)}" if known else "there are none: [[notify]] makes one"
             note(at, f"found {shown(found)}, which no [[notify]] is called", near or there)
+
+
+def unnamed(config: Config) -> list[str]:
+    """Of each channel that is never told anything that it is not, and what would have it told; no fault: it may be there to be tried.
+
+    Args:
+        config: All of it, checked.
+    """
+    if not config.notify:
+        return []
+    from perfconsole.config.rules import rules  # noqa: PLC0415  only where there are channels
+
+    told = [rule for rule in rules(config) if not rule.colour]
+    return [text for channel in config.notify if (text := _untold(channel, [rule for rule in told if channel.name in rule.notify]))]
+
+
+def _untold(channel: Notify, told: Sequence[Rule]) -> str:
+    who = f"[[notify]] {shown(channel.name)} is told of nothing"
+    if not told:
+        return f"{who}: neither [alerts] notify nor an [[alert]] names it"
+    if not any(rule.severity in channel.severities for rule in told):
+        return f"{who}: its severities are {' '.join(channel.severities)}, and no rule that names it has one of them"
+    return ""
 
 
 def _tables(value: Any) -> list[dict[str, Any]]:

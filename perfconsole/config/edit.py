@@ -17,12 +17,16 @@ from perfconsole.config.places import config_dir
 from perfconsole.core.errors import ConfigError
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Rule
+from perfconsole.core.units import parse_duration
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 KEYS: Final = ("severity", "above", "below", "for", "over", "clear", "keep_firing_for", "respond_within", "runbook", "enabled")
 """What is changed of a rule; what it is about is no change of it, but another rule."""
+
+_SHORT_S: Final = 10.0
+"""For how long what fires at once is to last at least, where it is written by somebody whom no channel tells."""
 
 _TIMES: Final = re.compile(r"alert\[\d+\]\.(?:over|for): ")
 
@@ -88,7 +92,7 @@ def _plain(data: bytes, place: Path) -> tuple[str, _Form]:
 
 def _unsayable(text: str, rule: Rule, env: Mapping[str, str], place: Path) -> ConfigError | None:
     """That a rule which ships can be none of the file's own, whatever is changed of it, for it fits itself to what is measured seldom."""
-    if rule.source or not rule.stretches:
+    if rule.source or not rule.stretches or not rule.for_s:
         return None
     try:
         parse_text(_edited(text, rule, {}, place), env=env, path=str(place))
@@ -111,6 +115,7 @@ def _edited(text: str, rule: Rule, changes: Mapping[str, str], place: Path) -> s
         if table is None:
             if rule.source:
                 raise ConfigError(f"{place}: no [[alert]] is called {safe(rule.name)} any more", "ctrl+r reads it again")
+            _sayable(rule, changes)
             table = _adopted(document, rule)
         for key, value in changes.items():
             if value == "":
@@ -126,6 +131,34 @@ def _edited(text: str, rule: Rule, changes: Mapping[str, str], place: Path) -> s
         raise ConfigError(f"{place}: {error}") from error
 
 
+def _sayable(rule: Rule, changes: Mapping[str, str]) -> None:
+    """See that a rule that ships can be one of the file's own.
+
+    Raises:
+        ConfigError: When it cannot; with the ``[[alert]]`` that comes nearest.
+    """
+    from perfconsole.config.rule_text import instead  # noqa: PLC0415  only to edit
+
+    if rule.only:
+        first, *others = sorted(rule.only)
+        beside = f", and one likewise for each of: {' '.join(map(safe, others))}" if others else ""
+        match = tuple((name, first if name == "endpoint" else glob) for name, glob in rule.match)
+        raise ConfigError(f"{rule.name} is about marked endpoints: no [[alert]] can say that", f"{instead(rule, match=match)}{beside}")
+    if not (rule.for_s or rule.notify or _lasts(changes.get("for", ""))):
+        raise ConfigError(
+            f"{rule.name} fires at once: say how long it is to last (for), or name a channel in [alerts] notify",
+            f"else an [[alert]] is a threshold, which tells nobody; it may be written as {instead(rule, for_s=_SHORT_S)}",
+        )
+
+
+def _lasts(written: str) -> bool:
+    """Whether what somebody wrote for ``for`` is more than nothing; what is no duration is found out with the rest."""
+    try:
+        return parse_duration(written) > 0
+    except ValueError:
+        return bool(written)
+
+
 def _table(document: "TOMLDocument", rule: Rule) -> Any:
     """The rule's own table in a file; None where there is none."""
     return next((table for table in document.get("alert", ()) if table.get("name") == rule.name), None)
@@ -138,10 +171,6 @@ def _adopted(document: "TOMLDocument", rule: Rule) -> Any:
 
     from perfconsole.config.rule_text import rule_lines  # noqa: PLC0415  likewise
 
-    if rule.only:
-        raise ConfigError(f"{rule.name} is about marked endpoints: no [[alert]] can say that", "write one that names them in match")
-    if not rule.for_s:
-        raise ConfigError(f"{rule.name} fires at once: an [[alert]] without for is a threshold", "write one with for, or with notify")
     alerts = document.setdefault("alerts", tomlkit.table())
     names = alerts.setdefault("disable", tomlkit.array())
     if rule.name not in names:

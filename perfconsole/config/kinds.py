@@ -245,6 +245,23 @@ def choices(words: Sequence[str]) -> Kind:
     return Kind("a list, each at most once, of " + " ".join(allowed), read, list, schema, allowed)
 
 
+def some_of(none: str, *words: str) -> Kind:
+    """One of some words, or a list of them, each at most once; or the word for none of them."""
+    several = choices(words)
+
+    def read(value: Any) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = [] if value == none else [value]
+        found: tuple[str, ...] = several.read(value)
+        return found
+
+    def write(found: tuple[str, ...]) -> Any:
+        return none if not found else found[0] if len(found) == 1 else list(found)
+
+    accepts = f"{none}, or one of {' '.join(words)}, or a list of them, each at most once"
+    return Kind(accepts, read, write, {"anyOf": [{"enum": [none, *words]}, several.schema]}, (none, *words))
+
+
 def nested(table: type[Struct], *, many: bool = False) -> Kind:
     """A table of keys of its own, or a list of such tables; the keys are checked by whoever checks the table around it."""
     names = " ".join(keys_of(table))

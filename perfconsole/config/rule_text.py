@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from math import isnan, nan
+from typing import Any
+
+from msgspec.structs import replace
 
 from perfconsole.config.kinds import duration_text, size_text
 from perfconsole.core import alert_words
@@ -13,6 +16,17 @@ from perfconsole.core.tick import Rule
 def rule_lines(rule: Rule) -> list[str]:
     """The lines of a rule; what goes without saying is left out."""
     return [f"# {alert_words.written(rule)}", "[[alert]]", *(f"{name} = {value}" for name, value in _keys(rule))]
+
+
+def instead(rule: Rule, **changes: Any) -> str:
+    """In one line what to write in place of a rule that ships: ``[alerts] disable = ["x"] and [[alert]] name = "x", severity = ...``.
+
+    Args:
+        rule: The rule.
+        changes: What is another in what is written.
+    """
+    written = ", ".join(f"{name} = {value}" for name, value in _keys(replace(rule, **changes)))
+    return f"[alerts] disable = [{_quoted(rule.name)}] and [[alert]] {written}"
 
 
 def _keys(rule: Rule) -> Iterator[tuple[str, str]]:

@@ -36,7 +36,7 @@ TLS_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verif
 SERVER_VARIABLES: Final = ("PGHOST", "PGHOSTADDR", "PGSERVICE")
 """Those of libpq's variables that name a PostgreSQL server; PGUSER, PGDATABASE and the like name none."""
 
-SCREENS: Final = ("operations", "endpoints", "processes", "alerts")
+SCREENS: Final = ("operations", "queries", "endpoints", "processes", "alerts", "changes")
 
 
 class Console(
@@ -54,16 +54,16 @@ class Console(
         "auto"
     )
     mouse: Annotated[bool, _key(kinds.SWITCH, "Use the mouse; false leaves selecting text to the terminal.")] = True
-    screen: Annotated[str, _key(kinds.choice(*SCREENS), "The screen to begin with: operations, endpoints, processes or alerts.")] = (
-        "operations"
-    )
+    screen: Annotated[
+        str, _key(kinds.choice(*SCREENS), "The screen to begin with: operations, queries, endpoints, processes, alerts or changes.")
+    ] = "operations"
     bell: Annotated[
-        str,
+        tuple[str, ...],
         _key(
-            kinds.choice("off", "bell", "osc9", "osc777"),
-            "What this terminal does when an alert fires: off, bell, or a notification of the desktop (osc9, osc777).",
+            kinds.some_of("off", "bell", "osc9", "osc777", "desktop"),
+            "What a console does when an alert fires: off, bell, osc9 or osc777 (by the terminal, also through ssh), desktop; or a list.",
         ),
-    ] = "off"
+    ] = ()
     recording_s: Annotated[
         float,
         _key(kinds.duration_or_off(60.0, 30 * 86400.0), 'How far back the recording in the state directory reaches; "off" keeps none.'),
@@ -118,7 +118,9 @@ class Postgres(Struct, frozen=True, kw_only=True, rename={"interval_s": "interva
         tuple[str, ...], _key(kinds.TEXTS, 'Databases to tell apart, e.g. ["shop*", "!shop_test"]; empty: the busiest.')
     ] = ()
     tls: Annotated[str, _key(kinds.choice(*TLS_MODES), f"{', '.join(TLS_MODES)}; wins over the sslmode of the dsn.", "require")] = ""
-    exclude: Annotated[tuple[str, ...], _key(kinds.TEXTS, 'Applications whose sessions are not listed, e.g. ["pgbench*"].')] = ()
+    exclude: Annotated[
+        tuple[str, ...], _key(kinds.TEXTS, 'Applications whose sessions are not listed and whose statements may last, e.g. ["pgbench*"].')
+    ] = ()
 
 
 class Alerts(Struct, frozen=True, kw_only=True):
@@ -162,7 +164,7 @@ class AlertRule(
         float | None, _key(_LASTING, "How long it has to stay there to be over; without: a third of for, 5m at most.", "1m")
     ] = None
     max_gap_s: Annotated[
-        float | None, _key(_LASTING, "The longest time without a sample that counts; without: two intervals and 5s.", "30s")
+        float | None, _key(_LASTING, "The longest time without a sample that counts; without: two intervals and a timeout.", "30s")
     ] = None
     min_samples: Annotated[int, _key(kinds.whole(1, 1_000_000), "Of fewer samples nothing is known.")] = 1
     min_events: Annotated[int, _key(kinds.whole(0, 1_000_000), "Of a ratio: so many must count against it. Of last: so many in a row.")] = 0
@@ -170,7 +172,12 @@ class AlertRule(
         str, _key(kinds.choice("keep", "alert", "ok"), "What silence is: keep leaves it as it is, alert is a breach, ok a recovery.")
     ] = "keep"
     depends_on: Annotated[
-        tuple[str, ...], _key(kinds.TEXTS, "host, http:NAME, postgres:NAME: while one is down, this one tells nobody.", ["host"])
+        tuple[str, ...],
+        _key(
+            kinds.TEXTS,
+            "http:NAME, postgres:NAME: while one is down, this one tells nobody (host, seen from itself, never is).",
+            ["postgres:orders"],
+        ),
     ] = ()
     respond_s: Annotated[
         float | None, _key(_LASTING, "Within what time somebody should answer; without: 5m critical, 1h warning.", "15m")
@@ -195,13 +202,35 @@ class History(Struct, frozen=True, kw_only=True):
     ] = ""
 
 
+WATCHED: Final = (
+    "/etc/fstab",
+    "/etc/hosts",
+    "/etc/sysctl.conf",
+    "/etc/sysctl.d/*.conf",
+    "/etc/security/limits.conf",
+    "/etc/ssh/sshd_config",
+    "/etc/crontab",
+    "/etc/cron.d/*",
+    "/etc/systemd/system/*.service",
+    "/etc/systemd/system/*.d/*.conf",
+    "/etc/docker/daemon.json",
+    "/etc/nginx/**/*.conf",
+    "/etc/nginx/sites-enabled/*",
+    "/etc/apache2/**/*.conf",
+    "/etc/haproxy/haproxy.cfg",
+    "/etc/postgresql/*/*/*.conf",
+    "/etc/pgbouncer/pgbouncer.ini",
+)
+"""What is behind many an incident, and on most machines has not changed for weeks."""
+
+
 class Events(Struct, frozen=True, kw_only=True):
     """What is put on the timeline of changes, beside what the machine itself says."""
 
     watch: Annotated[
         tuple[str, ...],
         _key(kinds.TEXTS, 'Files and globs whose changes are told, e.g. ["/etc/nginx/**/*.conf"]; those of this console always are.'),
-    ] = ()
+    ] = WATCHED
     marks_dir: Annotated[
         str,
         _key(kinds.PATH, "A directory: a file put there is a mark, its first line the text.", "/run/perfconsole/marks.d"),

@@ -48,7 +48,7 @@ def resolve(text: str, env: Mapping[str, str]) -> str:
     def look_up(found: re.Match[str]) -> str:
         value = env.get(found[1])
         if value is None:
-            raise ConfigError(f"${{{found[1]}}} is not set in the environment", f"export {found[1]}=... before perfconsole is started")
+            raise ConfigError(f"${{{found[1]}}} is not set in the environment", f"export {found[1]} before perfconsole is started")
         return value
 
     return _VARIABLE.sub(look_up, text)

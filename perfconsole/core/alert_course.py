@@ -9,9 +9,10 @@ Moments are seconds of CLOCK_BOOTTIME, so that no step of the wall clock complet
 - Time that nobody observed never counts. A gap of up to `max_gap_s` between two samples is taken for the continuation of what the first one
   said; of a longer one nothing counts, and one of more than twice `for_s` begins the breach anew. A deadline within `max_gap_s` of the last
   sample is taken when it comes: how long the gap will be is not known then.
-- Unknown samples, statistics of too few samples included, are as none.
+- Unknown samples, statistics of too few samples included, are as none. So is a ratio above its limit by fewer than `min_events`, unless it
+  fires: then it is not well yet.
 - Firing ends when the value has been past `clear` for `keep_s`, counted in the same way; it never ends by silence, unless the rule says
-  that silence is well. A ratio above its limit by fewer than `min_events` begins nothing, and ends nothing.
+  that silence is well.
 - Where samples count alone (``last``), so many of them in a row must breach before it fires: one failed check an hour ago is no outage.
 - Where a rule says what silence is, that is so from `max_gap_s` after the last sample on, and counts as observed. A series of which
   nothing was ever known is not silent: what cannot be measured at all is for its collector's health to say.
@@ -138,8 +139,12 @@ class Course:
             return None
         if -self._near < value - self._limit < self._near:
             value = self._limit
+        bad = value > self._limit if self._above else value < self._limit
+        if bad and stat.events < self._min_events:
+            if self.phase is not Phase.FIRING:
+                return None
+            bad = False
         self.value, self.n, self.events = value, stat.n, stat.events
-        bad = (value > self._limit if self._above else value < self._limit) and stat.events >= self._min_events
         gap_s, self._last = at - self._last, at
         if not self.phase:
             self._silent = False
@@ -186,11 +191,46 @@ class Course:
             self.phase, self.since, self._last, self.deadline, self._missing, tuple(self._turns), self.value, self.n, self.flapping
         )
 
-    def resume(self, stand: "Stand") -> Turn | None:
+    @property
+    def window(self) -> bytes:
+        """The samples of its statistic, for `refill` of another run; empty where there are none to speak of."""
+        return self._stat.packed()
+
+    @property
+    def held(self) -> int:
+        """How many samples its statistic holds."""
+        return self._stat.n
+
+    def refill(self, window: bytes, moved_s: float) -> bool | None:
+        """Put the samples of another run before those of this one: time that nobody observed between them stays that.
+
+        Args:
+            window: As it had them.
+            moved_s: What is to be added to their moments.
+
+        Returns:
+            Whether the last sample of this run, if there is one, breaches by all of them; None where that is not known.
+        """
+        value, stat = self._stat.refill(window, moved_s), self._stat
+        if isnan(value) or stat.n < self._min_samples:
+            return None
+        if -self._near < value - self._limit < self._near:
+            value = self._limit
+        bad = self.rule.breached(value)
+        if bad and stat.events < self._min_events:
+            return None
+        self.value, self.n, self.events = value, stat.n, stat.events
+        return bad
+
+    def resume(self, stand: "Stand", *, bad: bool | None = False) -> Turn | None:
         """Go on from where another run stood, with what was made of the samples since this one began.
 
         Those end a gap after the last one of that run, of which nothing counts if it is too long; what they said is so. That it was quiet
         for a while counts for nothing: it may have failed again after that was noted.
+
+        Args:
+            stand: Where it stood.
+            bad: Whether the last sample of this run breaches, if there is one and it is not known to pend; None for unknown.
 
         Returns:
             What they made of it, if it pends or fires no more.
@@ -198,7 +238,7 @@ class Course:
         live, known_since, counted = self.phase, self.since if self.phase else self._last, max(0, self._needed - self._missing)
         if live is Phase.FIRING and stand.phase is Phase.PENDING:
             return None  # it has come further by itself
-        seen = known_since != inf
+        seen = known_since != inf and (bad is not None or bool(live))
         self.phase, self.since = stand.phase, stand.since
         self.deadline, self._missing = (inf, 0) if stand.phase is Phase.FIRING else (stand.deadline, stand.missing)
         self._turns.extend(stand.turns)
@@ -212,8 +252,7 @@ class Course:
             self._move(known_since - stand.last, known_since)
         if live:
             self._missing = max(0, self._missing - counted)
-            return None
-        return self._take(self._last, bad=False)
+        return None if live or bad else self._take(self._last, bad=False)
 
     # How ----------------------------------------------------------------------------------------------------------------------------
 

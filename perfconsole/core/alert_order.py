@@ -10,6 +10,11 @@ def rank(severity: str) -> int:
     return SEVERITIES.index(severity)
 
 
+def coming(alerts: Iterable[Alert]) -> list[Alert]:
+    """Those that pend and would tell something new: none that a firing one about the same thing makes superfluous."""
+    return [alert for alert in alerts if alert.state == "pending" and not alert.colour and not alert.muted.startswith("inhibited by ")]
+
+
 def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
     """Firing alerts by severity, then age; of several about one series only the most severe.
 

@@ -52,6 +52,28 @@ class AlertHistory(Struct, frozen=True, array_like=True):
     notices: tuple[Notice, ...] = ()
 
 
+class Waiting(Struct, frozen=True, array_like=True):
+    """A rule that cannot judge a series yet: its window holds `n` samples, and `needed` are needed, which takes about so many seconds."""
+
+    rule: str
+    labels: tuple[tuple[str, str], ...]
+    n: int
+    needed: int
+    about_s: float
+
+
+class Watching(Struct, frozen=True, array_like=True):
+    """What the rules in force watch.
+
+    Attributes:
+        series: How many series each rule is about, by its name.
+        waiting: Those that cannot be judged yet, at most 500, the longest wait first.
+    """
+
+    series: tuple[tuple[str, int], ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+
+
 class RuleArgs(Struct, frozen=True, array_like=True):
     """Change a rule where it is written: key, and what a person would write for it; an empty text takes the key away."""
 

@@ -10,6 +10,12 @@ from perfconsole.core.tick import Alert, Rule, SeriesDef
 
 _STATES: Final = ("inactive", "pending", "firing")
 
+LONG_S: Final = 300.0
+"""A window so long is kept for the next run whatever the rule has come to: one of a minute is soon full again."""
+
+_ELSEWHERE: Final = "postgresql."
+"""What is counted by who may not be the same the next time."""
+
 
 class Watched:
     """One rule at one series.
@@ -50,8 +56,13 @@ class Watched:
             self.low, self.high = (-inf, rule.limit) if rule.above else (rule.limit, inf)
 
     def rate(self, at: float, value: float) -> float:
-        """Of a counter: its rate per second since the last known reading; NaN across a gap, and where it ran backwards."""
+        """Of a counter: its rate per second since the last known reading; NaN across a gap, and where it ran backwards.
+
+        Of a server also across an unknown one: that is how it is told that another server answers, which counts from elsewhere.
+        """
         if isnan(value):
+            if self.definition.name.startswith(_ELSEWHERE):
+                self._last_value = nan
             return nan
         grown, passed_s = value - self._last_value, at - self._last_at
         self._last_at, self._last_value = at, value
@@ -84,17 +95,40 @@ class Watched:
         )  # fmt: skip
         return self.told
 
-    def standing(self, boot_id: str, offset_s: float) -> Standing | None:
+    def standing(self, boot_id: str, offset_s: float, *, window: bool = True) -> Standing | None:
         """Where it stands, for another run to go on from; None where it is inactive.
 
         Args:
             boot_id: Of this boot.
             offset_s: Wall clock minus CLOCK_BOOTTIME.
+            window: Whether with the samples of its window.
         """
         stand = self.course.stand
         if not self.told or not stand.phase:
             return None
-        return Standing(self.told, shape(self.rule), boot_id, offset_s, stand.since, stand.last, stand.deadline, stand.missing, stand.turns)
+        return Standing(
+            self.told, shape(self.rule), boot_id, offset_s, stand.since, stand.last, stand.deadline, stand.missing, stand.turns,
+            self.course.window if window else b"",
+        )  # fmt: skip
+
+    @property
+    def long(self) -> bool:
+        """Whether its window is to outlive the process even where nothing is the matter."""
+        return self.rule.over_s >= LONG_S
+
+    def windowed(self, boot_id: str, offset_s: float) -> Standing:
+        """Its window alone, for another run; as of an alert of another name that stands nowhere."""
+        rule = self.rule
+        alert = Alert(
+            id=f"window of {self.id}", rule=rule.name, metric=rule.metric, labels=self.definition.labels, severity=rule.severity,
+            state="inactive", before="inactive", at=nan, since=nan, value=nan, limit=rule.limit,
+        )  # fmt: skip
+        return Standing(alert, shape(rule), boot_id, offset_s, nan, nan, inf, window=self.course.window)
+
+    def refill(self, standing: Standing, moved_s: float) -> None:
+        """Have the samples of another run before its own; see `resume`."""
+        if shape(self.rule) == standing.shape:
+            self.course.refill(standing.window, moved_s)
 
     def resume(self, standing: Standing, offset_s: float, moved_s: float) -> Turn | None:
         """Go on from where another run stood; nothing of it is told yet.
@@ -113,7 +147,8 @@ class Watched:
         turns = tuple(turn + moved_s for turn in standing.turns)
         before = self.course.phase
         moments = (began, standing.last + moved_s, standing.deadline + moved_s)
-        turn = self.course.resume(Stand(phase, *moments, standing.missing, turns, alert.value, alert.n, alert.flapping))
+        bad = False if self.rule.stat == "last" else self.course.refill(standing.window, moved_s)
+        turn = self.course.resume(Stand(phase, *moments, standing.missing, turns, alert.value, alert.n, alert.flapping), bad=bad)
         if before is Phase.FIRING and phase is Phase.PENDING:
             return None
         since = self.course.since

@@ -23,9 +23,12 @@ NAMED: Final = 2
 
 _KINDS: Final = {
     "endpoint": "endpoints", "service": "services", "mountpoint": "filesystems", "server": "servers", "database": "databases",
-    "device": "devices", "interface": "interfaces", "unit": "units", "cpu": "cores",
+    "device": "devices", "interface": "interfaces", "unit": "units", "cpu": "cores", "target": "targets",
 }  # fmt: skip
 """What several things are called that differ by a label; the first label that is known decides."""
+
+_EITHER: Final = {words.FAILED: ("writable", "read-only"), words.BLIND: ("well", "blind")}
+"""What samples of 0 and of 1 mean, of metrics that tell that something is so or not; beside those of what is up or down."""
 
 _SILENCED: Final = "silenced by "
 """How the reason begins that the engine gives for a silence."""
@@ -113,7 +116,7 @@ def _conditions(alert: Alert) -> tuple[str, ...]:
     """What samples of 0 and of 1 mean, where they mean that; else nothing."""
     if alert.stat != "last":
         return ()
-    return ("down", "up") if alert.metric.endswith(".up") else ("writable", "read-only") if alert.metric == words.FAILED else ()
+    return ("down", "up") if alert.metric.endswith(".up") else _EITHER.get(alert.metric, ())
 
 
 def without_n(text: str) -> str:

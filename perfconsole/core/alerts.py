@@ -10,17 +10,19 @@ A rule without duration and notification is a threshold: it colours a value and 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import count
-from math import inf
+from math import inf, isfinite
 from operator import attrgetter
 from typing import Final
 
 from msgspec.structs import replace
 
 from perfconsole.core.alert_course import Phase, Turn
+from perfconsole.core.alert_stats import newest
 from perfconsole.core.alert_watched import Watched, shape
+from perfconsole.core.alert_windows import LeftWindows
 from perfconsole.core.notices import Standing
 from perfconsole.core.tick import Alert, Group, Rule, SeriesDef, Tick
 
@@ -39,6 +41,9 @@ _UNMEASURED: Final = "it is not measured any more"
 
 UNCLAIMED_S: Final = 900.0
 """How long an alert of an earlier run stands when nobody measures what it was about: everything is measured in less, or not any more."""
+
+_PACKED: Final = 20_000
+"""Samples that are handed on in one go with what stands, at most: two milliseconds."""
 
 
 class AlertStage:
@@ -61,6 +66,7 @@ class AlertStage:
         self._left: dict[tuple[str, SeriesDef], Standing] = {}
         self._left_until = inf
         self._boot_id = ""
+        self._windows = LeftWindows()
 
     def step(self, tick: Tick) -> list[Alert]:
         """The transitions a tick makes, in the order in which they came about."""
@@ -86,6 +92,8 @@ class AlertStage:
             self._expire(tick.boot, before=False)
         if tick.boot >= self._left_until:
             self._give_up()
+        if self._windows:
+            self._windows.refill(self._moved_s)
         return self._out
 
     def _sample(self, one: Watched, at: float, began: float, value: float) -> None:
@@ -141,11 +149,31 @@ class AlertStage:
     def standings(self, boot_id: str) -> list[Standing]:
         """Where all alerts stand that pend or fire, for the next run; those of the last run that nobody measured yet among them.
 
+        Of very many the long windows are left out; see `windows`.
+
         Args:
             boot_id: Of this boot.
         """
-        found = (one.standing(boot_id, self._offset_s) for one in self._active.values())
-        return [*filter(None, found), *self._left.values()]
+        out, room = [], _PACKED
+        for one in self._active.values():
+            whole = not one.long or room >= one.course.held
+            if one.long and whole:
+                room -= one.course.held
+            standing = one.standing(boot_id, self._offset_s, window=whole)
+            if standing:
+                out.append(standing)
+        return [*out, *self._left.values()]
+
+    def windows(self, boot_id: str) -> Iterator[Standing]:
+        """The long windows of all rules, whatever they have come to, for the next run; each is made when it is asked for.
+
+        Args:
+            boot_id: Of this boot.
+        """
+        for one in [one for bound in self._bound.values() for one in bound if one.long]:
+            if one.course.held:
+                yield one.windowed(boot_id, self._offset_s)
+        yield from self._windows
 
     def use(self, rules: Sequence[Rule], tick: Tick) -> list[Alert]:
         """Go on with other rules: what a rule that is as it was has come to goes on; of others it is over, or begins.
@@ -171,7 +199,7 @@ class AlertStage:
         A series that is not measured yet is waited for; whose rule is gone, or decides otherwise now, is over.
 
         Args:
-            standings: As `standings` gave them there.
+            standings: As `standings` gave them there, and `windows`.
             boot_id: Of this boot.
             tick: The last one that was stepped, or the next one: its clocks.
             latest: The newest known sample of a series: one that is well was no news to any course.
@@ -186,7 +214,9 @@ class AlertStage:
         for standing in standings:
             alert = standing.alert
             key = (alert.rule, SeriesDef(alert.metric, alert.labels))
-            if key in known:
+            if alert.state == "inactive":
+                self._windows.leave(*key, standing, known.get(key))
+            elif key in known:
                 self._resume(known[key], standing, tick.boot, latest(key[1]))
             elif alert.rule in in_force:
                 self._left[key] = standing
@@ -200,7 +230,7 @@ class AlertStage:
         if shape(one.rule) != standing.shape:
             self._out.append(_ended(alert, at + offset_s, _CHANGED))
             return
-        turn = one.resume(standing, offset_s, 0.0 if standing.boot_id == self._boot_id else standing.offset_s - offset_s)
+        turn = one.resume(standing, offset_s, self._moved_s(standing))
         one.muted = _inhibited(one)
         self._out.append(one.turned(one.stands(alert, offset_s), offset_s))
         self._active[one.id] = one
@@ -211,6 +241,16 @@ class AlertStage:
         if one.rule.severity == "critical":
             self._mute_peers(one, at)
         self._note_due(one)
+
+    def _moved_s(self, standing: Standing) -> float:
+        """What is to be added to the moments of another run to have them in this boot's seconds.
+
+        What another boot measured was before this one, whatever the wall clock says: one without a clock that lasts begins in the past.
+        """
+        if standing.boot_id == self._boot_id:
+            return 0.0
+        moments = (moment for moment in (standing.last, newest(standing.window)) if isfinite(moment))
+        return min(standing.offset_s - self._offset_s, *(-moment for moment in moments), inf)
 
     def _catch_up(self, one: Watched, at: float, value: float) -> None:
         """Have one that went on from another run take a sample of this one, if that is well: of others it knows."""
@@ -234,6 +274,13 @@ class AlertStage:
                 self._out.append(_ended(left.alert, at, _UNMEASURED))
                 del self._left[key]
         self._left_until = self._left_until + UNCLAIMED_S if self._left else inf
+        self._windows.forget()
+
+    def watched(self) -> Iterator[tuple[Watched, float]]:
+        """Every rule at every series it is about, and the interval at which that is measured."""
+        for number, bound in self._bound.items():
+            for one in bound:
+                yield one, self._groups[number].interval_s
 
     # Binding ------------------------------------------------------------------------------------------------------------------------
 
@@ -256,13 +303,15 @@ class AlertStage:
             for rule in self._rules.get(definition.name, ()):
                 if rule.covers(definition):
                     one = old.pop((rule.name, definition), None)
-                    if one and not _goes_on(one, rule, group.interval_s):
+                    fitted = rule.fitted(group.interval_s, group.timeout_s, group.failures)
+                    if one and not _goes_on(one, fitted):
                         self._gone(one, at, _CHANGED)
                         one = None
-                    one = one or self._begun(rule.fitted(group.interval_s), definition)
-                    one.column, one.course.max_gap_s = column, rule.gap_s(group.interval_s)
+                    one = one or self._begun(fitted, definition)
+                    one.column, one.course.max_gap_s = column, rule.gap_s(group.interval_s, group.timeout_s)
                     if self._left and (rule.name, definition) in self._left:
                         self._resume(one, self._left.pop((rule.name, definition)), at)
+                    self._windows.claim(one)
                     self._note_due(one)  # another interval is another gap
                     bound.append(one)
         if group.series:
@@ -304,9 +353,8 @@ def _by_metric(rules: Iterable[Rule]) -> dict[str, list[Rule]]:
     return out
 
 
-def _goes_on(one: Watched, rule: Rule, interval_s: float) -> bool:
+def _goes_on(one: Watched, fitted: Rule) -> bool:
     """Whether a rule decides as the one did that is carried along; how it is told may have changed."""
-    fitted = rule.fitted(interval_s)
     if one.rule is not fitted and (shape(one.rule), one.rule.colour) == (shape(fitted), fitted.colour):
         one.rule = one.course.rule = fitted
     return one.rule is fitted

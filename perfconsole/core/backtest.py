@@ -40,14 +40,16 @@ class _Seen:
     """What was seen of a series that rules are about.
 
     Attributes:
-        rules: Those rules.
+        rules: Those rules, as they are for this series, by name.
         n: Samples whose value is known; of a counter one less than that, for the first has no rate.
         first: Since when what is known of it is so; `last` its newest known sample.
         shortest_s: The shortest time between two known samples.
     """
 
-    def __init__(self, definition: SeriesDef, rules: Sequence[Rule], interval_s: float) -> None:
-        self.definition, self.rules, self.interval_s = definition, rules, interval_s
+    def __init__(self, definition: SeriesDef, rules: Sequence[Rule], group: Group) -> None:
+        self.definition, self.group = definition, group
+        rules = [rule.fitted(group.interval_s, group.timeout_s, group.failures) for rule in rules]
+        self.rules = {rule.name: rule for rule in rules}
         self.n = -1 if metrics.is_counter(definition.name) else 0
         self.first = self.last = nan
         self.shortest_s = inf
@@ -137,7 +139,7 @@ class Backtest:
                 rules = [rule for rule in self.rules if rule.covers(definition)]
                 if not rules:
                     continue
-                seen = self._seen[definition] = _Seen(definition, rules, group.interval_s)
+                seen = self._seen[definition] = _Seen(definition, rules, group)
             columns.append((column, seen))
         self._columns[group.id] = columns
 
@@ -161,8 +163,8 @@ class Backtest:
         """
         about: dict[str, list[_Seen]] = {rule.name: [] for rule in self.rules}
         for seen in self._seen.values():
-            for rule in seen.rules:
-                about[rule.name].append(seen)
+            for name in seen.rules:
+                about[name].append(seen)
         told = list(self._unmeasured(shapes))
         for rule in self.rules:
             found = about[rule.name]
@@ -183,7 +185,7 @@ class Backtest:
 
     def _blind(self, rule: Rule, found: list[_Seen]) -> list[str]:
         """That a rule could never have fired at some series or any, and why, of the first."""
-        reasons = [(seen, why) for seen in found if (why := self._never(rule, seen))]
+        reasons = [(seen, why) for seen in found if (why := self._never(seen.rules[rule.name], seen))]
         if not reasons:
             return []
         seen, why = reasons[0]
@@ -197,13 +199,13 @@ class Backtest:
             return "no value is known" if seen.n < 0 or not metrics.is_counter(rule.metric) else "of one sample there is no rate"
         most = seen.windows[rule.over_s].most if rule.over_s else 1
         if most < needed:
-            step = f", one every {seen.interval_s:g} s" if seen.interval_s else ""
+            step = f", one every {seen.group.interval_s:g} s" if seen.group.interval_s else ""
             return f"{rule.over_s:g} s held {most} sample{'s' * (most != 1)} at most{step}, and {needed} are needed"
         if rule.no_data == "alert":
             return ""  # silence may be what it fires of
         if self.end - seen.first < rule.for_s:
             return f"its first sample is {self.end - seen.first:g} s before the end, and for is {rule.for_s:g} s"
-        gap_s = rule.gap_s(seen.interval_s)
+        gap_s = rule.gap_s(seen.group.interval_s, seen.group.timeout_s)
         if seen.shortest_s > gap_s and rule.for_s > gap_s:
             apart = f"its samples are {seen.shortest_s:g} s apart or more" if seen.shortest_s < inf else "it has one sample"
             return f"{apart}, max_gap is {gap_s:g} s, and time that nobody observed never counts: for is {rule.for_s:g} s"

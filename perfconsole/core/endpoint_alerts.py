@@ -70,6 +70,13 @@ def _condition(state: State, alert: Alert, rows: Mapping[str, EndpointRow]) -> s
     return "failing" if sum(up < 1 for up in ups) == 1 and ups[-1] < 1 else ""
 
 
+def _failed_last(state: State, alert: Alert) -> int:
+    """How many checks in a row have failed by now, of those since an alert began."""
+    found = state.find(_UP, **dict(alert.labels))
+    known = [up for up in found.points(alert.since)[1] if not isnan(up)] if found else []
+    return next((count for count, up in enumerate(reversed(known)) if up >= 1), len(known))
+
+
 def calm(state: State, alert: Alert, rows: Mapping[str, EndpointRow]) -> str:
     """Why an alert about an endpoint counts for nothing now, in words; empty where it counts.
 
@@ -95,7 +102,8 @@ def breach(state: State, alert: Alert) -> str:
         return text
     rows = fresh(state)
     if _condition(state, alert, rows) == "failing":
-        text = f"{name} has failed a check"
+        count = _failed_last(state, alert)
+        text = f"{name} has failed {count} checks" if count > 1 else f"{name} has failed a check"
     return f"{text} ({rows[name].cause})" if name in rows and rows[name].cause else text
 
 

@@ -163,6 +163,7 @@ METRICS: Final[dict[str, Metric]] = dict(
             "counter",
             "Processes of a unit killed because memory ran out; unlabelled: of all units since they were made",
         ),
+        _entry("system.units.failed", "{unit}", "gauge", "Units that failed and were neither started again nor reset (systemctl --failed)"),
         _entry("process.count", "{process}", "gauge", "Processes that exist; by state where labelled"),
         _entry("process.cpu.utilization", "1", "gauge", "CPU use of a process that is looked at, in cores"),
         _entry("process.memory.usage", "By", "gauge", "Resident set size of a process that is looked at"),
@@ -193,11 +194,26 @@ METRICS: Final[dict[str, Metric]] = dict(
         _entry("postgresql.blocks.read", "{block}", "counter", "Blocks read from outside the server's buffers"),
         _entry("postgresql.blocks.hit", "{block}", "counter", "Blocks found in the server's buffers"),
         _entry("postgresql.temp.bytes", "By", "counter", "Bytes written to temporary files"),
+        _entry(
+            "postgresql.temp.live", "By", "gauge", "Size of the temporary files there are now, those that parallel workers share left out"
+        ),
         _entry("postgresql.wal.bytes", "By", "counter", "Write-ahead log position: written, or received by a standby"),
         _entry("postgresql.checkpoints", "{checkpoint}", "counter", "Checkpoints, timed and requested"),
+        _entry(
+            "postgresql.checkpoints.requested.ratio",
+            "1",
+            "gauge",
+            "Share of the last checkpoints that was requested: of ten minutes, and of three at least; unknown on a standby",
+        ),
         _entry("postgresql.archiver.failures", "{failure}", "counter", "Failed attempts to archive the write-ahead log"),
         _entry("postgresql.replication.lag", "s", "gauge", "How far replay is behind: here on a standby, else of the slowest standby"),
         _entry("postgresql.replication.slot.retained", "By", "gauge", "Log kept for the replication slot that is furthest behind"),
+        _entry(
+            "postgresql.replication.slots.lost",
+            "{slot}",
+            "gauge",
+            "Replication slots whose log is gone, or goes with the next checkpoint (wal_status lost or unreserved)",
+        ),
         _entry("postgresql.xid.age", "{transaction}", "gauge", "Age of the oldest transaction id not yet frozen; wraparound is at 2e9"),
         _entry("postgresql.transaction.longest", "s", "gauge", "Age of the oldest open transaction of a client, our own left out"),
         _entry("postgresql.transaction.idle", "s", "gauge", "How long the client that idles in a transaction for longest has done so"),
@@ -211,8 +227,17 @@ METRICS: Final[dict[str, Metric]] = dict(
             "gauge",
             "Age of the oldest statement that runs now; in all databases: without COPY and our own",
         ),
+        _entry(
+            "postgresql.statement.slowest",
+            "s",
+            "gauge",
+            "How long the longest execution took, at least, that ended in the last interval, while statements are read; without COPY, "
+            "maintenance, what is excluded, and our own, as far as their texts are known",
+        ),
+        _entry("postgresql.statements.evictions", "{eviction}", "counter", "Evictions from pg_stat_statements: it is too small"),
         _entry("perfconsole.cpu.utilization", "1", "gauge", "CPU use of perfconsole itself, in cores"),
         _entry("perfconsole.memory.usage", "By", "gauge", "Resident set size of perfconsole itself"),
+        _entry("perfconsole.collector.blind", "1", "gauge", "1 while a target cannot be measured that is configured, or could be before"),
         _entry("perfconsole.tick.lateness", "s", "gauge", "How late the last collection started"),
         _entry("perfconsole.terminal.bytes", "By", "counter", "Bytes written to the terminal"),
     )

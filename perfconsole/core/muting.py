@@ -1,16 +1,20 @@
 """What is said of alerts beside their transitions: why one notifies nobody, and who has taken it on. Pure; follows the alert stage.
 
 An alert goes on whether anybody is told of it or not. It is muted by a graver one about the same thing (the stage says so), while the
-endpoint it is about is down, in maintenance or fails by the fault of another, while what its rule depends on is down, and by silences.
+endpoint or the database it is about is down, in maintenance or fails by the fault of another, while what its rule depends on is down, and
+by silences. What began in an outage that an alert told of is not told again when that is over, while its window still holds it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import inf, isnan, nan
+from itertools import islice
+from math import inf, isnan
 from typing import Final
 
 from msgspec.structs import replace
 
 from perfconsole.core import endpoint_alerts
+from perfconsole.core.endpoints import EndpointRow
+from perfconsole.core.shipped import KEPT_S
 from perfconsole.core.state import State
 from perfconsole.core.tick import SEVERITIES, Ack, Alert, Rule, Silence
 
@@ -18,6 +22,12 @@ LOOK_S: Final = 2.0
 """How often is looked whether a reason came or went where no alert and no silence did: the states of endpoints, and what is depended on."""
 
 _CERTIFICATE: Final = "httpcheck.tls.expiry"
+_SERVER_UP: Final = "postgresql.up"
+
+_NOT_UP: Final = frozenset({"down", "suppressed"})
+"""States of an endpoint that fails, by its own fault or that of what it depends on."""
+
+_Labels = tuple[tuple[str, str], ...]
 
 
 class Muting:
@@ -39,6 +49,7 @@ class Muting:
         self._standing: dict[str, Alert] = {}
         self._by_stage: dict[str, str] = {}
         self._acks: dict[str, tuple[float, Ack]] = {}
+        self._outages: dict[_Labels, Alert] = {}
         self._changed = False
         self._look_at = -inf
 
@@ -60,6 +71,15 @@ class Muting:
         self._acks |= {alert.id: (alert.since, alert.ack) for alert in alerts if alert.ack}
         self._covers.clear()
         self._changed = True
+
+    def recall(self, told: Iterable[Alert]) -> None:
+        """Know of outages that ended in an earlier run.
+
+        Args:
+            told: Alerts that resolved lately, oldest first.
+        """
+        for alert in told:
+            self._note_outage(alert)
 
     def hold(self, alerts: Iterable[Alert]) -> None:
         """Take alerts for standing, though no stage tells of them."""
@@ -141,9 +161,14 @@ class Muting:
         else:
             self._standing.pop(alert.id, None)
             self._by_stage.pop(alert.id, None)
+            self._note_outage(alert)
+
+    def _note_outage(self, alert: Alert) -> None:
+        if alert.state == "resolved" and not alert.text and endpoint_alerts.of_state(alert):
+            self._outages[alert.labels] = alert
 
     def _said_of(self, state: State, alerts: Sequence[Alert]) -> list[Alert]:
-        reasons = _Reasons(state, self._depends, self._standing.values())
+        reasons = _Reasons(state, self._depends, self._standing.values(), self._outages)
         out, fresh = [], set()
         for told in alerts:  # first: who had it on when it ended is told of an occurrence that another one follows in the same tick
             fresh.add(told.id)
@@ -184,34 +209,62 @@ def _same(one: Alert, other: Alert) -> bool:
 class _Reasons:
     """Why alerts notify nobody whatever anybody silences, as of one moment."""
 
-    def __init__(self, state: State, depends: Mapping[str, Sequence[str]], standing: Iterable[Alert]) -> None:
+    def __init__(
+        self, state: State, depends: Mapping[str, Sequence[str]], standing: Iterable[Alert], outages: Mapping[_Labels, Alert]
+    ) -> None:
         self._state = state
         self._depends = depends
+        self._outages = outages
         self._rows = endpoint_alerts.fresh(state)
-        firing = (alert for alert in standing if alert.state == "firing")
+        firing = [alert for alert in standing if alert.state == "firing"]
         self._down = {alert.labels: alert for alert in firing if endpoint_alerts.of_state(alert)}
-        self._ups = {name: _up(state, name) for name in {name for names in depends.values() for name in names}}
+        downs = (alert for alert in firing if alert.metric == _SERVER_UP and alert.stat == "last")  # not how it was for an hour
+        self._servers = {dict(alert.labels).get("server"): alert for alert in downs}
+        wanted = {name for names in depends.values() for name in names}
+        self._depended = {name for name in wanted if _is_down(state, name, self._rows)}
 
     def of(self, alert: Alert, by_stage: str) -> str:
         """Why this one does, in words; empty where nothing does. `by_stage` is what the stage says."""
-        return by_stage or self._by_endpoint(alert) or self._by_dependency(alert)
+        return by_stage or self._by_target(alert) or self._by_dependency(alert)
 
-    def _by_endpoint(self, alert: Alert) -> str:
-        down = self._down.get(alert.labels)
-        follows = alert.metric.startswith("httpcheck.") and alert.metric != _CERTIFICATE
-        if follows and down and down.id != alert.id and SEVERITIES.index(down.severity) >= SEVERITIES.index(alert.severity):
-            return f"inhibited by {down.rule}"
+    def _by_target(self, alert: Alert) -> str:
+        if alert.metric.startswith("postgresql."):
+            return _inhibited(alert, self._servers.get(dict(alert.labels).get("server")))
+        if alert.metric.startswith("httpcheck.") and alert.metric != _CERTIFICATE:
+            inhibited = _inhibited(alert, self._down.get(alert.labels)) or self._by_outage(alert)
+            if inhibited:
+                return inhibited
         return endpoint_alerts.calm(self._state, alert, self._rows)
 
+    def _by_outage(self, alert: Alert) -> str:
+        outage = self._outages.get(alert.labels)
+        if not (alert.over_s and outage and outage.since <= alert.since <= outage.at and _as_grave(outage, alert)):
+            return ""
+        # By then it has left the window, and it was quiet for as long as that takes: what is still amiss is something else.
+        return f"of an outage that {outage.rule} told of" if self._state.at < outage.at + alert.over_s + KEPT_S else ""
+
     def _by_dependency(self, alert: Alert) -> str:
-        return next((f"{name} is down" for name in self._depends.get(alert.rule, ()) if self._ups.get(name) == 0.0), "")
+        return next((f"{name} is down" for name in self._depends.get(alert.rule, ()) if name in self._depended), "")
 
 
-def _up(state: State, name: str) -> float:
-    """Whether something that is depended on is up: the newest that is known of it; NaN for nothing."""
+def _inhibited(alert: Alert, down: Alert | None) -> str:
+    """That it is superfluous, for what it is about is down, and an alert that is as grave says so."""
+    return f"inhibited by {down.rule}" if down and down.id != alert.id and _as_grave(down, alert) else ""
+
+
+def _as_grave(one: Alert, other: Alert) -> bool:
+    return SEVERITIES.index(one.severity) >= SEVERITIES.index(other.severity)
+
+
+def _is_down(state: State, name: str, rows: Mapping[str, EndpointRow]) -> bool:
+    """Whether something that is depended on is known to be down: an endpoint as its row says, which one failed check does not make so."""
     kind, _, called = name.partition(":")
-    metric, label = {"http": ("httpcheck.up", "endpoint"), "postgres": ("postgresql.up", "server")}.get(kind, ("", ""))
+    if kind == "http" and called in rows:
+        return rows[called].state in _NOT_UP
+    metric, label = {"http": ("httpcheck.up", "endpoint"), "postgres": (_SERVER_UP, "server")}.get(kind, ("", ""))
     for series in state.every(metric) if metric else ():
         if series.labels.get(label) == called:
-            return next((up for up in reversed(series.points()[1]) if not isnan(up)), nan)
-    return nan
+            needed = next((group.failures for group in state.groups.values() if series.definition in group.series), 0) or 1
+            known = list(islice((up for up in reversed(series.points()[1]) if not isnan(up)), needed))
+            return len(known) == needed and max(known) < 1
+    return False

@@ -28,6 +28,8 @@ class Standing(Struct, frozen=True, array_like=True):
         deadline: When it fires, or was quiet for long enough; infinity where neither is under way.
         missing: Of the samples in a row that are needed.
         turns: When it fired and ended lately.
+        window: The samples of its statistic (`alert_stats.Statistic.packed`); empty where there are none. One whose alert is inactive keeps
+            nothing else: a window of an hour is not to be blind for an hour.
     """
 
     alert: Alert
@@ -39,6 +41,7 @@ class Standing(Struct, frozen=True, array_like=True):
     deadline: float
     missing: int = 0
     turns: tuple[float, ...] = ()
+    window: bytes = b""
 
 
 class Notice(Struct, frozen=True, array_like=True):

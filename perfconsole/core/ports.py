@@ -61,6 +61,7 @@ class Measured(NamedTuple):
         target: The target of the group; empty series end it.
         interval_s: 0 means the collector's interval.
         at: When the values were true, epoch seconds; None is when the engine takes them.
+        timeout_s: As `Group.timeout_s`; `failures` likewise.
     """
 
     target: str
@@ -69,6 +70,8 @@ class Measured(NamedTuple):
     began: float | None = None
     interval_s: float = 0.0
     at: float | None = None
+    timeout_s: float = 0.0
+    failures: int = 0
 
 
 class Result(NamedTuple):

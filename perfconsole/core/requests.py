@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from perfconsole.core.alert_requests import AckArgs, AlertArgs, AlertHistory, RuleArgs, SilenceArgs, UnsilenceArgs
+from perfconsole.core.alert_requests import AckArgs, AlertArgs, AlertHistory, RuleArgs, SilenceArgs, UnsilenceArgs, Watching
 from perfconsole.core.change_requests import EventList, EventsArgs, MarkArgs, UnitArgs, UnitDetail
 from perfconsole.core.checks import Outcome
 
@@ -300,6 +300,7 @@ ALERT_ACK: Final = Spec("alert.ack", AckArgs, Done, changes=True)
 ALERT_SILENCE: Final = Spec("alert.silence", SilenceArgs, Done, changes=True)
 ALERT_UNSILENCE: Final = Spec("alert.unsilence", UnsilenceArgs, Done, changes=True)
 ALERT_HISTORY: Final = Spec("alert.history", AlertArgs, AlertHistory, changes=False)
+ALERT_WATCHING: Final = Spec("alert.watching", Nothing, Watching, changes=False)
 RULE_EDIT: Final = Spec("rule.edit", RuleArgs, Done, changes=True, timeout_s=10.0)
 EVENT_MARK: Final = Spec("event.mark", MarkArgs, Done, changes=True, at_once=16)
 EVENT_LIST: Final = Spec("event.list", EventsArgs, EventList, changes=False, at_once=4)
@@ -322,7 +323,7 @@ CONFIG_RELOAD: Final = Spec("config.reload", Nothing, Done, changes=False)
 SPECS: Final = {
     spec.name: spec
     for spec in (
-        ALERT_ACK, ALERT_SILENCE, ALERT_UNSILENCE, ALERT_HISTORY, RULE_EDIT, EVENT_MARK, EVENT_LIST,
+        ALERT_ACK, ALERT_SILENCE, ALERT_UNSILENCE, ALERT_HISTORY, ALERT_WATCHING, RULE_EDIT, EVENT_MARK, EVENT_LIST,
         UNIT_DETAIL, SYSTEM_DETAIL,
         PROCESS_DETAIL, PROCESS_SIGNAL, PROCESS_RENICE, POSTGRES_CANCEL, POSTGRES_TERMINATE, POSTGRES_STATEMENT, POSTGRES_EXPLAIN,
         POSTGRES_DETAIL, POSTGRES_MARK, POSTGRES_CONNECT, HTTP_DETAIL, HTTP_CHECK, CONFIG_RELOAD,

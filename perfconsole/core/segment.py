@@ -25,6 +25,9 @@ _MAGIC: Final = b"\x93perfrec"
 _LAYOUT: Final = Layout(">8sHxxddQ")
 HEADER_BYTES: Final = _LAYOUT.size
 
+_MEMORY: Final = 5
+"""What zlib keeps of what is not packed yet: 144 KiB a recorder in place of 256, for a stream that is half a percent longer."""
+
 VIEWS: Final = (
     View("process", target="", sort="cpu", limit=40),
     View("process", target="", sort="memory_bytes", limit=20),
@@ -77,7 +80,7 @@ class Writer:
     """The stream of one segment. What `add` and `flush` return is to be appended in order; level 6 is where the size stops falling."""
 
     def __init__(self) -> None:
-        self._zlib = zlib.compressobj(6)
+        self._zlib = zlib.compressobj(6, zlib.DEFLATED, zlib.MAX_WBITS, _MEMORY)
 
     def add(self, tick: Tick) -> bytes:
         """Take a tick; the bytes that have become ready, often none."""

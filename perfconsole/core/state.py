@@ -79,6 +79,7 @@ class State:
         self._ids: dict[tuple[str, str], int] = {}
         self._tables: dict[tuple[type[Table], str], dict[str, Table]] = {}
         self._index: dict[SeriesDef, Series] | None = None
+        self._named: dict[str, list[Series]] = {}
 
     # Reading it -------------------------------------------------------------------------------------------------------------------
 
@@ -88,7 +89,8 @@ class State:
 
     def every(self, name: str) -> list[Series]:
         """All series of a metric, in the order in which they were defined."""
-        return [found for definition, found in self._indexed().items() if definition.name == name]
+        self._indexed()
+        return list(self._named.get(name, ()))
 
     def all_series(self) -> Iterator[Series]:
         """Every series there is."""
@@ -116,6 +118,9 @@ class State:
                 for group in self.groups.values()
                 for column, definition in enumerate(group.series)
             }
+            self._named = {}
+            for definition, found in self._index.items():
+                self._named.setdefault(definition.name, []).append(found)
         return self._index
 
     # Folding ----------------------------------------------------------------------------------------------------------------------

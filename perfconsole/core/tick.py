@@ -18,7 +18,7 @@ SEVERITIES: Final = ("info", "warning", "critical")
 """From mild to severe: the index is the rank."""
 
 TIMEOUT_S: Final = 5.0
-"""What a measurement may take beyond its interval before it is missing."""
+"""What a measurement may take beyond its interval before it is missing, where its group says nothing else."""
 
 
 _SLACK: Final = 1.05
@@ -45,6 +45,8 @@ class Group(Struct, frozen=True, array_like=True):
 
     Attributes:
         at: Since when it holds, epoch seconds, that of its first reading if it has any; 0 where nobody said.
+        timeout_s: After what time a measurement is given up; 0 where nobody said: `TIMEOUT_S`.
+        failures: How many failures in a row make its target down; 0 where nobody said.
     """
 
     id: int
@@ -53,6 +55,8 @@ class Group(Struct, frozen=True, array_like=True):
     interval_s: float
     series: tuple[SeriesDef, ...]
     at: float = 0.0
+    timeout_s: float = 0.0
+    failures: int = 0
 
 
 class Reading(Struct, frozen=True, array_like=True):
@@ -201,7 +205,7 @@ class Rule(Struct, frozen=True, array_like=True):
         for_s: How long it has to be breached.
         clear: How far it has to come back; NaN: to the limit.
         keep_s: How long it has to stay there.
-        max_gap_s: The longest time between two samples that counts; NaN: two intervals, and `TIMEOUT_S`.
+        max_gap_s: The longest time between two samples that counts; NaN: two intervals, and the timeout of what is measured.
         min_samples: Of fewer, the statistic is not known.
         min_events: Of a ratio, so many must count against it; of ``last``, so many samples in a row must breach before it fires.
         no_data: What silence is: ``keep`` nothing, ``alert`` a breach, ``ok`` a recovery.
@@ -210,7 +214,8 @@ class Rule(Struct, frozen=True, array_like=True):
         colour: Whether it is a threshold.
         source: Where it is written, as ``file:line``; empty for one that ships.
         only: Of the endpoints that match, those with these names; empty: all.
-        stretches: Of a series that is measured seldom, `over_s` is longer: as long as the samples take that are needed.
+        stretches: Of a series that is measured seldom, `over_s` is longer: as long as the samples take that are needed. And what takes
+            several failures in a row takes as many as make the target down.
     """
 
     name: str
@@ -237,9 +242,9 @@ class Rule(Struct, frozen=True, array_like=True):
     only: frozenset[str] = frozenset()
     stretches: bool = False
 
-    def gap_s(self, interval_s: float) -> float:
-        """The longest time between two samples that counts, of a series that is measured at an interval."""
-        return 2 * interval_s + TIMEOUT_S if isnan(self.max_gap_s) else self.max_gap_s
+    def gap_s(self, interval_s: float, timeout_s: float = 0.0) -> float:
+        """The longest time between two samples that counts, of a series that is measured at an interval; see `Group` for both."""
+        return 2 * interval_s + (timeout_s or TIMEOUT_S) if isnan(self.max_gap_s) else self.max_gap_s
 
     def covers(self, definition: SeriesDef) -> bool:
         """Whether this rule is about a series."""
@@ -253,19 +258,28 @@ class Rule(Struct, frozen=True, array_like=True):
     @property
     def needed(self) -> int:
         """How many samples its window has to hold for it to know anything, or to be breached."""
+        return max(self.decisive, self.min_samples)
+
+    @property
+    def decisive(self) -> int:
+        """How many bad samples its window has to hold for it to be breached by them, if they are all that it holds."""
         percentile = LEAST.get(int(self.stat[1:]), 1) if self.stat[0] == "p" else 1
-        return max(percentile, self.min_samples, self.min_events if self.stat == "ratio" else 1)
+        return max(percentile, self.min_events if self.stat == "ratio" else 1)
 
-    def fitted(self, interval_s: float) -> "Rule":
-        """This rule for a series that is measured at an interval: a window that stretches reaches over as many samples as it takes.
+    def fitted(self, interval_s: float, timeout_s: float = 0.0, failures: int = 0) -> "Rule":
+        """This rule for a series of a group; see there. A window that stretches reaches over as many samples as it takes.
 
-        Of a share three times as many as must count against it: not only what always fails is to be found. And the average of an hour
-        is that of most of it.
+        Of a share three times as many as must count against it: not only what always fails is to be found. Those that a rule must have to
+        decide at all lie in it too where each is given up only after the timeout. And the average of an hour is that of most of it.
         """
-        if not self.stretches or self.stat == "last":
+        if not self.stretches:
             return self
+        if self.stat == "last":
+            counts = failures and self.min_events and failures != self.min_events
+            return replace(self, min_events=failures) if counts else self
         wished = 3 * self.min_events if self.stat == "ratio" else 1
-        over_s = max(self.over_s, self.needed * interval_s * _SLACK, wished * interval_s)
+        step_s = interval_s + timeout_s if timeout_s > interval_s else interval_s
+        over_s = max(self.over_s, self.needed * interval_s * _SLACK, self.decisive * step_s * _SLACK, wished * interval_s)
         least = int(over_s * _MOST / interval_s) if self.stat == "avg" and over_s >= _LONG_S else self.min_samples
         return self if (over_s, least) == (self.over_s, self.min_samples) else replace(self, over_s=over_s, min_samples=max(1, least))
 

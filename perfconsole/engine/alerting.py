@@ -6,7 +6,7 @@ All of it is on the engine's thread, and none of it waits: a store and an outbox
 import os
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from math import inf, isnan
 from typing import Final
@@ -15,13 +15,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from perfconsole.core import units
-from perfconsole.core.alert_requests import AckArgs, AlertArgs, AlertHistory, SilenceArgs, UnsilenceArgs
+from perfconsole.core.alert_requests import AckArgs, AlertArgs, AlertHistory, SilenceArgs, UnsilenceArgs, Waiting, Watching
 from perfconsole.core.alerts import AlertStage
 from perfconsole.core.errors import RequestError
 from perfconsole.core.muting import Muting
 from perfconsole.core.notices import Changes, EventStore, Notice, Outbox, Saved, Standing
 from perfconsole.core.ports import Operation
-from perfconsole.core.requests import ALERT_ACK, ALERT_HISTORY, ALERT_SILENCE, ALERT_UNSILENCE, Done, Spec
+from perfconsole.core.requests import ALERT_ACK, ALERT_HISTORY, ALERT_SILENCE, ALERT_UNSILENCE, ALERT_WATCHING, Done, Nothing, Spec
 from perfconsole.core.state import State
 from perfconsole.core.text import safe
 from perfconsole.core.tick import Ack, Alert, Rule, SeriesDef, Silence, Tick
@@ -34,10 +34,17 @@ HELD: Final = 1000
 """Of what was told of alerts, kept in memory: where there is no store, this is their history."""
 
 _TOLD: Final = 200
+_WAITING: Final = 500
 _PENDING_S: Final = 2.0
 """How often it is kept where alerts stand while one pends: as long as the next run may think that nobody looked."""
 
 _FIRING_S: Final = 30.0
+_WINDOWS_S: Final = 300.0
+"""How often long windows are kept: as long as what is missing of them after a kill."""
+
+_SWEPT: Final = 4000
+"""Samples of them that are gathered with one tick, at most: half a millisecond."""
+
 _LONGEST_S: Final = 30 * 86400.0
 _WORDS: Final = 300
 
@@ -70,11 +77,16 @@ class Alerting:
         self._saved: Saved | None = None
         self._kept_history: History | None = None
         self._kept_at = -inf
+        self._windows: dict[str, Standing] = {}
+        self._gathered: dict[str, Standing] = {}
+        self._sweep: Iterator[Standing] | None = None
+        self._swept_at = inf
         self.operations = [
             Operation(ALERT_ACK, self._acknowledge),
             Operation(ALERT_SILENCE, self._silence),
             Operation(ALERT_UNSILENCE, self._unsilence),
             Operation(ALERT_HISTORY, self._history),
+            Operation(ALERT_WATCHING, self._watching),
         ]
 
     def use(self, rules: Sequence[Rule]) -> None:
@@ -124,6 +136,7 @@ class Alerting:
             outbox.close()
         if store:
             if ended and self._saved is None:
+                self._windows = {standing.alert.id: standing for standing in self._stage.windows(self._boot_id)}
                 store.put(Changes(standings=self._standings()))
             store.close()
 
@@ -159,6 +172,9 @@ class Alerting:
         left: list[Alert] = []
         if saved:  # before anything else: what comes now goes on from there
             self._muting.resume((standing.alert for standing in saved.standings), saved.silences)
+            self._windows = {one.alert.id: one for one in saved.standings if one.alert.state == "inactive"}
+            self._swept_at = tick.boot
+            self._muting.recall(saved.told)
             left = self._stage.restore(saved.standings, self._boot_id, tick, partial(_latest, state))
         alerts = [*left, *self._stage.step(tick)]
         if self._other is not None:
@@ -193,7 +209,8 @@ class Alerting:
     def _keep(self, told: Sequence[Alert], silences: Sequence[Silence] | None, notices: Sequence[Notice], boot: float) -> None:
         assert self._store
         due_s = _PENDING_S if any(alert.state == "pending" for alert in self._muting.standing.values()) else _FIRING_S
-        stand = bool(told) or (bool(self._muting.standing) and not 0 <= boot - self._kept_at < due_s)
+        swept = self._sweep_on(boot)
+        stand = bool(told) or swept or (bool(self._muting.standing) and not 0 <= boot - self._kept_at < due_s)
         if not (stand or notices or silences is not None):
             return
         if stand:
@@ -205,7 +222,23 @@ class Alerting:
     def _standings(self) -> list[Standing]:
         known = self._muting.standing
         found = self._stage.standings(self._boot_id)
-        return [replace(standing, alert=known.get(standing.alert.id, standing.alert)) for standing in found]
+        return [*(replace(standing, alert=known.get(standing.alert.id, standing.alert)) for standing in found), *self._windows.values()]
+
+    def _sweep_on(self, boot: float) -> bool:
+        """Gather long windows, some with each tick; whether it has just got through."""
+        if self._sweep is None:
+            if 0 <= boot - self._swept_at < _WINDOWS_S:
+                return False
+            self._swept_at = boot
+            self._sweep, self._gathered = self._stage.windows(self._boot_id), {}
+        room = _SWEPT
+        for standing in self._sweep:
+            self._gathered[standing.alert.id] = standing
+            room -= len(standing.window) // 5  # bytes of a sample, at least
+            if room <= 0:
+                return False
+        before, self._sweep, self._windows, self._gathered = self._windows, None, self._gathered, {}
+        return bool(before or self._windows)
 
     # On request -----------------------------------------------------------------------------------------------------------------------
 
@@ -241,6 +274,16 @@ class Alerting:
             return AlertHistory(tuple(told), tuple(notices))
         told = [alert for alert in reversed(self._held) if not args.id or alert.id == args.id]
         return AlertHistory(tuple(told[:_TOLD]))
+
+    async def _watching(self, _: Nothing) -> Watching:
+        series, waiting = dict.fromkeys(self.rules, 0), []
+        for one, interval_s in self._stage.watched():
+            series[one.rule.name] = series.get(one.rule.name, 0) + 1
+            n, needed = one.course.held, one.rule.needed
+            if one.rule.stat != "last" and n < needed:
+                waiting.append(Waiting(one.rule.name, one.definition.labels, n, needed, (needed - n) * interval_s))
+        waiting.sort(key=lambda one: -one.about_s)
+        return Watching(tuple(series.items()), tuple(waiting[:_WAITING]))
 
 
 def _latest(state: State, series: SeriesDef) -> tuple[float, float] | None:

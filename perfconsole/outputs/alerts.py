@@ -25,6 +25,7 @@ class Known(NamedTuple):
         alerts: Those that pend, fire, or did lately; thresholds are none.
         rules: Those in force, by name.
         began: When the engine started that evaluates them, epoch seconds; NaN where none does.
+        runbooks: Of endpoints that have one of their own, by name.
     """
 
     at: float
@@ -34,6 +35,7 @@ class Known(NamedTuple):
     silences: Sequence[Silence]
     rules: Mapping[str, Rule]
     began: float = nan
+    runbooks: Mapping[str, str] = {}
 
 
 def silenced_now(alerts: Iterable[Alert], silences: Sequence[Silence]) -> list[Alert]:
@@ -94,7 +96,7 @@ def text(known: Known, paper: Paper) -> str:
     for alert in sorted(standing["pending"], key=lambda alert: (alert.due, alert.id)):
         left_s = alert.due - known.at
         fires = f"fires in {units.duration(left_s)}" if isfinite(left_s) and left_s > 0 else "fires with the next breach"
-        lines.append(_line(alert, "pending", fires))
+        lines.append(_line(alert, "pending", "  ".join(filter(None, (fires, alert_words.quiet(alert))))))
     for alert in sorted(standing["resolved"], key=lambda alert: -alert.at):
         lasted = f"over for {units.duration(known.at - alert.at)}, lasted {units.duration(alert.at - alert.since)}"
         lines.append(_line(alert, "resolved", lasted))
@@ -115,7 +117,7 @@ def _firing(alert: Alert, known: Known) -> str:
         alert_words.quiet(alert),
         alert_words.acked(alert) + (f": {alert.ack.text}" if alert.ack and alert.ack.text else ""),
         alert_words.overdue(alert, rule.respond_s if rule else nan, known.at),
-        rule.runbook if rule else "",
+        known.runbooks.get(dict(alert.labels).get("endpoint", "")) or (rule.runbook if rule else ""),
     ]
     return _line(alert, "firing", "  ".join(filter(None, told)))
 

@@ -126,7 +126,9 @@ def _hops(outcome: Outcome, paper: Paper) -> Iterator[str]:
     if outcome.hops:
         yield _title("redirects", paper)
     for hop in outcome.hops:
-        yield from _row(f"{hop.status or units.UNKNOWN:>3}{units.latency(hop.seconds):>8}", hop.url, paper, columns=_LABEL + 2)
+        certificate = "" if isnan(hop.expires) or hop is outcome.hops[-1] else f"  certificate {ends(hop.expires - outcome.at)}"
+        label = f"{hop.status or units.UNKNOWN:>3}{units.latency(hop.seconds):>8}"
+        yield from _row(label, f"{hop.url}{certificate}", paper, columns=_LABEL + 2)
 
 
 def _tls(tls: TlsFacts, outcome: Outcome, paper: Paper) -> Iterator[str]:

@@ -3,13 +3,15 @@
 Limits are written as a configuration writes them, exactly: a rule at 0.5 % is not one at 0 %.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isfinite, isnan
 from typing import Any, Final
 
 from perfconsole.config.kinds import duration_text, size_text
+from perfconsole.core.alert_requests import Watching
 from perfconsole.core.metrics import METRICS, is_counter
 from perfconsole.core.tick import TIMEOUT_S, Rule
+from perfconsole.core.units import duration
 from perfconsole.outputs.snapshot import heading
 
 SCHEMA: Final = "perfconsole.rules/1"
@@ -21,19 +23,29 @@ _EITHER: Final = (".up", ".read_only", ".failed", ".plugged")
 _COLUMNS: Final = ("NAME", "SEVERITY", "KIND", "SERIES", "BREACHED", "FOR", "KEPT", "WRITTEN")
 
 
-def rules(told: Sequence[Rule], at: float, host: str) -> dict[str, Any]:
+def rules(told: Sequence[Rule], at: float, host: str, watching: Watching | None = None) -> dict[str, Any]:
     """The rules for programs.
 
     Args:
         told: The rules in force.
         at: When, epoch seconds.
         host: From where.
+        watching: What they watch at the engine that runs; None where there is none.
 
     Returns:
         Base units, that of the metric for ``limit`` and ``clear``; None for what is not limited or goes without saying (``clear``: to the
-        limit, ``max_gap_s``: two intervals and 5 s).
+        limit, ``max_gap_s``: two intervals, and the timeout of what is measured), and ``watching`` where no engine runs.
     """
-    return {**heading(SCHEMA, at, host), "rules": [_rule(rule) for rule in told]}
+    return {**heading(SCHEMA, at, host), "rules": [_rule(rule) for rule in told], "watching": _watching(watching)}
+
+
+def _watching(watching: Watching | None) -> dict[str, Any] | None:
+    if watching is None:
+        return None
+    waiting = [
+        {"rule": one.rule, "labels": dict(one.labels), "n": one.n, "needed": one.needed, "about_s": one.about_s} for one in watching.waiting
+    ]
+    return {"series": dict(watching.series), "waiting": waiting}
 
 
 def _rule(rule: Rule) -> dict[str, Any]:
@@ -66,8 +78,8 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def text(told: Sequence[Rule]) -> str:
-    """The same for a person, a line a rule."""
+def text(told: Sequence[Rule], watching: Watching | None = None) -> str:
+    """The same for a person: a line a rule, and below them what cannot be judged, or not yet."""
     if not told:
         return "no rule is in force\n"
     rows = [_COLUMNS, *(_row(rule) for rule in told)]
@@ -75,8 +87,24 @@ def text(told: Sequence[Rule]) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     thresholds = sum(rule.colour for rule in told)
     lines += ["", f"{_count(len(told) - thresholds, 'alert')}, {_count(thresholds, 'threshold')} (without for: it colours)",
-              f"max_gap, where a rule says none: two intervals of its series, and {TIMEOUT_S:g}s"]  # fmt: skip
+              f"max_gap, where a rule says none: two intervals of its series, and the timeout of a check, else {TIMEOUT_S:g}s"]  # fmt: skip
+    lines += _remarks(told, watching) if watching else []
     return "\n".join(lines) + "\n"
+
+
+def _remarks(told: Sequence[Rule], watching: Watching) -> Iterator[str]:
+    """What the rules do not watch, or cannot judge yet, at the engine that runs."""
+    series = dict(watching.series)
+    blind = [rule.name for rule in told if rule.source and series.get(rule.name) == 0]
+    if blind:
+        yield f"watches 0 series now: {', '.join(blind)}"
+    for name in dict.fromkeys(one.rule for one in watching.waiting):
+        found = [one for one in watching.waiting if one.rule == name]
+        first = found[0]
+        where = " ".join(label for _, label in first.labels)
+        others = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        so_far = f"{first.n} of {first.needed} samples, about {duration(first.about_s)} to go"
+        yield f"{name} cannot judge{' ' + where if where else ''} yet: {so_far}{others}"
 
 
 def _row(rule: Rule) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import msgspec
 
 from perfconsole.core import metrics
 from perfconsole.core.endpoint_alerts import counted
-from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
+from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable, ServiceRow
 from perfconsole.core.state import Series, State
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.tick import Alert, Health
@@ -22,8 +22,9 @@ def snapshot(state: State) -> dict[str, Any]:
 
     Returns:
         Base units (seconds, bytes, ratios); None for what is unknown. Statistics of ``endpoints`` are of the ``n`` or ``checks`` probes of
-        the last ``window_s``. ``alerts`` are those with a duration; ``thresholds`` are the rules
-        without one whose limit a value is over at this moment.
+        the last ``window_s``, those of ``services`` of all probes of theirs; percentiles not under ``bound_s`` are lower bounds: a check
+        was given up there. ``failures`` are counted by class, or by status where that is why. ``alerts`` are those with a duration;
+        ``thresholds`` are the rules without one whose limit a value is over at this moment.
     """
     table, endpoints, units = state.table(ProcessTable), state.table(EndpointTable, TARGET), state.table(UnitTable)
     standing = sorted(state.alerts.values(), key=lambda alert: alert.id)
@@ -33,6 +34,7 @@ def snapshot(state: State) -> dict[str, Any]:
         "processes": [_process(row) for row in table.rows] if table else [],
         "units": [_unit(row) for row in units.rows] if units else [],
         "endpoints": [_endpoint(row) for row in sorted(endpoints.rows, key=lambda row: (row.service, row.name))] if endpoints else [],
+        "services": [_service(row) for row in endpoints.services] if endpoints else [],
         "sources": sources(state),
         "alerts": [_alert(alert, state) for alert in standing if not alert.colour],
         "thresholds": [_alert(alert, state) for alert in counted(state, standing) if alert.colour and alert.state == "firing"],
@@ -128,11 +130,32 @@ def _unit(row: UnitRow) -> dict[str, Any]:
     }
 
 
+def _service(row: ServiceRow) -> dict[str, Any]:
+    return {"name": row.name, "endpoints": row.endpoints, "down": row.down, **_statistics(row)}
+
+
+def _statistics(row: EndpointRow | ServiceRow) -> dict[str, Any]:
+    return {
+        "p50_s": _known(row.p50_s),
+        "p90_s": _known(row.p90_s),
+        "p95_s": _known(row.p95_s),
+        "p99_s": _known(row.p99_s),
+        "bound_s": _known(row.cut_s),
+        "n": row.n,
+        "checks": row.checks,
+        "failed": row.failed,
+        "error_ratio": _known(row.error_ratio),
+        "availability": _known(row.availability),
+    }
+
+
 def _endpoint(row: EndpointRow) -> dict[str, Any]:
     return {
         "name": row.name,
         "kind": row.kind,
         "service": row.service,
+        "group": row.group or None,
+        "labels": dict(row.pairs),
         "url": row.url,
         "state": row.state,
         "since": rfc3339(row.since),
@@ -146,20 +169,16 @@ def _endpoint(row: EndpointRow) -> dict[str, Any]:
         "bytes": _known(row.size_bytes),
         "last_s": _known(row.last_s),
         "at_least": row.at_least,
-        "p50_s": _known(row.p50_s),
-        "p90_s": _known(row.p90_s),
-        "p95_s": _known(row.p95_s),
-        "p99_s": _known(row.p99_s),
-        "n": row.n,
-        "checks": row.checks,
-        "failed": row.failed,
-        "error_ratio": _known(row.error_ratio),
-        "availability": _known(row.availability),
+        **_statistics(row),
+        "failures": dict(row.failures),
+        "interval_s": row.interval_s,
         "window_s": row.held_s,
         "not_after": rfc3339(row.expires),
         "verified": None if isnan(row.expires) else row.verified,
         "critical": row.critical,
         "api": row.api,
+        "unit": row.unit or None,
+        "database": row.database or None,
         "runbook": row.runbook or None,
     }
 

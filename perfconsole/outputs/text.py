@@ -98,7 +98,7 @@ def _checked(row: EndpointRow, now: float) -> Iterator[str]:
     if row.status:
         yield str(row.status)
     if not isnan(row.last_s):
-        yield f"{'≥' if row.at_least else ''}{units.latency(row.last_s)}"
+        yield f"{'>=' if row.at_least else ''}{units.latency(row.last_s)}"
     if row.cause:
         yield f"{row.cause}: {row.error}"
     if row.blocked_by:

@@ -29,7 +29,7 @@ def perfconsole(tmp_path, environment):
     def run(*args, **extra):
         done = subprocess.run(
             [sys.executable, "-m", "perfconsole", *args],
-            cwd=tmp_path, env={**environment, **extra}, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False,
+            cwd=tmp_path, env={**environment, **extra}, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False,
         )  # fmt: skip
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 

@@ -81,6 +81,15 @@ def test_a_bare_console_notifies_nobody(perfconsole):
     assert ran.out == "nobody is told of alerts: [[notify]] makes a channel, [alerts] notify names those that are told\n"
 
 
+def test_a_channel_that_nobody_names_is_told_by_whoever_checks_the_configuration(perfconsole, config_file):
+    path = config_file('[[notify]]\nname = "ops"\ntype = "hook"\ncommand = ["/bin/true"]\n')
+    path.chmod(0o600)
+    checked = perfconsole("config", "check", str(path))
+    assert checked.code == 0
+    assert '[[notify]] "ops" is told of nothing: neither [alerts] notify nor an [[alert]] names it' in checked.err
+    assert "no faults" in checked.out
+
+
 def test_a_channel_is_tried(perfconsole, configured, receiver):
     ran = perfconsole("notify", "test", "ops", **SECRETS)
     assert (ran.code, ran.err) == (0, "")

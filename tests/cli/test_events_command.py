@@ -56,7 +56,7 @@ class Serving:
         self.lease.release()
 
 
-def until(true, within_s=20):
+def until(true, within_s=60.0):
     patience = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < patience, "it did not happen"
@@ -162,7 +162,7 @@ def test_it_imports_no_terminal_ui_and_no_client(environment, tmp_path, state_di
         f"print(code, sorted({{name.partition('.')[0] for name in sys.modules}} & {unwanted}), file=sys.stderr)"
     )
     argv = [sys.executable, "-c", code, "events"]
-    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, timeout=30, check=False)
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=False)
     assert done.stderr.decode() == "0 []\n"
 
 

@@ -68,7 +68,7 @@ def marks(state_dir):
     return [one for one in read_events(state_dir, ALL, alone=False).events if one.kind in {"mark", "note"}]
 
 
-def until(true, within_s=20):
+def until(true, within_s=60.0):
     patience = time.monotonic() + within_s
     while not (found := true()):
         assert time.monotonic() < patience, "it did not happen"
@@ -152,7 +152,7 @@ def test_from_a_script_with_everything_closed(environment, tmp_path, state_dir):
     command = f"exec {sys.executable} -m perfconsole mark deploy"
     for number, closed in enumerate(("<&-", "<&- >&- 2>&-", ">/dev/full", "| true")):
         done = subprocess.run(["/bin/sh", "-c", f"{command} {number} {closed}"], cwd=tmp_path, env=environment, capture_output=True,
-                              timeout=30, check=False, start_new_session=True)  # fmt: skip
+                              timeout=120, check=False, start_new_session=True)  # fmt: skip
         assert b"Traceback" not in done.stderr
         assert [one.text for one in marks(state_dir)][-1] == f"deploy {number}"
 
@@ -160,7 +160,7 @@ def test_from_a_script_with_everything_closed(environment, tmp_path, state_dir):
 def test_hostile_and_foreign_bytes_are_text(environment, tmp_path, state_dir):
     argv = [sys.executable, "-m", "perfconsole", "mark", b"caf\xe9 \x1b]0;owned\x07 \xe2\x80\xaeb", "--by", b"\xff\n"]
     for env in (environment, environment | {"LANG": "C", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}):
-        done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, timeout=30, check=False)
+        done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
         assert b"\x1b" not in done.stdout
     assert all(one.text.isprintable() and one.source.isprintable() for one in marks(state_dir))
@@ -194,7 +194,7 @@ def test_it_imports_next_to_nothing(environment, tmp_path):
         f"print(code, sorted({{name.partition('.')[0] for name in sys.modules}} & {unwanted}), file=sys.stderr)"
     )
     argv = [sys.executable, "-c", code, "mark", "x"]
-    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, timeout=30, check=False)
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, capture_output=True, timeout=120, check=False)
     assert done.stderr.decode() == "0 []\n"
 
 
@@ -330,7 +330,7 @@ def test_a_real_console_has_it_and_killed_after_that_it_is_kept(tmp_path, enviro
         source = until(lambda: quietly(lambda: connect(state_dir / "engine.sock")))
         source.subscribe(bell.set)
         argv = [sys.executable, "-m", "perfconsole", "mark", "deploy 1.4.2"]
-        done = subprocess.run(argv, cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+        done = subprocess.run(argv, cwd=tmp_path, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False)
         assert (done.returncode, done.stdout) == (0, b"mark: deploy 1.4.2\n"), done
         console.kill(signal.SIGKILL)
         until(lambda: seen(source, other))

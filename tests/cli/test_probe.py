@@ -17,7 +17,7 @@ from laps import Fake, check, run
 from misbehaving import Lab
 
 from perfconsole.cli import probe
-from perfconsole.collectors.http import checker
+from perfconsole.collectors.http.checking import checker
 
 SECRET = "hunter2hunter2"
 PHASES = ["dns_s", "connect_s", "tls_s", "send_s", "wait_s", "transfer_s"]
@@ -60,7 +60,8 @@ def test_json_holds_what_the_contract_says(perfconsole, lab):
     assert (ran.code, ran.err) == (0, "")
     assert list(found) == [
         "schema", "generated_at", "host", "name", "url", "severity", "up", "class", "error", "status", "phases", "total_s", "at_least",
-        "address", "http_version", "bytes", "tls", "redirects", "assertions", "headers", "body", "warnings", "latency", "attempts",
+        "address", "http_version", "bytes", "doubt_s", "slot_wait_s", "late_s", "tls", "redirects", "assertions", "headers", "body",
+        "warnings", "latency", "attempts",
     ]  # fmt: skip
     assert (found["schema"], found["host"], found["url"]) == ("perfconsole.probe/1", os.uname().nodename, lab.url("/slow?ms=20"))
     assert (found["up"], found["class"], found["error"], found["status"], found["severity"]) == (True, None, None, 200, "ok")
@@ -72,7 +73,8 @@ def test_json_holds_what_the_contract_says(perfconsole, lab):
     assert sum(filter(None, found["phases"].values())) == pytest.approx(found["total_s"])
     assert found["phases"]["wait_s"] >= 0.02
     assert found["latency"] == {
-        "n": 1, "min_s": found["total_s"], "p50_s": None, "p90_s": None, "p95_s": None, "p99_s": None, "max_s": found["total_s"]
+        "n": 1, "min_s": found["total_s"], "p50_s": None, "p90_s": None, "p95_s": None, "p99_s": None, "max_s": found["total_s"],
+        "bound_s": None,
     }  # fmt: skip
     (attempt,) = found["attempts"]
     assert attempt.pop("at") <= found["generated_at"]
@@ -455,7 +457,7 @@ def begun(environment, tmp_path):
 
 
 def until(condition):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, "that never came"
         time.sleep(0.01)
@@ -467,7 +469,7 @@ def test_ctrl_c_prints_what_is_known_so_far(begun, lab):
         child = begun(lab.url("/ok"), "--count", "500", *args)
         until(lambda: len(lab.seen("/ok")) >= 2)  # the first is known by then
         child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=20)
+        out, err = child.communicate(timeout=120)
         assert (child.returncode, err) == (130, b"")
         if args:
             assert 1 <= len(json.loads(out)["attempts"]) < 500
@@ -481,7 +483,7 @@ def test_ctrl_c_before_anything_is_known_says_nothing(begun, lab):
     child = begun(lab.url("/hang"), "--timeout", "50s")
     until(lambda: lab.seen("/hang"))
     child.send_signal(signal.SIGINT)
-    assert child.communicate(timeout=20) == (b"", b"")
+    assert child.communicate(timeout=120) == (b"", b"")
     assert child.returncode == 130
 
 
@@ -491,7 +493,7 @@ def test_a_closed_pipe_is_no_error(begun, lab, args):
     os.close(reading)  # nobody will ever read: the first write fails
     child = begun(lab.url("/status/503"), *args, stdout=writing)
     os.close(writing)
-    assert child.communicate(timeout=20)[1] == b""
+    assert child.communicate(timeout=120)[1] == b""
     assert child.returncode == 0
 
 
@@ -510,7 +512,7 @@ def in_terminal(begun, lab, **changes):
             break
         written += part
     os.close(master)
-    assert child.wait(20) == 2
+    assert child.wait(120) == 2
     return written.decode()
 
 
@@ -526,9 +528,10 @@ def test_a_terminal_has_colours_unless_they_are_not_wanted(begun, lab, environme
 @pytest.mark.parametrize("extra", [{"LANG": "C", "LC_ALL": "C"}, {"TERM": "dumb"}, {"PYTHONIOENCODING": "ascii"}])
 def test_where_only_ascii_can_be_shown_there_is_nothing_else(perfconsole, lab, extra):
     several = "TERM" in extra
-    ran = perfconsole("probe", lab.url("/hostile"), "--count", "3" if several else "1", **extra)
+    args = (lab.url("/hang"), "--count", "3", "--timeout", "200ms") if several else (lab.url("/hostile"),)
+    ran = perfconsole("probe", *args, **extra)
     assert ran.out.isascii()
-    assert "X DOWN  status  500" in ran.out
+    assert ("X DOWN  timeout" if several else "X DOWN  status  500") in ran.out
     assert "####" in ran.out
     chart = ran.out.partition("latency   x failed\n")[2]
     assert chart.count("x") == 3 * several
@@ -542,5 +545,5 @@ def test_a_plain_url_loads_no_client_that_it_does_not_need(lab, environment, tmp
     )
     for args in ((), ("--json",)):
         done = subprocess.run([sys.executable, "-c", code, "probe", lab.url("/ok"), *args], cwd=tmp_path, env=environment,
-                              capture_output=True, timeout=30, check=False)  # fmt: skip
+                              capture_output=True, timeout=120, check=False)  # fmt: skip
         assert (done.returncode, done.stderr) == (0, b"[]\n")

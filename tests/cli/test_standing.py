@@ -27,6 +27,8 @@ RULES = (
     Rule("hot", "critical", CPU, 0.9, colour=False, keep_s=1.0, respond_s=0.5, runbook="https://wiki.example/hot"),
     Rule("warm", "warning", CPU, 0.5, for_s=3600.0, colour=False),
     Rule("colour", "critical", CPU, 0.1),
+    Rule("slow-to-know", "warning", CPU, 0.99, stat="avg", over_s=900.0, for_s=60.0, min_samples=1000, colour=False),
+    Rule("nothing", "info", "system.fd.utilization", 0.9, for_s=60.0, colour=False),
 )
 
 
@@ -65,7 +67,7 @@ def running(state_dir):
 
 
 def until(true):
-    patience = time.monotonic() + 10
+    patience = time.monotonic() + 60
     while not true():
         assert time.monotonic() < patience
         time.sleep(0.01)
@@ -87,12 +89,35 @@ def test_what_fires_and_pends_is_listed_with_its_severity(running, perfconsole):
     assert hot.startswith("CRIT  firing    CPU 95% > 90%  ")
     assert hot.endswith("overdue  https://wiki.example/hot  [hot{}]")
     assert warm.startswith("WARN  pending   CPU 95% > 50%  fires in 59m")
+    assert warm.endswith("  inhibited by hot  [warm{}]")
     code, found = listed(perfconsole)
     assert (code, found["schema"], found["live"], found["host"]) == (2, "perfconsole.alerts/1", True, "testhost")
     assert [(alert["id"], alert["state"], alert["n"], alert["muted"]) for alert in found["alerts"]] == [
         ("hot{}", "firing", 1, None), ("warm{}", "pending", 1, "inhibited by hot"),
     ]  # fmt: skip
     assert found["silences"] == []
+
+
+def test_the_rules_say_what_they_watch_and_what_they_cannot_judge_yet(running, perfconsole, config_file):
+    until(lambda: len(running.state.find(CPU).points()[0]) > 1)
+    config_file("[[alert]]\nname = 'nobody'\nseverity = 'info'\nmetric = 'system.fd.utilization'\nabove = '90%'\nfor = '1m'\n")
+    text = perfconsole("alerts", "rules").out
+    waits = re.search(r"\nslow-to-know cannot judge yet: (\d+) of 1000 samples, about (\d+)m\d\ds to go\n", text)
+    assert waits, text
+    assert 1 <= int(waits[1]) < 1000
+    assert int(waits[2]) in {7, 8}
+    assert "watches 0 series" not in text  # that engine has no such rule: nothing is known of it
+    watching = json.loads(perfconsole("alerts", "rules", "--json").out)["watching"]
+    assert watching["series"] == {"hot": 1, "warm": 1, "colour": 1, "slow-to-know": 1, "nothing": 0}
+    assert [(one["rule"], one["labels"], one["needed"]) for one in watching["waiting"]] == [("slow-to-know", {}, 1000)]
+    config_file("[[alert]]\nname = 'nothing'\nseverity = 'info'\nmetric = 'system.fd.utilization'\nabove = '90%'\nfor = '1m'\n")
+    assert "\nwatches 0 series now: nothing\n" in perfconsole("alerts", "rules").out
+
+
+def test_where_no_engine_runs_the_rules_are_told_all_the_same(perfconsole, state_dir):
+    ran = perfconsole("alerts", "rules", "--json")
+    assert ran.code == 0
+    assert json.loads(ran.out)["watching"] is None
 
 
 def test_one_is_acknowledged_silenced_and_let_speak_again(running, perfconsole, state_dir):
@@ -160,7 +185,9 @@ def left(state_dir):
     store = EventFile(state_dir)
     store.load()
     silence = Silence("0a1b2c3d", (("rule", "warm"),), at, at + 7200, "bert", "known")
-    store.put(Changes([over, alert], [Standing(alert, "shape", "boot", at, 0.0, 60.0, float("inf"))], [silence]))
+    window = replace(alert, id="window of hot{}", state="inactive", before="inactive", ack=None)
+    stand = [Standing(one, "shape", "boot", at, 0.0, 60.0, float("inf"), window=bytes(20)) for one in (alert, window)]
+    store.put(Changes([over, alert], stand, [silence]))
     store.close()
 
 
@@ -173,7 +200,9 @@ def test_what_the_last_one_left_is_told_as_that(left, perfconsole):
     assert "acked by bert: looking" in hot
     assert warm.startswith("WARN  resolved  CPU 40% > 50%  over for 1h1")
     assert re.match("silence 0a1b2c3d  rule=warm  ends in (59m|1h)", silence)
-    assert listed(perfconsole)[1]["live"] is False
+    found = listed(perfconsole)[1]
+    assert found["live"] is False
+    assert [alert["id"] for alert in found["alerts"]] == ["hot{}", "warm{}"]
 
 
 def test_what_is_done_meanwhile_is_there_for_the_next_one(left, perfconsole, state_dir):
@@ -187,7 +216,8 @@ def test_what_is_done_meanwhile_is_there_for_the_next_one(left, perfconsole, sta
     saved = store.load()
     store.close()
     assert [(silence.by, silence.reason) for silence in saved.silences] == [("anna", "night")]
-    assert [standing.alert.ack.by for standing in saved.standings] == ["anna"]
+    assert [standing.alert.ack and standing.alert.ack.by for standing in saved.standings] == ["anna", None]
+    assert [len(standing.window) for standing in saved.standings] == [20, 20]
     assert (state_dir / "audit.log").read_text().count('"outcome":"done"') == 3
 
 
@@ -284,7 +314,7 @@ def test_several_at_once_wait_for_each_other(state_dir, tmp_path, environment):
     verbs = [["silence", f"endpoint=e{number}", "--for", "1h", "--reason", "x"] for number in range(6)] + [["list"], ["ack", "down"]]
     ways = {"cwd": tmp_path, "env": environment, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     running = [subprocess.Popen([*command, *verb], **ways) for verb in verbs]
-    told = [process.communicate(timeout=30) for process in running]
+    told = [process.communicate(timeout=120) for process in running]
     assert [process.returncode for process in running] == [0] * 6 + [2, 0], told
     assert sorted(silence.match for silence in silences_kept(state_dir)) == [(("endpoint", f"e{number}"),) for number in range(6)]
 
@@ -340,3 +370,27 @@ def test_a_holder_elsewhere_is_named_with_its_host(state_dir, monkeypatch, capsy
     code = dispatch(["alerts", "list"])
     lease.release()
     assert (code, capsys.readouterr().err.split(" holds")[0]) == (3, "perfconsole: PID 17 on elsewhere")
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_the_runbook_of_an_endpoint_goes_before_that_of_its_rule(live, state_dir, perfconsole, config_file, request):
+    config_file(
+        '[[http]]\nname = "shop"\nurl = "http://127.0.0.1:9/"\nrunbook = "https://wiki.example/shop"\n'
+        '[[http]]\nname = "cart"\nurl = "http://127.0.0.1:9/c"\n'
+        '[[alert]]\nname = "down"\nseverity = "critical"\nmetric = "httpcheck.up"\nbelow = 0.5\nfor = "1m"\nmin_events = 2\n'
+        'match = { endpoint = "*", service = "*" }\nrunbook = "https://wiki.example/down"\n'
+    )
+    if live:
+        engine = request.getfixturevalue("running")
+        told = [alert_at("shop", above=False), alert_at("cart", above=False)]
+        engine.loop.call_soon_threadsafe(lambda: engine.state.tell(told, None))
+        until(lambda: len(engine.state.alerts) >= 3)
+    else:
+        leave(state_dir, alert_at("shop", above=False), alert_at("cart", above=False))
+    ran = perfconsole("alerts", "list")
+    assert ran.code == 2, ran
+    lines = ran.out.splitlines()
+    (shop,), (cart,) = ([line for line in lines if name in line] for name in ("shop is down", "cart is down"))
+    assert "https://wiki.example/shop" in shop
+    assert "https://wiki.example/shop" not in cart
+    assert live or "https://wiki.example/down" in cart

@@ -28,13 +28,17 @@ class Sample(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a sample says of a rule: of a breach, of quiet, or neither (between `clear` and the limit)."""
+    """What a sample says of a rule: of a breach, of quiet, or neither (between `clear` and the limit).
+
+    One that is `weak` (above the limit by too few events) says nothing of a breach; of what fires it says that it is not quiet.
+    """
 
     at: float
     began: float
     bad: bool
     quiet: bool
     value: float
+    weak: bool = False
 
 
 # The oracle -------------------------------------------------------------------------------------------------------------------------------
@@ -65,10 +69,11 @@ def sayings(rule, samples):
         value, n, events = statistic(rule, samples, sample.at)
         if isnan(value) or n < rule.min_samples:
             continue
-        bad = rule.breached(value) and (rule.stat == "last" or events >= rule.min_events)
+        enough = rule.stat == "last" or events >= rule.min_events
+        bad = rule.breached(value) and enough
         clear = rule.limit if isnan(rule.clear) else rule.clear
         quiet = not bad and (value <= clear if rule.above else value >= clear)
-        out.append(Said(sample.at, sample.began, bad, quiet, value))
+        out.append(Said(sample.at, sample.began, bad, quiet, value, weak=rule.breached(value) and not enough))
     return out
 
 
@@ -83,8 +88,13 @@ class Span(NamedTuple):
 class Oracle:
     def __init__(self, rule, samples, max_gap):
         self.rule, self.gap = rule, max_gap
-        self.said = sayings(rule, samples)
+        self.every = sayings(rule, samples)
+        self.hear(inf)
         self.silence = Said(nan, nan, rule.no_data == "alert", rule.no_data == "ok", nan)
+
+    def hear(self, fired_at):
+        """Leave out what says nothing: weak ones, but for those since it fires."""
+        self.said = [said for said in self.every if not said.weak or said.at > fired_at]
 
     def _spans(self, now, silent):
         """What was said until a moment, newest first, as it counts at that moment."""
@@ -131,6 +141,7 @@ class Oracle:
                 if after != state:
                     out.append((now, state, "resolved" if state == "firing" else after))
                     if "firing" in (state, after):
+                        self.hear(now if after == "firing" else inf)
                         turns.append(now)
                         flapping = len([turn for turn in turns if turn > now - 3600]) >= 4
                         held = max(self.rule.keep_s, 2 * self.rule.for_s) if flapping and self.rule.keep_s else self.rule.keep_s

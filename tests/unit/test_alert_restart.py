@@ -3,6 +3,7 @@
 from math import inf
 
 import pytest
+from msgspec.structs import replace
 
 from perfconsole.core.alerts import UNCLAIMED_S, AlertStage
 from perfconsole.core.tick import Group, Reading, Rule, SeriesDef, Tick
@@ -201,6 +202,64 @@ def test_a_rule_that_is_switched_off_ends_what_nobody_measured_yet():
     told = run.stage.use([], Tick(1, WALL + 101.0, 101.0))
     assert [(alert.state, alert.text) for alert in told] == [("resolved", "its rule has changed")]
     assert run.left == []
+
+
+def test_what_its_last_sample_says_may_be_undecided_by_all_of_them_and_is_then_as_none():
+    rate = Rule("rate", "critical", UP, 0.01, match=DOWN.match, stat="ratio", over_s=30.0, for_s=60.0, min_events=2, colour=False)
+    left = failed(0.5, 10.5, rules=(rate,)).left
+    run = Run(rate, boot=12.0)
+    run.tick(35.0, 1.0)  # by itself it is well; of the two failures one is left, and one of two checks is neither
+    assert run.restore(left) == [("rate", "pending", "pending", 10.5)]
+    run.tick(36.0, 0.0)
+    run.beats(100.0)
+    assert [state for _, _, state in run.course][-1:] != ["inactive"]
+
+
+def test_a_window_that_nobody_claimed_yet_is_handed_on_and_one_that_nobody_does_is_let_go():
+    hour = Rule("hour", "warning", UP, 0.01, match=DOWN.match, stat="ratio", over_s=3600.0, for_s=60.0, min_events=2, colour=False)
+    first = Run(hour)
+    for moment in range(1, 100, 10):
+        first.tick(float(moment), 1.0)
+    kept = list(first.stage.windows("b"))
+    waits = Run(hour, boot=200.0, metrics=("httpcheck.status",))
+    assert waits.restore(kept) == []
+    waits.tick(201.0)
+    assert list(waits.stage.windows("b")) == kept
+    waits.tick(202.0, groups=[Group(2, "c", "u", 10.0, (SeriesDef(UP, LABELS),))])
+    assert [len(one.window) for one in waits.stage.windows("b")] == [len(kept[0].window)]
+    gone = Run(hour, boot=200.0, metrics=("httpcheck.status",))
+    gone.restore(kept)
+    gone.tick(200.5 + UNCLAIMED_S)
+    assert list(gone.stage.windows("b")) == []
+
+
+def test_the_window_of_a_rule_that_decides_otherwise_now_says_nothing():
+    hour = Rule("hour", "warning", UP, 0.01, match=DOWN.match, stat="ratio", over_s=3600.0, for_s=60.0, min_events=2, colour=False)
+    first = Run(hour)
+    for moment in range(1, 100, 10):
+        first.tick(float(moment), 1.0)
+    for rule, held in ((hour, 10), (replace(hour, over_s=1800.0), 0)):
+        again = Run(rule, boot=200.0)
+        again.restore(list(first.stage.windows("b")))
+        again.tick(201.0)
+        assert [one.course.held for one, _ in again.stage.watched()] == [held]
+
+
+@pytest.mark.parametrize("stat", ["avg", "max", "p95", "ratio"])
+def test_after_a_boot_with_a_clock_that_was_set_back_nothing_lies_in_the_future(stat):
+    """A machine without a clock that lasts begins where its last one ended, or before."""
+    hour = Rule("hour", "warning", UP, 0.01, match=DOWN.match, stat=stat, over_s=600.0, for_s=60.0, colour=False)
+    first = Run(hour, boot=5000.0)
+    for moment in range(5010, 5510, 10):
+        first.tick(float(moment), 0.5 if moment % 50 else 1.0)
+    left = [replace(one, boot_id="a", offset_s=WALL + 4000.0) for one in (*first.left, *first.stage.windows("b"))]
+    again = Run(hour, boot=20.0)
+    again.restore(left)
+    for moment in range(30, 611, 10):
+        again.tick(float(moment), 0.0)
+        assert list(again.stage.windows("b"))
+    ((one, _),) = again.stage.watched()
+    assert one.course.held == 59  # what was before has left the window
 
 
 def test_another_interval_is_another_window():

@@ -508,6 +508,17 @@ def test_a_counter_has_no_rate_across_a_gap_and_one_across_an_unknown_sample():
     assert bench.course == [(40.0, "inactive", "firing")]
 
 
+def test_of_two_servers_behind_one_name_no_rate_is_made():
+    """That another one answers is told by counters that are unknown once."""
+    deadlocks = "postgresql.deadlocks"
+    bench = Bench(Rule("r", "critical", deadlocks, 2.0), metric=deadlocks)
+    for at, total in ((0, 5.0), (10, 5.0), (15, nan), (20, 1e6), (30, 1e6)):
+        bench.sample(at, total)
+    assert bench.told == []
+    bench.sample(40, 1e6 + 50)
+    assert [alert.value for alert in bench.told] == [5.0]
+
+
 @pytest.mark.parametrize("over", ["avg", "p95", "max"])
 def test_what_was_infinite_once_is_forgotten_with_its_window(over):
     bench = Bench(rule(stat=over, over_s=300.0, for_s=0.0))

@@ -48,7 +48,7 @@ def test_a_subject_has_level_and_sentence():
             alert("slow", "httpcheck.duration", CHECKED, value=0.812, limit=0.5, stat="p50", over_s=300.0, n=30),
             "checkout", "checkout latency", "812ms", "> 500ms", "p50 over 5m n 30",
         ),
-        (alert("cache", "postgresql.cache.hit_ratio", (("server", "orders"),), above=False), "orders", "cache hits orders",
+        (alert("cache", "postgresql.cache.hit_ratio", (("server", "orders"),), above=False), "orders", "cache hits of orders",
          "95%", "< 90%", "last sample"),
         (alert("failed", "system.filesystem.failed", (("mountpoint", "/var"),), value=1.0, limit=0.5), "/var", "filesystem /var",
          "read-only", "read-only", "last sample"),

@@ -157,7 +157,10 @@ def test_a_file_that_may_not_be_read_is_an_error_and_not_passed_over(env, tmp_pa
         ("[console]\nread_only = 'yes'\n", 'f.toml:2: console.read_only: found "yes": accepted: true or false'),
         ("[console]\nmouse = 1\n", "f.toml:2: console.mouse: found 1 (a number): accepted: true or false"),
         ("[console]\nascii = 1\n", 'f.toml:2: console.ascii: found 1 (a number): accepted: "auto", true or false'),
-        ("[console]\nscreen = 'proceses'\n", 'accepted: one of operations endpoints processes alerts; did you mean "processes"?'),
+        (
+            "[console]\nscreen = 'proceses'\n",
+            'accepted: one of operations queries endpoints processes alerts changes; did you mean "processes"?',
+        ),
         ("[console]\ntheme = 'midnigt'\n", 'f.toml:2: console.theme: found "midnigt", which is no theme: did you mean "midnight"?'),
         ("console = 3\n", "f.toml:1: console: found 3: accepted: a table, written [console]"),
         ("[[console]]\n", "f.toml:1: console: found an array of tables: accepted: a table, written [console]"),
@@ -291,10 +294,11 @@ def test_a_threshold_is_read_in_the_unit_of_its_metric(env, metric, written, lim
 def test_rules_are_the_shipped_ones_that_are_left_and_the_enabled_ones(env):
     usual = tuple(rule for rule in SHIPPED if rule.name not in MARKED)
     assert rules(Config()) == usual
-    text = "[alerts]\ndisable = ['cpu-warning']\n" + RULE.replace("mine", "cpu-warning") + "below = 1\nmatch = { b = '*', a = 'x' }\n"
+    text = "[alerts]\ndisable = ['cpu-warning']\n" + RULE.replace("mine", "cpu-warning").replace("load.1m", "disk.io")
+    text += "below = 1\nmatch = { direction = '*', device = 'x' }\n"
     made = rules(parse_text(text + RULE + "above = 1\nenabled = false\n", env=env))
     assert [rule.name for rule in made] == [*(rule.name for rule in usual if rule.name != "cpu-warning"), "cpu-warning"]
-    assert (made[-1].limit, made[-1].above, made[-1].match) == (1.0, False, (("a", "x"), ("b", "*")))
+    assert (made[-1].limit, made[-1].above, made[-1].match) == (1.0, False, (("device", "x"), ("direction", "*")))
     assert rules(parse_text("[alerts]\ndefaults = false\n", env=env)) == ()
 
 

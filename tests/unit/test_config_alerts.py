@@ -1,14 +1,24 @@
 """Alert rules as they are configured: what comes of them, and what they could never do, with the arithmetic."""
 
+import asyncio
+import sys
+import time
+from contextlib import suppress
 from math import isnan
 
 import pytest
 
+from perfconsole.collectors.own import OwnCollector
+from perfconsole.collectors.processes import ProcessCollector
+from perfconsole.collectors.system import system_collectors
 from perfconsole.config.load import ConfigFileError, parse_text
 from perfconsole.config.rules import rules
 from perfconsole.config.schema import STATS
 from perfconsole.config.write import render
 from perfconsole.core import alert_stats
+from perfconsole.core.errors import CollectorError
+from perfconsole.core.metric_shapes import every_s, shapes
+from perfconsole.core.ports import Slot
 from perfconsole.core.shipped import API, CRITICAL, MARKED, SHIPPED
 from perfconsole.core.tick import Rule, SeriesDef
 
@@ -101,6 +111,105 @@ def test_a_rule_that_cannot_be_is_told_with_the_arithmetic(text, expected):
     (fault,) = faults(text)
     assert fault.startswith("f.toml:")
     assert expected in fault
+
+
+DISK = RULE + "metric = 'system.filesystem.utilization'\nabove = '90%'\n"
+DB = "[[postgres]]\nname = 'orders'\ninterval = '60s'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (UP.replace(", service = '*'", "").replace("'*'", "'shop'") + "below = 0.5\nfor = '1m'\n",
+         'or labelled service; endpoint service: it would watch nothing: e.g. match = { endpoint = "shop", service = "*" }'),
+        (DISK + "match = { mountpont = '/var' }\n",
+         'without labels, or labelled mountpoint: it would watch nothing: did you mean "mountpoint"? e.g. match = { mountpoint = "*" }'),
+        (CPU + "match = { unit = 'nginx*' }\n", "match names unit, but system.cpu.utilization has series without labels, or labelled cpu"),
+        (RULE + "metric = 'system.load.1m'\nabove = 8\nmatch = { host = 'a' }\n",
+         "match names host, but system.load.1m has series without labels: it would watch nothing: leave it out"),
+        (RULE + "metric = 'postgresql.up'\nbelow = 0.5\nfor = '1m'\n",
+         'no match, but postgresql.up has series labelled server: it would watch nothing: e.g. match = { server = "*" }'),
+        (SHOP + UP.replace("endpoint = '*'", "endpoint = 'shpo'") + "below = 0.5\nfor = '1m'\n",
+         'alert[1].match.endpoint: found "shpo", which no endpoint is called: it would watch nothing: did you mean "shop"?'),
+        (DB + RULE + "metric = 'postgresql.up'\nbelow = 0.5\nfor = '5m'\nmatch = { server = 'oders' }\n",
+         'alert[1].match.server: found "oders", which no server is called: it would watch nothing: did you mean "orders"?'),
+        (DB + RULE + "metric = 'postgresql.up'\nbelow = 0.5\nfor = '2s'\nmatch = { server = '*' }\n",
+         "2 s, but orders is measured every 60 s: one sample would decide"),
+        (DB + RULE + "metric = 'postgresql.xid.age'\nabove = 1\nstat = 'p95'\nover = '1m'\nfor = '5m'\nmatch = { server = '*' }\n",
+         "60 s hold 1 samples of orders at most, one every 60 s, and 20 are needed"),
+        (DISK + "stat = 'avg'\nover = '8s'\nmin_samples = 3\nfor = '1m'\n",
+         "8 s hold 1 samples of system.filesystem.utilization at most, one every 10 s, and 3 are needed"),
+        (RULE + "metric = 'cgroup.memory.utilization'\nabove = '90%'\nmatch = { unit = '*' }\nfor = '4s'\n", "measured every 10 s"),
+        ("[console]\ninterval = '30s'\n" + RULE + "metric = 'process.count'\nabove = 900\nfor = '4s'\n", "measured every 30 s"),
+        (SHOP + CPU + "for = '1m'\ndepends_on = ['http:shpo']\n",
+         'alert[1].depends_on[1]: found "http:shpo", which there is not: did you mean "http:shop"?'),
+        (CPU + "for = '1m'\ndepends_on = ['nonsense']\n", 'alert[1].depends_on[1]: found "nonsense": accepted: host, http:NAME'),
+        (DB + CPU + "for = '1m'\ndepends_on = ['host', 'postgres:order']\n", 'did you mean "postgres:orders"?'),
+    ],
+)  # fmt: skip
+def test_a_rule_that_watches_nothing_or_too_seldom_is_told_with_what_there_is(text, expected):
+    (fault,) = faults(text)
+    assert expected in fault
+
+
+def test_what_there_is_may_be_named_in_every_way():
+    services = "[[service]]\nname = 'web'\nendpoints = ['shop']\n"
+    for match in ("endpoint = 'shop', service = 'web'", "endpoint = 'sh*', service = '*'", "endpoint = '*', service = 'w?b'"):
+        assert parse_text(SHOP + services + RULE + f"metric = 'httpcheck.up'\nbelow = 1\nmatch = {{ {match} }}\n", env={}).alert
+    for metric, match in (("httpcheck.up", "service = 'web'"), ("system.disk.io", "direction = 'read', device = 'sd*'")):
+        assert parse_text(SHOP + services + RULE + f"metric = '{metric}'\nbelow = 1\nmatch = {{ {match} }}\n", env={}).alert
+    assert parse_text(SHOP + RULE + "metric = 'httpcheck.up'\nbelow = 1\n", env={}).alert
+    assert parse_text(SHOP + DB + CPU + "for = '1m'\ndepends_on = ['host', 'http:shop', 'postgres:orders']\n", env={}).alert
+
+
+def test_what_takes_several_samples_in_a_row_may_take_less_than_their_interval():
+    down = SHOP + UP + "below = 0.5\nfor = '8s'\n"
+    assert parse_text(down + "min_events = 2\n", env={}).alert
+    assert len(faults(down + "min_events = 1\n")) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CPU + "for = '1m'\ndepends_on = ['postgres:local', 'http:shop.example']\n",
+        RULE + "metric = 'postgresql.up'\nbelow = 1\nfor = '5m'\nmatch = { server = 'local' }\n",
+        RULE + "metric = 'httpcheck.up'\nbelow = 1\nmatch = { endpoint = 'shop.example', service = '*' }\n",
+    ],
+)
+def test_what_the_file_does_not_say_may_be_found_or_named_by_the_command_line(text):
+    assert parse_text(text, env={}).alert
+
+
+def test_of_a_rule_that_is_switched_off_it_does_not_matter_whether_what_it_is_about_is_there():
+    text = SHOP + UP.replace("endpoint = '*'", "endpoint = 'gone'") + "below = 0.5\nfor = '1m'\ndepends_on = ['http:gate']\n"
+    assert len(faults(text)) == 2
+    assert parse_text(text + "enabled = false\n", env={}).alert
+
+
+def test_every_shipped_rule_watches_series_that_there_are():
+    for rule in SHIPPED:
+        assert tuple(name for name, _ in rule.match) in shapes(rule.metric), rule.name
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the collectors of this machine differ")
+def test_the_series_of_this_machine_are_among_those_that_there_may_be():
+    """Whoever adds a label to a series adds it to the table, or rules about it are refused."""
+
+    async def looked():
+        out = []
+        for collector in (*system_collectors(2.0), ProcessCollector(2.0), OwnCollector(2.0, lambda: 0.0, lambda: 0.0)):
+            now = time.time()
+            with suppress(CollectorError):  # a machine without sensors
+                result = await collector.run("host", Slot(now, 100.0, 110.0), ())
+            out += [(series, measured.interval_s or collector.interval_s) for measured in result.measured for series in measured.series]
+            collector.close()
+        return out
+
+    found = asyncio.run(looked())
+    assert len(found) > 60
+    for series, interval_s in found:
+        assert tuple(name for name, _ in series.labels) in shapes(series.name), series
+        assert every_s(series.name, 2.0) == interval_s, series
 
 
 def test_a_rule_is_held_against_the_endpoints_that_it_is_about():

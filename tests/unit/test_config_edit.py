@@ -1,6 +1,7 @@
 """A rule is changed in the file that somebody wrote, and nothing else in it."""
 
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -102,18 +103,78 @@ def test_each_that_ships_is_the_same_rule_when_it_is_written(written, env, name)
     assert after.over_s == before.over_s
 
 
-def test_what_no_alert_can_say_is_refused(written, env):
-    for name, why in (("slow-query-warning", "fires at once"), ("api-latency-warning", "about marked endpoints")):
-        rule = replace(next(rule for rule in SHIPPED if rule.name == name), only=frozenset({"shop"} if name in MARKED else ()))
-        with pytest.raises(ConfigError, match=why):
-            edit_rule(str(written), rule, {"above": "2s"}, env)
+CHANNEL = """
+[alerts]
+notify = ["ops"]
+[[notify]]
+name = "ops"
+type = "hook"
+command = ["/bin/true"]
+"""
+
+AT_ONCE = [rule.name for rule in SHIPPED if not rule.for_s and not rule.colour]
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_one_that_fires_at_once_stays_so_where_a_channel_is_told(written, env, name):
+    written.write_text(CHANNEL)
+    written.chmod(0o600)
+    before = rule_of(written, env, name)
+    changed(written, env, name, above="3", runbook="https://wiki.example")
+    after = rule_of(written, env, name)
+    assert (after.limit, after.runbook, after.source != "") == (3.0, "https://wiki.example", True)
+    same = ("severity", "metric", "above", "match", "stat", "over_s", "for_s", "keep_s", "respond_s", "notify", "colour")
+    assert {key: getattr(after, key) for key in same} == {key: getattr(before, key) for key in same}
+    assert (after.for_s, after.colour, after.notify) == (0.0, False, ("ops",))
+    assert f'disable = ["{name}"]' in written.read_text()
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_one_that_fires_at_once_is_changed_without_a_channel_where_it_is_said_how_long_it_lasts(written, env, name):
+    changed(written, env, name, above="3", for_="10s")
+    after = rule_of(written, env, name)
+    assert (after.limit, after.for_s, after.colour) == (3.0, 10.0, False)
+
+
+def reads(text, path, env):
+    """The rule that the fix of a refusal says to write, as a configuration has it: what is in one line there are lines here."""
+    disable, _, table = text.partition(" and [[alert]] ")
+    keys = re.sub(r", (?=[a-z_]+ = )(?![^{]*\})", "\n", table.partition(", and one likewise")[0])
+    path.write_text(disable.rpartition("[alerts] ")[2].join(["[alerts]\n", "\n"]) + f"[[alert]]\n{keys}\n")
+    return rules(load(str(path), env=env).config)[-1]
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+def test_else_it_is_refused_with_what_to_write(written, env, name):
+    rule = rule_of(written, env, name)
+    for changes in ({"above": "2"}, {"for": ""}, {"for": "0s"}):
+        with pytest.raises(ConfigError, match="fires at once: say how long") as refused:
+            edit_rule(str(written), rule, changes, env)
     assert written.read_text() == WRITTEN
+    found = reads(refused.value.fix, written, env)
+    assert (found.name, found.metric, found.limit, found.for_s, found.colour) == (name, rule.metric, rule.limit, 10.0, False)
+    written.write_text(WRITTEN)
+    with pytest.raises(ConfigError, match=r"\.for: found"):  # a fault of what was typed is told as that
+        edit_rule(str(written), rule, {"for": "moons"}, env)
+
+
+@pytest.mark.parametrize("only", [{"shop"}, {"shop", "cart", "api"}])
+@pytest.mark.parametrize("name", sorted(MARKED))
+def test_what_is_about_marked_endpoints_is_refused_with_what_to_write(written, env, name, only):
+    rule = replace(next(rule for rule in SHIPPED if rule.name == name), only=frozenset(only))
+    with pytest.raises(ConfigError, match="about marked endpoints") as refused:
+        edit_rule(str(written), rule, {"above": "2s"}, env)
+    assert written.read_text() == WRITTEN
+    assert ("one likewise for each of: cart shop" in refused.value.fix) == (len(only) > 1)
+    found = reads(refused.value.fix, written, env)
+    first = "api" if len(only) > 1 else "shop"
+    assert (found.name, found.limit, found.stat, dict(found.match)) == (name, rule.limit, rule.stat, {"endpoint": first, "service": "*"})
 
 
 SELDOM = '[[tls]]\naddress = "ldap.example:636"\nname = "ldap"\n'
 
 
-@pytest.mark.parametrize("name", ["response-time-critical", "service-down-critical"])
+@pytest.mark.parametrize("name", ["response-time-critical", "certificate-expiry-critical"])
 def test_what_fits_itself_to_what_is_measured_seldom_is_refused_with_the_way_out(written, env, name):
     written.write_text(SELDOM)
     for changes in ({"severity": "info"}, {"for": "2m"}):
@@ -130,9 +191,16 @@ def test_what_fits_itself_to_what_is_measured_seldom_is_refused_with_the_way_out
 def test_a_fault_of_what_was_typed_is_told_as_that_where_the_rule_could_be_written(written, env):
     written.write_text('[[http]]\nurl = "http://shop.example/"\nname = "shop"\ninterval = "30s"\nfailing_interval = "30s"\n')
     with pytest.raises(ConfigError, match=r"\.for: 1 s, but shop is measured"):
-        changed(written, env, "service-down-critical", for_="1s")
-    changed(written, env, "service-down-critical", for_="5m")
-    assert rule_of(written, env, "service-down-critical").for_s == 300.0
+        changed(written, env, "certificate-expiry-critical", for_="1s")
+    changed(written, env, "certificate-expiry-critical", for_="5m")
+    assert rule_of(written, env, "certificate-expiry-critical").for_s == 300.0
+
+
+def test_what_takes_several_failures_in_a_row_can_be_said_however_seldom_something_is_measured(written, env):
+    written.write_text(SELDOM)
+    changed(written, env, "service-down-critical", severity="warning")
+    rule = rule_of(written, env, "service-down-critical")
+    assert (rule.severity, rule.for_s, rule.min_events) == ("warning", 60.0, 2)
 
 
 # How it is written ----------------------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def test_uncommented_it_loads_and_every_documented_default_is_the_default(uncomm
     assert config.alert == (
         AlertRule(
             name="var-nearly-full", severity="warning", metric="system.filesystem.utilization", match={"mountpoint": "/var*"}, above=0.8,
-            stat="avg", over_s=60.0, for_s=600.0, clear=0.75, keep_s=60.0, max_gap_s=30.0, depends_on=("host",), respond_s=900.0,
+            stat="avg", over_s=60.0, for_s=600.0, clear=0.75, keep_s=60.0, max_gap_s=30.0, depends_on=("postgres:orders",), respond_s=900.0,
             runbook="https://wiki.example/runbooks/disk", notify=("ops",),
         ),
     )  # fmt: skip

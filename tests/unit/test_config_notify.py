@@ -7,6 +7,7 @@ import tomllib
 
 import pytest
 
+from perfconsole.config import check_notify
 from perfconsole.config.check import Checker
 from perfconsole.config.kinds import keys_of
 from perfconsole.config.load import ConfigFileError, parse_text
@@ -153,6 +154,26 @@ def test_nobody_is_told_unless_it_is_said():
 def test_names_are_those_of_channels(text, expected):
     (line,) = faults(text)
     assert expected in line
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (webhook(), ['[[notify]] "ops" is told of nothing: neither [alerts] notify nor an [[alert]] names it']),
+        (webhook() + RULE.format("x", "enabled = false\nfor = '1m'\nnotify = ['ops']"),
+         ['[[notify]] "ops" is told of nothing: neither [alerts] notify nor an [[alert]] names it']),
+        (webhook() + RULE.format("x", "for = '1m'\nnotify = ['ops']"),
+         ['[[notify]] "ops" is told of nothing: its severities are critical warning, and no rule that names it has one of them']),
+        (webhook("severities = ['info']") + RULE.format("x", "for = '1m'\nnotify = ['ops']"), []),
+        ("[alerts]\nnotify = ['ops']\n" + webhook() + channel("hook", "command = ['x']", "pager"),
+         ['[[notify]] "pager" is told of nothing: neither [alerts] notify nor an [[alert]] names it']),
+        ("[alerts]\nnotify = ['ops']\ndefaults = false\n" + webhook(),
+         ['[[notify]] "ops" is told of nothing: neither [alerts] notify nor an [[alert]] names it']),
+        ("", []),
+    ],
+)  # fmt: skip
+def test_a_channel_that_is_told_of_nothing_is_said_to_be(text, expected):
+    assert check_notify.unnamed(parsed(text)) == expected
 
 
 # Faults ---------------------------------------------------------------------------------------------------------------------------

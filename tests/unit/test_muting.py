@@ -191,6 +191,81 @@ def test_a_rule_is_mute_while_what_it_depends_on_is_down():
     assert said(bench.tick(12.5 + LOOK_S)) == [("memory", "firing", "firing", "")]
 
 
+@pytest.mark.parametrize(("state", "mute"), [("failing", False), ("down", True), ("suppressed", True), ("up", False)])
+def test_what_is_depended_on_is_down_when_its_row_says_so_and_not_with_one_failed_check(state, mute):
+    rule = Rule("memory", "critical", "system.memory.utilization", 0.9, depends_on=("http:shop",), colour=False)
+    bench = Bench(rule)
+    bench.tick(1.0, alert())
+    bench.up(1.5, 0.0)
+    row = EndpointRow("shop", "http", "web", "http://shop", state, WALL, at=WALL)
+    bench.tick(1.6, tables=[EndpointTable("checks", WALL + 1.6, 1, [row])])
+    bench.tick(1.6 + 2 * LOOK_S)
+    assert [one.muted for one in bench.muting.standing.values()] == ["http:shop is down" if mute else ""]
+
+
+def test_where_no_row_is_known_so_many_checks_in_a_row_have_to_fail_as_make_it_down():
+    rule = Rule("memory", "critical", "system.memory.utilization", 0.9, depends_on=("http:shop",), colour=False)
+    bench = Bench(rule)
+    bench.tick(1.0, alert())
+    group = Group(1, "c", "t1", 10.0, (SeriesDef("httpcheck.up", ENDPOINT),), failures=3)
+    muted = []
+    for count, value in enumerate((1.0, 0.0, 0.0, nan, 0.0, 1.0), 1):
+        at = 10.0 * count
+        bench.tick(at, groups=[group] if count == 1 else [], readings=[Reading(1, WALL + at, [value])])
+        bench.tick(at + LOOK_S)
+        muted.append(bool(bench.muting.standing["memory{}"].muted))
+    assert muted == [False, False, False, False, True, False]
+
+
+def test_of_a_database_that_is_down_nothing_else_is_told():
+    bench = Bench()
+    db, other = (("server", "db"),), (("server", "spare"),)
+    lag = alert("lag", metric="postgresql.replication.lag", labels=db, severity="warning")
+    hit = alert("hit", metric="postgresql.cache.hit_ratio", labels=(("database", "shop"), *db), severity="warning")
+    elsewhere = alert("lag", metric="postgresql.replication.lag", labels=other, severity="warning")
+    bench.tick(1.0, lag, hit, elsewhere, alert("memory"))
+    told = bench.tick(2.0, alert("database-down", metric="postgresql.up", labels=db, stat="last"))
+    assert {one.id: one.muted for one in told} == {
+        "database-down{server=db}": "", lag.id: "inhibited by database-down", hit.id: "inhibited by database-down",
+    }  # fmt: skip
+    bench.tick(3.0, alert("database-down", metric="postgresql.up", labels=db, stat="last", state="resolved", before="firing"))
+    assert {one.muted for one in bench.muting.standing.values()} == {""}
+
+
+def test_how_a_database_was_for_an_hour_does_not_hide_that_it_is_down_now():
+    bench = Bench()
+    db = {"metric": "postgresql.up", "labels": (("server", "db"),)}
+    bench.tick(1.0, alert("database-down", "pending", "inactive", stat="last", **db))
+    bench.tick(1.5, alert("uptime", stat="ratio", over_s=3600.0, **db))
+    told = bench.tick(2.0, alert("database-down", stat="last", **db))
+    assert {one.rule: one.muted for one in told} == {"database-down": "", "uptime": "inhibited by database-down"}
+
+
+POOLED = {"metric": "httpcheck.up", "stat": "ratio", "over_s": 1800.0, "severity": "warning"}
+
+
+@pytest.mark.parametrize(
+    ("began", "severity", "muted"),
+    [(30.0, "warning", True), (-5.0, "warning", False), (130.0, "warning", False), (30.0, "critical", False)],
+)
+def test_an_outage_is_told_once_and_not_again_by_a_window_that_still_holds_it(began, severity, muted):
+    bench = Bench()
+    down = {"metric": "httpcheck.up", "stat": "last", "since": WALL, "severity": "warning"}
+    bench.tick(60.0, of_endpoint("down", at=WALL + 60, **down))
+    bench.tick(120.0, of_endpoint("down", state="resolved", before="firing", at=WALL + 120, **down))
+    (told,) = bench.tick(400.0, of_endpoint("now-and-then", **(POOLED | {"since": WALL + began, "severity": severity})))
+    assert told.muted == ("of an outage that down told of" if muted else "")
+    bench.tick(120.0 + 1800.0 + 300.0)
+    assert [one.muted for one in bench.muting.standing.values()] == [""]  # what fails still does so by itself
+
+
+def test_another_run_knows_of_the_outage_as_well():
+    bench = Bench()
+    down = of_endpoint("down", "httpcheck.up", stat="last", since=WALL, at=WALL + 120, state="resolved", before="firing")
+    bench.muting.recall([down])
+    assert bench.tick(400.0, of_endpoint("now-and-then", **(POOLED | {"since": WALL + 30})))[0].muted == "of an outage that down told of"
+
+
 def test_what_the_stage_says_goes_first_and_thresholds_are_nobodys_business():
     bench = Bench()
     bench.muting.silence(silence(metric="*"))

@@ -1,13 +1,17 @@
 """Every rule that ships, at the edges of what it promises: exactly after its duration, and not for any other reason."""
 
 from math import inf, isnan
+from random import Random
 
 import pytest
+from msgspec.structs import replace
 
+from perfconsole.core.alert_watched import LONG_S
 from perfconsole.core.alerts import UNCLAIMED_S, AlertStage
 from perfconsole.core.metrics import is_counter
 from perfconsole.core.shipped import SHIPPED
 from perfconsole.core.tick import Group, Reading, SeriesDef, Tick
+from perfconsole.core.words import breach
 
 WALL = 1.7e9
 E = 2.0**-10
@@ -23,8 +27,14 @@ every_quick = pytest.mark.parametrize("rule", [rule for rule in ALERTS if rule.f
 every_lasting = pytest.mark.parametrize("rule", [rule for rule in ALERTS if rule.for_s], ids=lambda rule: rule.name)
 
 
+SELDOM_S = {"postgresql.temp.live": 15.0, "postgresql.statements.evictions": 120.0}
+
+
 def interval_of(rule):
-    return {"system": 2.0, "httpcheck": 10.0, "postgresql": 5.0, "cgroup": 10.0}[rule.metric.partition(".")[0]]
+    return (
+        SELDOM_S.get(rule.metric)
+        or {"system": 2.0, "httpcheck": 10.0, "postgresql": 5.0, "cgroup": 10.0, "perfconsole": 10.0}[rule.metric.partition(".")[0]]
+    )
 
 
 class Bench:
@@ -178,7 +188,8 @@ def test_a_gap_that_is_short_enough_counts_and_a_longer_one_does_not(rule):
             at += bench.interval
             bench.sample(at, bench.bad)
         anew = gap > 2 * rule.for_s
-        assert bench.times("firing") == [due if counts else bench.since + rule.for_s if anew else due + gap], (more, gap)
+        lost = gap + (bench.interval if is_counter(rule.metric) else 0.0)  # of a counter no rate is made across it
+        assert bench.times("firing") == [due if counts else bench.since + rule.for_s if anew else due + lost], (more, gap)
 
 
 @every_lasting
@@ -212,6 +223,26 @@ def test_half_an_hour_of_sleep_counts_for_nothing(rule):
     assert fired >= awake + rule.for_s / 2
 
 
+def test_a_slow_query_that_ended_does_not_stand_for_ever_when_nobody_reads_statements_any_more():
+    bench = Bench(next(rule for rule in ALERTS if rule.name == "slow-query-ended-warning"))
+    bench.sample(5.0, 1.2)
+    assert bench.times("firing") == [5.0]
+    while bench.boot < 300.0:
+        bench.tick(bench.boot + 0.5)
+    assert bench.times("resolved") == [5.0 + bench.gap + bench.rule.keep_s]
+
+
+def test_a_slow_query_that_ended_is_told_with_its_own_time_as_long_as_it_is_told():
+    bench = Bench(next(rule for rule in ALERTS if rule.name == "slow-query-ended-warning"))
+    for at, value in ((5.0, 0.3), (10.0, 1.2), (15.0, 0.0), (20.0, 0.0)):
+        bench.sample(at, value)
+    (fired,) = [alert for alert in bench.told if alert.state == "firing"]
+    assert breach(fired, 0.0) == "slowest finished statement of x max 1.2s > 1.0s over 1m (n 2)"
+    bench.until(300.0, 0.0)
+    (over,) = bench.times("resolved")
+    assert over == pytest.approx(10.0 + bench.rule.over_s + bench.rule.keep_s, abs=bench.interval)
+
+
 # From one run to the next -----------------------------------------------------------------------------------------------------------------
 
 
@@ -223,13 +254,55 @@ def test_a_restart_half_way_delays_nothing(rule):
     standings = first.stage.standings(BOOT_ID)
     again = Bench(rule, standings, boot=first.boot + 3.0)
     again.until(due + 4 * again.interval + 4, again.bad)
-    if rule.stat == "last":
-        assert again.times("firing") == [due]
-        assert again.told[-1].since == first.since + WALL
-    else:  # its window begins anew: until that knows something, there is nothing that goes on
-        assert len(again.times("firing")) <= 1
-        assert not again.times("firing") or again.times("firing")[0] >= due
+    assert again.times("firing") == [due]
+    assert again.told[-1].since == first.since + WALL
     assert not again.times("resolved")
+
+
+@pytest.mark.parametrize("rule", [rule for rule in ALERTS if rule.for_s and rule.stat != "last"], ids=lambda rule: rule.name)
+@pytest.mark.parametrize("value", ["bad", "well"])
+def test_what_was_measured_before_it_is_known_what_was_left_counts_with_that(rule, value):
+    """A console measures for a second or two before it has the state directory: a window of one sample alone is none."""
+    first = pending(rule)
+    due = first.since + rule.for_s
+    first.until(first.since + rule.for_s / 2 + 0.25, first.bad)
+    again = Bench(rule, boot=first.boot + 1.0)
+    again.sample(again.boot + 1.0, getattr(again, value))
+    again.told += again.stage.restore(first.stage.standings(BOOT_ID), BOOT_ID, Tick(1, again.boot + WALL, again.boot))
+    again.until(due + 4 * again.interval + 4, again.bad)
+    assert again.times("firing") == [due]
+
+
+@pytest.mark.parametrize("rule", [rule for rule in ALERTS if rule.over_s >= LONG_S], ids=lambda rule: rule.name)
+def test_a_long_window_is_not_blind_after_a_restart(rule):
+    """All was well for as long as it takes; started again, it begins to pend with the sample with which it would have without."""
+    length = rule.over_s + rule.needed * interval_of(rule)
+    first = Bench(rule)
+    first.until(length, first.well)
+    same = Bench(rule)
+    same.until(length, same.well)
+    kept = list(first.stage.windows(BOOT_ID))
+    assert [(one.alert.state, bool(one.window)) for one in kept] == [("inactive", True)]
+    again = Bench(rule, kept, boot=length + 1.0)
+    for bench in (same, again):
+        bench.until(length + 2.5, bench.well)
+        while not bench.times("pending"):
+            bench.until(bench.boot + bench.interval, bench.bad)
+    assert again.times("pending") == pytest.approx(same.times("pending"), abs=again.interval)
+    assert again.told[-1].n == same.told[-1].n - 1  # the one that fell between the two runs
+
+
+def test_of_an_hour_that_nobody_observed_no_window_knows_anything():
+    rule = next(rule for rule in ALERTS if rule.name == "cpu-hour-warning")
+    first = Bench(rule)
+    first.until(2 * rule.over_s, first.bad)
+    left = [*first.stage.standings(BOOT_ID), *first.stage.windows(BOOT_ID)]
+    assert [one.alert.state for one in left] == ["firing", "inactive"]
+    again = Bench(rule, left[1:], boot=first.boot + 0.6 * rule.over_s)
+    again.until(again.boot + 0.3 * rule.over_s, again.bad)
+    assert not again.told
+    again.until(again.boot + 0.7 * rule.over_s, again.bad)
+    assert len(again.times("pending")) == 1
 
 
 @every_alert
@@ -242,7 +315,7 @@ def test_what_fires_is_not_fired_again_after_a_restart_and_its_end_is_told(rule)
     assert not again.times("firing")
     assert again.told[0].fired_at == first.told[-1].fired_at
     again.well_for_good(again.boot + again.interval)
-    again.until(again.boot + rule.keep_s + 5 * again.interval, again.well)
+    again.until(again.boot + rule.over_s + rule.keep_s + 5 * again.interval, again.well)
     assert len(again.times("resolved")) == 1
 
 
@@ -307,6 +380,77 @@ def test_one_failed_check_is_no_outage_however_seldom_it_is_checked():
         readings = [Reading(1, WALL + at, [0.0])] if at % 1 else []
         told += stage.step(Tick(1, WALL + at, at, readings=readings))
     assert [(alert.at - WALL, alert.state) for alert in told] == [(0.5, "pending"), (3600.5, "firing")]
+
+
+HANGING = [5.0, 20.0, 24.0, 26.0, 30.0, 40.0, 60.0]
+
+
+def hanging(rule, timeout, until, interval=10.0):
+    """The transitions of an endpoint that was well at 0, and of which every check is given up after its timeout from then on."""
+    stage, told, began = AlertStage([rule]), [], interval
+    group = Group(1, "c", "t", interval, (SeriesDef(rule.metric, (("endpoint", "x"), ("service", "s"))),), 0.0, timeout, 2)
+    stage.step(Tick(1, WALL, 0.0, groups=[group], readings=[Reading(1, WALL, [0.01 if rule.metric.endswith("duration") else 1.0])]))
+    given_up, at = began + timeout, 0.0
+    while at < until:
+        at += 0.5
+        readings = []
+        if at >= given_up:
+            value = timeout if rule.metric.endswith("duration") else 0.0
+            readings = [Reading(1, WALL + given_up, [value], WALL + began)]
+            began = max(given_up, began + interval / 2)
+            given_up = began + timeout
+        told += stage.step(Tick(1, WALL + at, at, readings=readings))
+    return [(alert.at - WALL, alert.state) for alert in told if alert.before != alert.state]
+
+
+@pytest.mark.parametrize("timeout", HANGING)
+def test_an_endpoint_that_hangs_is_down_a_minute_after_its_first_check_that_did_and_the_second_has_failed(timeout):
+    rule = next(rule for rule in ALERTS if rule.name == "service-down-critical")
+    course = hanging(rule, timeout, 400.0)
+    assert [state for _, state in course] == ["pending", "firing"]
+    assert course[1][0] == max(10.0 + 60.0, 10.0 + 2 * max(timeout, 5.0))
+
+
+@pytest.mark.parametrize("timeout", HANGING)
+@pytest.mark.parametrize("name", ["error-rate-critical", "response-time-critical", "error-rate-warning"])
+def test_of_an_endpoint_that_hangs_the_statistics_know_as_much(name, timeout):
+    rule = next(rule for rule in ALERTS if rule.name == name)
+    course = hanging(rule, timeout, 3 * rule.for_s)
+    assert [state for _, state in course] == ["pending", "firing"]
+    assert course[1][0] - course[0][0] <= rule.for_s + timeout
+
+
+@pytest.mark.parametrize(("failures", "fires_at"), [(1, 60.0), (2, 60.0), (9, 80.0), (40, 390.0)])
+def test_it_takes_as_many_failures_as_make_the_endpoint_down(failures, fires_at):
+    rule = next(rule for rule in ALERTS if rule.name == "service-down-critical")
+    stage, told = AlertStage([rule]), []
+    group = Group(1, "c", "t", 10.0, (SeriesDef(rule.metric, (("endpoint", "x"), ("service", "s"))),), failures=failures)
+    for at in range(0, 500, 10):
+        told += stage.step(Tick(1, WALL + at, float(at), groups=[] if at else [group], readings=[Reading(1, WALL + at, [0.0])]))
+    assert [alert.at - WALL for alert in told if alert.state == "firing"] == [fires_at]
+
+
+def test_a_rule_that_somebody_wrote_takes_as_many_as_it_says():
+    rule = replace(next(rule for rule in ALERTS if rule.name == "service-down-critical"), stretches=False)
+    assert rule.fitted(10.0, 5.0, 40) is rule
+
+
+@pytest.mark.parametrize(("percent", "within_min"), [(5, 40), (10, 25), (20, 20)])
+def test_what_fails_now_and_then_is_found(percent, within_min):
+    rule = next(rule for rule in ALERTS if rule.name == "intermittent-errors-warning")
+    for seed in range(5):
+        random, bench = Random(seed), Bench(rule)
+        while not bench.times("firing") and bench.boot < 6 * 3600:
+            bench.sample(bench.boot + bench.interval, float(random.random() * 100 >= percent))
+        assert bench.boot <= within_min * 60, (seed, bench.boot)
+
+
+def test_one_failure_an_hour_is_nothing_to_wake_anybody_for():
+    rule = next(rule for rule in ALERTS if rule.name == "intermittent-errors-warning")
+    bench = Bench(rule)
+    for at in range(10, 12 * 3600, 10):
+        bench.sample(float(at), float(at % 3600 > 20))  # two in a row, in fact
+    assert not bench.told
 
 
 def test_a_window_stretches_over_as_many_samples_as_it_takes():

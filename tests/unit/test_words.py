@@ -96,19 +96,30 @@ SERVER, MOUNT = (("server", "orders"),), (("mountpoint", "/var"),)
         ("postgresql.up", SERVER, 0.0, 0.5, False, "orders is down"),
         ("postgresql.up", (), 0.0, 0.5, False, "a server is down"),
         ("postgresql.up", SERVER, 1.0, 0.5, True, "orders is up"),
-        ("postgresql.connections.utilization", SERVER, 0.92, 0.8, True, "connections orders 92% > 80%"),
-        ("postgresql.connections", SERVER, 812.0, 500.0, True, "connections orders 812 > 500"),
-        ("postgresql.statement.longest", SERVER, 612.0, 1.0, True, "longest statement orders 10m12s > 1.0s"),
-        ("postgresql.cache.hit_ratio", SERVER, 0.91, 0.95, False, "cache hits orders 91% < 95%"),
-        ("postgresql.sessions.blocked", SERVER, 3.0, 0.0, True, "blocked sessions orders 3 > 0"),
-        ("postgresql.transaction.idle", SERVER, 130.0, 60.0, True, "idle transaction orders 2m10s > 1m00s"),
-        ("postgresql.transaction.longest", SERVER, 3700.0, 600.0, True, "longest transaction orders 1h01m > 10m00s"),
-        ("postgresql.replication.lag", SERVER, 45.0, 30.0, True, "replication lag orders 45s > 30s"),
-        ("postgresql.replication.slot.retained", SERVER, 12e9, 10e9, True, "log kept for a slot orders 11G > 9.3G"),
-        ("postgresql.xid.age", SERVER, 1.2e9, 1e9, True, "transaction id age orders 1.2G > 1.0G"),
-        ("postgresql.pool.max_wait", SERVER, 2.1, 1.0, True, "wait for the pool orders 2.1s > 1.0s"),
-        ("postgresql.pool.waiting", SERVER, 7.0, 5.0, True, "clients that wait for the pool orders 7 > 5"),
-        ("postgresql.deadlocks", SERVER, 0.5, 0.0, True, "deadlocks orders 0.5/s > 0/s"),
+        ("postgresql.connections.utilization", SERVER, 0.92, 0.8, True, "connections of orders 92% > 80%"),
+        ("postgresql.connections", SERVER, 812.0, 500.0, True, "connections of orders 812 > 500"),
+        ("postgresql.statement.longest", SERVER, 612.0, 1.0, True, "longest statement of orders 10m12s > 1.0s"),
+        ("postgresql.statement.slowest", SERVER, 1.23, 1.0, True, "slowest finished statement of orders 1.2s > 1.0s"),
+        ("postgresql.temp.live", SERVER, 12e9, 1e9, True, "temporary files of orders 11G > 954M"),
+        ("postgresql.checkpoints.requested.ratio", SERVER, 0.8, 0.5, True, "requested checkpoints of orders 80% > 50%"),
+        ("postgresql.statements.evictions", SERVER, 0.5, 0.0, True, "statements of orders are forgotten: pg_stat_statements is full"),
+        ("postgresql.replication.slots.lost", SERVER, 2.0, 0.0, True, "2 slots of orders lose their log"),
+        ("postgresql.cache.hit_ratio", SERVER, 0.91, 0.95, False, "cache hits of orders 91% < 95%"),
+        ("postgresql.sessions.blocked", SERVER, 3.0, 0.0, True, "3 sessions of orders are blocked"),
+        ("postgresql.sessions.blocked", (), 1.0, 0.0, True, "1 session of a server is blocked"),
+        ("system.units.failed", (), 2.0, 0.0, True, "2 units have failed"),
+        ("system.oom_kills", (), 0.5, 0.0, True, "the kernel killed a process because memory ran out"),
+        ("system.logins.breached", (), 0.5, 0.0, True, "a log-in succeeded after failures"),
+        ("system.array.degraded", (("device", "md0"),), 1.0, 0.5, True, "array md0 is degraded"),
+        ("system.array.degraded", (), 1.0, 0.5, True, "an array is degraded"),
+        ("postgresql.transaction.idle", SERVER, 130.0, 60.0, True, "idle transaction of orders 2m10s > 1m00s"),
+        ("postgresql.transaction.longest", SERVER, 3700.0, 600.0, True, "longest transaction of orders 1h01m > 10m00s"),
+        ("postgresql.replication.lag", SERVER, 45.0, 30.0, True, "replication lag of orders 45s > 30s"),
+        ("postgresql.replication.slot.retained", SERVER, 12e9, 10e9, True, "log kept for a slot of orders 11G > 9.3G"),
+        ("postgresql.xid.age", SERVER, 1.2e9, 1e9, True, "transaction id age of orders 1.2G > 1.0G"),
+        ("postgresql.pool.max_wait", SERVER, 2.1, 1.0, True, "wait for the pool of orders 2.1s > 1.0s"),
+        ("postgresql.pool.waiting", SERVER, 7.0, 5.0, True, "clients that wait for the pool of orders 7 > 5"),
+        ("postgresql.deadlocks", SERVER, 0.5, 0.0, True, "deadlocks of orders 0.5/s > 0/s"),
         ("system.filesystem.failed", MOUNT, 1.0, 0.5, True, "/var was made read-only by the kernel"),
         ("system.filesystem.failed", (), 1.0, 0.5, True, "a filesystem was made read-only by the kernel"),
         ("system.uptime", (), 30.0, 60.0, False, "uptime 30s < 1m00s"),
@@ -129,6 +140,17 @@ def test_of_no_shipped_rule_the_metric_is_told_by_its_name():
         assert rule.metric not in breach(one, nan), rule.name
 
 
+def test_what_is_well_again_is_told_as_it_was_when_it_was_not():
+    for rule in SHIPPED:
+        labels = tuple((name, "x") for name, _ in rule.match)
+        worse = rule.limit * 1.5 + 1 if rule.above else rule.limit / 2
+        well = rule.limit / 2 if rule.above else rule.limit * 1.5
+        one = structs.replace(
+            alert(metric=rule.metric, labels=labels, value=worse, limit=rule.limit, above=rule.above), stat=rule.stat, over_s=rule.over_s
+        )
+        assert breach(one, well) == breach(one, nan) == breach(one, worse), rule.name
+
+
 def test_statistics_of_what_is_no_share_have_words_of_their_own():
     killed = structs.replace(alert(metric="system.oom_kills", value=0.5, limit=0.0), stat="max", over_s=600.0, n=300)
     assert breach(killed, nan) == "memory ran out and the kernel killed processes within 10m"
@@ -137,3 +159,5 @@ def test_statistics_of_what_is_no_share_have_words_of_their_own():
     assert breach(steal, nan) == "CPU steal avg 15% > 10% over 1m (n 30)"
     failing = structs.replace(alert(metric="postgresql.up", labels=SERVER, value=0.125, limit=0.01), stat="ratio", over_s=60.0, n=8)
     assert breach(failing, nan) == "probe errors of orders 12.5% > 1.0% over 1m (n 8)"
+    near = structs.replace(failing, value=2 / 1600, limit=0.001, n=1600)
+    assert breach(near, nan) == "probe errors of orders 0.12% > 0.10% over 1m (n 1600)"

@@ -13,6 +13,7 @@ from perfconsole.assembly.endpoints import Endpoints
 from perfconsole.assembly.keeping import keep_alerts, record, recording_dir
 from perfconsole.assembly.observers import Observers
 from perfconsole.assembly.reloading import reloading
+from perfconsole.collectors.blindness import Blindness
 from perfconsole.collectors.own import OwnCollector
 from perfconsole.collectors.processes import ProcessCollector
 from perfconsole.collectors.system import system_collectors
@@ -56,19 +57,22 @@ def build_engine(
     """
     interval_s = config.console.interval_s
     endpoints, observers = Endpoints(config), Observers(config, own, once=once)
+    postgres = _postgres(config, observers.failed if config.security.enabled and not once else None, offer=offer)
+    servers = frozenset((one.name, target) for one in postgres for target in one.targets) if config.postgres else frozenset()
+    blindness = Blindness(lambda: engine.state, lambda: servers | endpoints.places)
     collectors: list[Collector] = [
         *system_collectors(
             interval_s, disks=Globs(config.system.disks), networks=Globs(config.system.networks), mounts=Globs(config.system.mounts)
         ),
         ProcessCollector(interval_s),
-        *_postgres(config, observers.failed if config.security.enabled and not once else None, offer=offer),
+        *postgres,
         *endpoints.collectors(lambda: engine),
-        OwnCollector(interval_s, lambda: engine.lateness_s, terminal_bytes),
+        OwnCollector(interval_s, lambda: engine.lateness_s, terminal_bytes, blindness),
     ]
     if once:
         for collector in collectors:
             collector.first_after_s = 0.0
-    operations = reloading(config, endpoints, reload, lambda: engine) if reload else []
+    operations = reloading(endpoints, reload, lambda: engine) if reload else []
     engine = Engine(
         collectors,
         _stream(config),

@@ -14,6 +14,8 @@ from perfconsole.engine.engine import Engine
 if TYPE_CHECKING:
     from perfconsole.collectors.http import HttpCollector
 
+AS_THEY_WERE = "as they were"
+
 T = TypeVar("T")
 
 
@@ -36,6 +38,11 @@ class Endpoints:
         self._checks = checks(config)
         self._collector = HttpCollector(self._checks, up=lambda name: _up(engine(), name))
         return [self._collector]
+
+    @property
+    def places(self) -> frozenset[tuple[str, str]]:
+        """What is configured, as collector and target."""
+        return frozenset((self._collector.name, check.name) for check in self._checks) if self._collector else frozenset()
 
     async def use(self, config: Config, engine: Callable[[], Engine]) -> str:
         """Go on with another configuration: endpoints that are as they were go on as if nothing had happened. What changed, in words."""
@@ -73,7 +80,7 @@ def difference(what: str, before: Mapping[str, T], after: Mapping[str, T], alike
         "removed": len(before.keys() - after.keys()),
     }
     told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    return f"{what}: {told or 'as they were'}"
+    return f"{what}: {told or AS_THEY_WERE}"
 
 
 def _up(engine: Engine, name: str) -> float:

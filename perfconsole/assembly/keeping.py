@@ -4,11 +4,11 @@ import os
 from functools import partial
 from pathlib import Path
 
+from perfconsole.assembly.telling import Telling, untold
 from perfconsole.collectors.loop import ask
 from perfconsole.config import places
 from perfconsole.config.schema import Config
 from perfconsole.core.errors import PerfconsoleError, RecordingError
-from perfconsole.core.notices import Changes, EventStore, Outbox, Saved
 from perfconsole.core.segment import VIEWS
 from perfconsole.engine.engine import Engine
 
@@ -29,26 +29,15 @@ def keep_alerts(engine: Engine, config: Config) -> str:
 
     store = EventFile(places.state_dir(os.environ, config.history.dir))
     saved = store.load()
-    wrong, outbox = "", None
+    wrong, telling = "", Telling(engine, store, saved)
     try:
-        outbox = _outbox(engine, config, store, saved)
+        telling.begin(config)
     except PerfconsoleError as error:
         wrong = f"nobody is told of alerts: {error}"
     history = lambda alert, limit: ask(partial(store.history, alert, limit), "alert-history")  # noqa: E731  a name for what is handed on
     listing = lambda wanted: ask(partial(store.events, wanted), "event-list")  # noqa: E731  likewise
-    engine.keep_alerts(store, saved, history, outbox, listing)
-    return "; ".join(filter(None, (wrong, store.error, *store.said)))
-
-
-def _outbox(engine: Engine, config: Config, store: EventStore, saved: Saved) -> Outbox | None:
-    """What tells the channels, if there are any: the rest would not wait for what it imports."""
-    if not config.notify:
-        return None
-    from perfconsole.notify import outbox
-    from perfconsole.notify.making import channels
-
-    keep = lambda notices, kept=None: store.put(Changes(notices=notices), kept)  # noqa: E731  a name for what is handed on
-    return outbox.Outbox(channels(config), engine.alerting.rules, keep, saved.notices, host=engine.stream.host)
+    engine.keep_alerts(store, saved, history, telling, listing)
+    return "; ".join(filter(None, (wrong, *untold(config), store.error, *store.said)))
 
 
 def record(engine: Engine, config: Config, path: str | None = None) -> str:

@@ -1,15 +1,16 @@
-"""What reads the configuration again while the engine runs: endpoints and rules come into force, channels do not."""
+"""What reads the configuration again while the engine runs: endpoints, rules and channels come into force."""
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from msgspec.structs import astuple, replace
 
-from perfconsole.assembly.endpoints import Endpoints, difference, ready
+from perfconsole.assembly import telling
+from perfconsole.assembly.endpoints import AS_THEY_WERE, Endpoints, difference, ready
 from perfconsole.collectors.loop import ask
 from perfconsole.config.load import Loaded
 from perfconsole.config.rules import rules
-from perfconsole.config.schema import Config
 from perfconsole.core.alert_requests import RuleArgs
 from perfconsole.core.errors import RequestError
 from perfconsole.core.ports import Operation
@@ -19,23 +20,24 @@ from perfconsole.core.tick import Rule
 from perfconsole.engine.engine import Engine
 
 
-def reloading(begun: Config, endpoints: Endpoints, read: Callable[[], Loaded], engine: Callable[[], Engine]) -> list[Operation]:
-    """What reads the configuration again, and what changes a rule in it: endpoints and rules come into force while the engine runs.
-
-    Channels do not, for messages are under way in them: who is told by a rule stays as it was where it names one that is not there yet.
-    """
-    channels = frozenset(notify.name for notify in begun.notify)
+def reloading(endpoints: Endpoints, read: Callable[[], Loaded], engine: Callable[[], Engine]) -> list[Operation]:
+    """What reads the configuration again, and what changes a rule in it: endpoints, rules and channels come into force at once."""
+    turn = asyncio.Lock()  # whoever reads it again meanwhile comes after
 
     async def use() -> str:
+        async with turn:
+            return await used()
+
+    async def used() -> str:
         loaded = await ask(lambda: ready(read()), "config")
+        use_channels = await telling.ready(engine(), loaded.config)  # before anything is changed: it may fail
         told = [await endpoints.use(loaded.config, engine)]
         before = dict(engine().alerting.rules)
-        found = [_told_by(channels, rule, before, begun) for rule in rules(loaded.config, loaded.rule_places)]
+        found = rules(loaded.config, loaded.rule_places)
         engine().use_rules(found)
-        told.append(difference("rules", before, {rule.name: rule for rule in found}, as_written))
-        if loaded.config.notify != begun.notify:
-            told.append("channels change at the next start")
-        return "; ".join(told)
+        told += [difference("rules", before, {rule.name: rule for rule in found}, as_written), use_channels()]
+        told += telling.untold(loaded.config)
+        return "; ".join(sorted(filter(None, told), key=_unchanged))  # a line is short: what changed comes first
 
     async def reload(_: Nothing) -> Done:
         return Done(await use())
@@ -52,12 +54,8 @@ def reloading(begun: Config, endpoints: Endpoints, read: Callable[[], Loaded], e
     return [Operation(CONFIG_RELOAD, reload), Operation(RULE_EDIT, edit)]
 
 
-def _told_by(channels: frozenset[str], rule: Rule, before: Mapping[str, Rule], begun: Config) -> Rule:
-    """A rule that tells nobody but channels that are there; where it names another, whom it told before."""
-    if channels.issuperset(rule.notify):
-        return rule
-    known = before.get(rule.name)
-    return replace(rule, notify=known.notify if known else begun.alerts.notify)
+def _unchanged(told: str) -> bool:
+    return told.endswith(AS_THEY_WERE)
 
 
 def as_written(rule: Rule, other: Rule) -> bool:

@@ -18,6 +18,7 @@ from perfconsole.core.segment import KEYFRAME_POINTS
 from perfconsole.core.state import State
 from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import Event, Health, Rule, Stream, Tick
+from perfconsole.engine import arena
 from perfconsole.engine.alerting import Alerting, History
 from perfconsole.engine.clock import Clock
 from perfconsole.engine.dispatch import Audit, Dispatcher
@@ -107,6 +108,7 @@ class Engine:
 
     def start(self) -> None:
         """Start collecting, on a thread of its own."""
+        arena.share()
         self._thread.start()
         self._ready.wait()
         if self._loop is None or not self._thread.is_alive():
@@ -276,6 +278,11 @@ class Engine:
         """Go on with other rules; see `Alerting.use`. On the engine's thread."""
         self.alerting.use(rules)
         self.stream = self._intake.stream = msgspec.structs.replace(self.stream, rules=tuple(rules))
+
+    def note(self, kind: str, text: str, severity: str = "") -> None:
+        """Tell of something that was done to the engine itself, with the next tick; see `Event`. On the engine's thread."""
+        now = self._clock.now().at
+        self._intake.note(Event(now, now, kind, "host", text, "perfconsole", severity))
 
     def adopt(self, collector: Collector) -> None:
         """Have one more collector run from now on, and what it can do offered. On the engine's thread."""

@@ -27,24 +27,54 @@ AT_ONCE: Final = 4
 """Hooks of all channels together that run at the same time."""
 
 
-def channels(config: Config, env: Mapping[str, str] = os.environ) -> tuple[Channel, ...]:
-    """The channels of a checked configuration. Nothing is sent, looked up or connected to.
-
-    In place of one that cannot be made, because what it needs is not installed, stands one that says so whenever it is to send: the
-    others must not fall silent for it, and what it is owed waits for the next start.
+class Making:
+    """Makes the channels of one configuration after another: one that is configured as it was stays the same object.
 
     Args:
-        config: The configuration.
         env: The environment that references are looked up in.
     """
-    if not config.notify:
-        return ()
-    from asyncio import Semaphore  # noqa: PLC0415  a configuration without channels needs none of it
 
-    from perfconsole.notify.channels.base import Given  # noqa: PLC0415  likewise
+    def __init__(self, env: Mapping[str, str] = os.environ) -> None:
+        self._env = env
+        self._made: dict[str, tuple[Notify, Channel]] = {}
+        self._runbook_of: Callable[[Alert], str] = lambda _: ""
+        self._turns: Semaphore | None = None
 
-    given, turns = Given(runbooks(config), env), Semaphore(AT_ONCE)
-    return tuple(_made(notify, given, turns) for notify in config.notify)
+    def channels(self, config: Config) -> tuple[Channel, ...]:
+        """The channels of a checked configuration. Nothing is sent, looked up or connected to.
+
+        In place of one that cannot be made, because what it needs is not installed, stands one that says so whenever it is to send: the
+        others must not fall silent for it, and what it is owed waits for the next start, or for the configuration to be read again.
+
+        Args:
+            config: The configuration.
+        """
+        if not config.notify:
+            self._made = {}
+            return ()
+        from asyncio import Semaphore  # noqa: PLC0415  a configuration without channels needs none of it
+
+        from perfconsole.notify.channels.base import Given  # noqa: PLC0415  likewise
+        from perfconsole.notify.channels.unmade import UnmadeChannel  # noqa: PLC0415  likewise
+
+        self._turns = self._turns or Semaphore(AT_ONCE)
+        given = Given(self._runbook, self._env)  # those that stay are to know the runbooks of now, too
+        made: dict[str, tuple[Notify, Channel]] = {}
+        for notify in config.notify:
+            known, channel = self._made.get(notify.name, (None, None))
+            if channel is None or known != notify or isinstance(channel, UnmadeChannel):
+                channel = _made(notify, given, self._turns)
+            made[notify.name] = notify, channel
+        self._made, self._runbook_of = made, runbooks(config)
+        return tuple(channel for _, channel in made.values())
+
+    def _runbook(self, alert: Alert) -> str:
+        return self._runbook_of(alert)
+
+
+def channels(config: Config, env: Mapping[str, str] = os.environ) -> tuple[Channel, ...]:
+    """The channels of one configuration; see `Making.channels`."""
+    return Making(env).channels(config)
 
 
 def _made(notify: "Notify", given: Any, turns: "Semaphore") -> Channel:

@@ -87,8 +87,8 @@ class Outbox:
         given: Given = _WORLD,
     ) -> None:
         self._keep, self._host = keep, host
-        self._clock, self._steady, chance = given
-        self._lanes = {channel.name: Lane(channel, chance) for channel in channels}
+        self._clock, self._steady, self._chance = given
+        self._lanes = {channel.name: Lane(channel, self._chance) for channel in channels}
         self._books = Books(self._lanes, rules)
         self._lock = threading.Lock()
         self._closed = False
@@ -139,6 +139,40 @@ class Outbox:
         self._have_kept(changed)
         if waiting:
             self._sender.wake()
+
+    def use(self, channels: Sequence[Channel]) -> list[Notice]:
+        """Tell these from now on; a channel that is the same object goes on as if nothing had happened. From any thread.
+
+        What is owed to one of the same name is owed still, by whatever it is told now. Whoever is new is owed word of what stands once
+        that is told again (see `take`).
+
+        Args:
+            channels: All that there are from now on.
+
+        Returns:
+            What was owed to those that are no more: dropped, and kept as that.
+        """
+        dropped: list[Notice] = []
+        with self._lock:
+            now = self._steady()
+            others = {channel.name: channel for channel in channels}
+            for name in self._lanes.keys() - others.keys():
+                dropped += self._books.leave(name, self._lanes.pop(name).abandon())
+            for name, channel in others.items():
+                lane = self._lanes.get(name)
+                if lane is None:
+                    self._lanes[name] = Lane(channel, self._chance)
+                elif lane.channel is not channel:
+                    lane.use(channel, now)
+                else:
+                    continue
+                self._books.join(name)
+            waiting = self._busy
+        self._sender.use(channels)
+        self._have_kept(dropped)
+        if waiting:
+            self._sender.wake()
+        return dropped
 
     def close(self) -> None:
         """Stop sending, within half a second; what waits is for the next run."""
@@ -197,7 +231,19 @@ class Outbox:
                 lane.forget(batch)
                 return
             changed = lane.failed(batch, outcome, now, at) if isinstance(outcome, SendError) else lane.sent(batch, now, at)
+            if self._lanes.get(lane.channel.name) is not lane:  # it was under way when its channel ceased to be
+                changed += self._inherited(lane, batch, now)
         self._have_kept(changed)
+
+    def _inherited(self, lane: Lane, batch: Batch, now: float) -> list[Notice]:
+        """What is left of a message of a lane that is no more: dropped, or taken up by the one that came in its place meanwhile."""
+        name, left = lane.channel.name, lane.abandon()
+        heir = self._lanes.get(name)
+        if heir is None:
+            return self._books.leave(name, left)
+        if left:
+            heir.go_on(batch.name, left, batch.due)
+        return heir.promote(now)
 
     def _have_kept(self, notices: Sequence[Notice], kept: Callable[[], None] | None = None) -> None:
         if notices and not self._closed:

@@ -7,6 +7,7 @@ muted is owed nothing until that ends.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 from math import inf
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -16,9 +17,11 @@ from perfconsole.notify.outbox_lane import GATHER_MOST_S, Lane
 from perfconsole.notify.outbox_occurrence import Occurrence, over, place, thread
 from perfconsole.notify.outbox_owed import (
     DROPPED,
+    FAILED,
     FIRING,
     OVERDUE,
     RESOLVED,
+    SENT,
     WAITING,
     Owed,
     Place,
@@ -26,6 +29,8 @@ from perfconsole.notify.outbox_owed import (
     is_bound,
     new_notice,
 )
+
+GONE: Final = "there is no such channel any more"
 
 
 class Books:
@@ -78,6 +83,36 @@ class Books:
                 lane.add(owed, now)
         return [notice for lane in touched.values() for notice in lane.promote(now)]
 
+    # Other channels ---------------------------------------------------------------------------------------------------------------
+
+    def leave(self, name: str, owed: Iterable[Owed]) -> list[Notice]:
+        """Drop what is owed to a channel that is no more; what it was told is remembered, should it come back.
+
+        Args:
+            name: The channel's.
+            owed: What its lane let go of.
+
+        Returns:
+            The notices that were dropped.
+        """
+        made = [one for one in self._made.values() if one.notice.channel == name]
+        for one in made:
+            del self._made[one.notice.key]
+        dropped = [one.become(state=DROPPED, error=GONE) for one in (*owed, *made)]
+        for occurrence in self._standing.values():
+            left = [one for one in occurrence.told.pop(name, ()) if one.told or not one.settled]
+            if left:
+                occurrence.told[name] = left
+        return dropped
+
+    def join(self, name: str) -> None:
+        """Take a channel in that is new, or another than it was: what was told under its name was told, what was refused is owed anew."""
+        for occurrence in self._standing.values():
+            chain = occurrence.told.get(name, [])
+            if chain and all(one.notice.state == FAILED for one in chain):
+                del occurrence.told[name]
+            self._lanes[name].join(one for one in chain if one.notice.state == SENT)
+
     # After a start ----------------------------------------------------------------------------------------------------------------
 
     def restore(self, notices: Iterable[Notice], at: float, now: float) -> None:
@@ -113,8 +148,7 @@ class Books:
                 self._ended(occurrence, alert, at, now)
             else:
                 occurrence.alert = alert  # before time passes: who took it on, took it on then
-        gone = "there is no such channel any more"
-        self._changed.update((orphan.key, replace(orphan, state=DROPPED, error=gone)) for orphan in self._orphans)
+        self._changed.update((orphan.key, replace(orphan, state=DROPPED, error=GONE)) for orphan in self._orphans)
         self._orphans.clear()
         return self.take([alert for alert in alerts if alert.state == FIRING], at, now)
 
@@ -230,7 +264,9 @@ class Books:
         if self._standing.get(alert.id) is occurrence:
             del self._standing[alert.id]
         for channel, chain in occurrence.told.items():
-            lane = self._lanes[channel]
+            lane = self._lanes.get(channel)
+            if lane is None:  # it is no more
+                continue
             if chain and lane.standing.get(alert.id) is chain[0]:
                 del lane.standing[alert.id]
             self._withdraw(chain, OVERDUE, at, now)
@@ -281,7 +317,7 @@ class Books:
         if alert.muted or alert.ack or occurrence.flaps:
             return
         for channel, chain in occurrence.told.items():
-            if all(one.settled for one in chain):
+            if channel in self._lanes and all(one.settled for one in chain):
                 chain.append(Owed(new_notice(channel, alert, OVERDUE, at, occurrence.ordinal, batch=thread(chain))))
                 yield chain[-1]
 

@@ -12,6 +12,7 @@ from perfconsole.core.notices import Notice
 from perfconsole.core.text import safe
 from perfconsole.notify.channel import Channel, SendError
 from perfconsole.notify.outbox_batch import Batch, Bucket, asked_s
+from perfconsole.notify.outbox_hold import Hold
 from perfconsole.notify.outbox_owed import (
     DROPPED,
     FAILED,
@@ -33,9 +34,6 @@ also how long somebody has to wait for the word of a single alert."""
 
 GATHER_MOST_S: Final = 30.0
 """And at the latest so long after the first: what never ends to come must not keep the rest."""
-
-HOLD_S: Final = 60.0
-"""What fires so soon after a message waits with others: who was just told is looking already. Not the first critical one."""
 
 RATE_S: Final = 6.0
 """One message in so many seconds, in the long run: the strictest receivers (Slack) take one a second, people take far less."""
@@ -81,26 +79,46 @@ class Lane:
     """
 
     def __init__(self, channel: Channel, chance: Callable[[], float]) -> None:
-        self.channel = channel
         self._chance = chance
-        self._each = channel.each
-        self._bucket = Bucket(EACH_BURST, EACH_RATE_S) if self._each else Bucket(BURST, RATE_S)
-        self._grouped = not self._each and not channel.refresh_s  # those that group for themselves are told of each as it comes
+        self.channel, self._each = channel, channel.each
+        self._bucket = _bucket(channel)
         self._pool: dict[str, Owed] = {}
         self._first = self._newest = -inf
         self._others: set[str] = set()  # in the pool: of what does not only say that something fires
-        self._criticals = 0  # likewise, alerts
+        self._urgent: set[str] = set()  # likewise, of critical alerts that nobody was told of lately
         self._behind: dict[str, Owed] = {}
         self._members: dict[str, set[str]] = {}  # of threads: who is not over
         self._ends: dict[str, list[Owed]] = {}  # likewise, word of who is
         self._open: dict[str, Batch] = {}
-        self._last = self._last_critical = -inf
+        self._hold = Hold()
         self._not_before = -inf
         self.standing: dict[str, Owed] = {}
         self._refresh_at = -inf
         self._refreshed: frozenset[str] = frozenset()  # alerts that are being told of again just now
         self._probe_at, self._probe_s = -inf, PROBE_S
         self.error, self.failing = "", -inf
+
+    # Another channel of the name --------------------------------------------------------------------------------------------------
+
+    def use(self, channel: Channel, now: float) -> None:
+        """Go on with another channel of this name: what is owed is owed still, and tried at once, for why it failed may be mended."""
+        if channel.each != self._each:
+            self._bucket = _bucket(channel)
+        self.channel, self._each = channel, channel.each
+        self.error, self._not_before = "", -inf
+        for batch in self._open.values():
+            if batch.failed:  # what was never tried may not be kept yet
+                batch.due = min(batch.due, now)
+
+    def abandon(self) -> list[Owed]:
+        """Let go of what is owed, for nobody is there to be told any more; but for what is being sent just now: that may arrive."""
+        running = {name: batch for name, batch in self._open.items() if batch.running}
+        held = [*self._pool.values(), *self._behind.values(), *(one for ends in self._ends.values() for one in ends)]
+        held += [one for name, batch in self._open.items() if name not in running for one in batch.owed]
+        self._open = running
+        for kept in (self._pool, self._urgent, self._others, self._behind, self._members, self._ends, self.standing):
+            kept.clear()
+        return [one for one in held if not one.settled]
 
     # What comes -------------------------------------------------------------------------------------------------------------------
 
@@ -172,20 +190,22 @@ class Lane:
                 self._gather(end, now)
 
     def _gather(self, owed: Owed, now: float) -> None:
-        other = owed.notice.status != FIRING
+        key, other = owed.notice.key, owed.notice.status != FIRING
+        urgent = not other and self._hold.urgent(owed.notice.alert, now)
         if not self._pool:
             self._first = self._newest = now
-        elif other and not self._others:  # what is held does not hurry word of ends
+        elif (other and not self._others) or (urgent and not self._urgent):  # what is held does not hurry what is not
             self._first = now
         owed.place, owed.since, self._newest = Place.POOL, now, max(self._newest, now)
-        self._pool[owed.notice.key] = owed
-        self._criticals += owed.notice.alert.severity == "critical"
+        self._pool[key] = owed
+        if urgent:
+            self._urgent.add(key)
         if other:
-            self._others.add(owed.notice.key)
+            self._others.add(key)
 
     def _remove(self, owed: Owed) -> None:
         del self._pool[owed.notice.key]
-        self._criticals -= owed.notice.alert.severity == "critical"
+        self._urgent.discard(owed.notice.key)
         self._others.discard(owed.notice.key)
 
     # When it goes -----------------------------------------------------------------------------------------------------------------
@@ -197,7 +217,9 @@ class Lane:
 
     def _held(self) -> float:
         """Until when what fires waits, so soon after a message."""
-        return (self._last_critical if self._criticals else self._last) + HOLD_S if self._grouped else -inf
+        if self._each or self.channel.refresh_s:  # those that group for themselves are told of each as it comes
+            return -inf
+        return self._hold.until(urgent=bool(self._urgent))
 
     def _ready(self) -> float:
         """When the next message can be made, all told."""
@@ -260,9 +282,7 @@ class Lane:
             one.become(batch=name)
             one.place = Place.BATCH
         self.join(owed)
-        self._last = now
-        if any(one.notice.alert.severity == "critical" and one.notice.status != RESOLVED for one in owed):
-            self._last_critical = now
+        self._hold.made((one.notice.alert for one in owed if one.notice.status == FIRING), now)
         return batch
 
     def release(self, batches: Iterable[Batch], now: float) -> None:
@@ -359,6 +379,10 @@ class Lane:
         """Notices that are not settled."""
         held = len(self._pool) + len(self._behind) + sum(map(len, self._ends.values()))
         return held + sum(len(batch.owed) for batch in self._open.values())
+
+
+def _bucket(channel: Channel) -> Bucket:
+    return Bucket(EACH_BURST, EACH_RATE_S) if channel.each else Bucket(BURST, RATE_S)
 
 
 def _member(owed: Owed) -> str:

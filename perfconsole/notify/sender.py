@@ -6,7 +6,7 @@ something to send, never before: a console that notifies nobody pays nothing.
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from math import inf
 from typing import Any, Final, NamedTuple
@@ -53,6 +53,7 @@ class Sender:
         done: Callable[[Parcel, str | SendError | None], None],
     ) -> None:
         self._channels = tuple(channels)
+        self._retired: list[Channel] = []
         self._due, self._done = due, done
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -69,6 +70,14 @@ class Sender:
             if not self._thread:
                 self._thread = threading.Thread(target=self._thread_main, name="notify", daemon=True)
                 self._thread.start()
+            loop = self._loop
+        self._ring(loop)
+
+    def use(self, channels: Sequence[Channel]) -> None:
+        """Have other channels; those that are not among them are closed once nothing is under way in them. From any thread."""
+        with self._lock:
+            self._retired += [channel for channel in self._channels if channel not in channels]
+            self._channels = tuple(channels)
             loop = self._loop
         self._ring(loop)
 
@@ -94,14 +103,19 @@ class Sender:
     async def _run(self) -> None:
         with self._lock:
             self._loop = asyncio.get_running_loop()
-        running: set[asyncio.Task[None]] = set()
+        running: dict[asyncio.Task[None], Channel] = {}
+        leaving: set[asyncio.Task[None]] = set()
         while not self._closing:
             self._alarm.clear()
             parcels, wait_s = self._ask()
             for parcel in parcels:
                 task = asyncio.create_task(self._attempt(parcel))
-                running.add(task)
-                task.add_done_callback(running.discard)
+                running[task] = parcel.channel
+                task.add_done_callback(running.pop)
+            for channel in self._idle([channel for attempt, channel in running.items() if not attempt.done()]):
+                task = asyncio.create_task(_goodbye(channel))
+                leaving.add(task)
+                task.add_done_callback(leaving.discard)
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(wait_s, _LONGEST_S) if wait_s < inf else None):
                     await self._alarm.wait()
@@ -109,8 +123,15 @@ class Sender:
             _, late = await asyncio.wait(running, timeout=CHANCE_S)
             for task in late:
                 task.cancel()
-        if self._channels:
-            await asyncio.wait([asyncio.create_task(_goodbye(channel)) for channel in self._channels], timeout=GOODBYE_S)
+        if left := [*self._channels, *self._retired]:
+            await asyncio.wait([asyncio.create_task(_goodbye(channel)) for channel in left], timeout=GOODBYE_S)
+
+    def _idle(self, busy: Collection[Channel]) -> list[Channel]:
+        """Those that are no more, and in which nothing is under way: they are forgotten."""
+        with self._lock:
+            idle = [channel for channel in self._retired if channel not in busy]
+            self._retired = [channel for channel in self._retired if channel in busy]
+        return idle
 
     def _ask(self) -> tuple[list[Parcel], float]:
         try:

@@ -9,7 +9,9 @@ from typing import Final
 
 from perfconsole.core.text import safe
 
-KINDS: Final = ("off", "bell", "osc9", "osc777")
+KINDS: Final = ("bell", "osc9", "osc777")
+DESKTOP: Final = "desktop"
+"""What `perfconsole.ui.desktop` does, and no terminal."""
 
 EVERY_S: Final = 10.0
 """At most one so often: a storm rings once."""
@@ -23,12 +25,12 @@ def sequence(kind: str, text: str, *, tmux: bool = False) -> str:
     """What to write to the terminal.
 
     Args:
-        kind: One of `KINDS`.
+        kind: One of `KINDS`; of others the terminal is told nothing.
         text: The words; a bell has none.
         tmux: Whether tmux lies in between.
 
     Returns:
-        Empty for ``off``.
+        Empty for any other kind.
     """
     if kind == "bell":
         return _BELL  # tmux has one of its own

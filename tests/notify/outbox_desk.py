@@ -49,6 +49,9 @@ class Idle:
     def wake(self):
         self.woken += 1
 
+    def use(self, channels):
+        pass
+
     def close(self):
         pass
 

@@ -37,7 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if owner.mood == "hang":
-            owner.over.wait(30)
+            owner.over.wait(300)
             return
         if owner.mood == "drip":  # never quiet for long enough to time out by itself
             self.wfile.write(b"HTTP/1.1 200 OK\r\n")
@@ -113,7 +113,7 @@ class _SmtpHandler(socketserver.BaseRequestHandler):
         self.file = self.request.makefile("rb")
         self.user = self.password = ""
         if owner.mood == "hang":
-            owner.over.wait(30)
+            owner.over.wait(300)
             return
         if owner.mood == "drip":
             while not owner.over.wait(0.05):
@@ -170,7 +170,7 @@ class _SmtpHandler(socketserver.BaseRequestHandler):
 
     def part(self, owner):
         if owner.bye == "hang":
-            owner.over.wait(30)
+            owner.over.wait(300)
         elif owner.bye == "drip":
             with suppress(OSError):
                 while not owner.over.wait(0.05):
@@ -239,7 +239,7 @@ def message(*notices, host="db1", key="key-1", at=T + 5):
     return Message(key, tuple(one if isinstance(one, Notice) else notice(one) for one in notices), host, at)
 
 
-def eventually(condition, within_s=10.0):
+def eventually(condition, within_s=60.0):
     deadline = time.monotonic() + within_s
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not happen"

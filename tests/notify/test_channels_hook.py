@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from quiet import measuring
 from receivers import T, alert, down, eventually, message, notice, over
 
 from perfconsole.config.load import parse_text
@@ -143,11 +144,12 @@ def test_much_output_is_bounded():
     assert len(told) < 300
 
 
+@measuring
 def test_one_that_hangs_is_killed_with_all_it_started(tmp_path):
     script = f"sleep 300 & echo $! $$ > {tmp_path}/pids; echo begun; wait"
     began = time.monotonic()
     assert refusal(hook("sh", "-c", script, keys='timeout = "300ms"')) == "killed after 0.3 s, still running: begun"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # it runs for five minutes
     for pid in map(int, (tmp_path / "pids").read_text().split()):
         eventually(lambda pid=pid: not _runs(pid))
 
@@ -161,14 +163,16 @@ def test_one_that_is_given_up_is_killed(tmp_path):
     """The outbox cancels what takes too long for it."""
 
     async def cancelled():
-        task = asyncio.ensure_future(hook("sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 300").send(message(alert())))
+        task = asyncio.ensure_future(
+            hook("sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 300", keys='timeout = "1m"').send(message(alert()))
+        )
         await _wait(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(cancelled())
-    eventually(lambda: not _runs(int((tmp_path / "pid").read_text())), within_s=5)  # its own time would be ten seconds
+    eventually(lambda: not _runs(int((tmp_path / "pid").read_text())), within_s=30)  # its own time would be a minute
 
 
 async def _wait(condition):
@@ -186,7 +190,7 @@ def test_what_it_leaves_behind_holds_nobody_up(tmp_path):
     began = time.monotonic()
     made = hook("sh", "-c", f"sleep 300 & echo $! > {tmp_path}/pid; echo done")
     assert sent(made, message(alert())) == "exit status 0: done"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # what it left runs for five minutes
     left = int((tmp_path / "pid").read_text())
     assert _runs(left)  # it ended well: what it began goes on
     os.kill(left, 9)

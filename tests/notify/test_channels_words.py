@@ -61,6 +61,22 @@ def test_rules_of_several_severities_are_told_apart():
     assert words.subject(message(*slow)) == expected
 
 
+def test_what_fires_is_told_apart_from_what_nobody_has_taken_on():
+    mixed = message(notice(alert()), notice(down("a"), "overdue"), notice(down("b"), "overdue"), over(down("c")))
+    assert words.subject(mixed) == (
+        "[CRIT] db1: 1 alert: memory-critical; 2 still nobody on: service-down: 2 endpoints (a, b); 1 resolved: service-down"
+    )
+
+
+def test_why_it_fires_is_told_where_more_is_known_than_a_value():
+    blind = alert("blind", metric="perfconsole.collector.blind", labels=(("collector", "postgres"), ("target", "orders")), stat="last",
+                  value=1.0, limit=0.5, text="password authentication failed: see pg_hba.conf", severity="warning")  # fmt: skip
+    assert words.subject(message(notice(blind))) == "[WARN] db1: monitoring of postgres orders is blind, for 10m"
+    assert ("why", "password authentication failed: see pg_hba.conf") in words.facts(notice(blind), "db1", nowhere)
+    assert words.subject(message(over(blind, text=""))) == "[OK] db1: monitoring of postgres orders is well again, resolved after 25m"
+    assert "why" not in dict(words.facts(over(blind), "db1", nowhere))
+
+
 def test_what_is_up_or_down_is_no_number():
     told = words.annotations(notice(down("x")), "db1", nowhere)
     assert (told["value"], told["threshold"]) == ("down", "down")

@@ -88,15 +88,71 @@ def test_what_fires_soon_after_a_message_waits_with_others():
     assert (times(ops), sizes(ops)) == ([5.0, 65.0], [1, 2])
 
 
-@pytest.mark.parametrize(("first", "when"), [("warning", 25.0), ("critical", 65.0)])
-def test_the_first_critical_one_does_not_wait(first, when):
+@pytest.mark.parametrize("first", ["warning", "critical"])
+@pytest.mark.parametrize("name", ["slow", "down"])
+def test_a_critical_one_that_nobody_was_told_of_does_not_wait(first, name):
+    """Whether it is another rule's, or the same one's about another target: who looks at the first does not know of it."""
     ops = FakeChannel()
-    desk = Desk(ops)
+    desk = Desk(ops, rules=[rule("slow"), rule("down")])
     desk.tell(alert("a", severity=first))
     desk.run(20)
-    desk.tell(alert("b", severity="critical"))
+    desk.tell(alert("b", severity="critical", rule=name))
     desk.run(600)
-    assert times(ops) == [5.0, when]
+    assert times(ops) == [5.0, 25.0]
+
+
+def test_critical_ones_without_end_go_together_after_the_first_messages():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    for number in range(12):
+        desk.tell(alert(f"e{number}", at=desk.at, fired_at=desk.at, severity="critical"))
+        desk.run(10)
+    desk.run(600)
+    assert (times(ops), sizes(ops)) == ([5.0, 15.0, 25.0, 65.0, 75.0, 85.0, 125.0], [1, 1, 1, 4, 1, 1, 3])
+
+
+def test_a_critical_one_that_was_told_just_now_and_fires_again_waits():
+    ops = FakeChannel(resolved=False)
+    desk = Desk(ops)
+    desk.tell(alert("a", severity="critical"))
+    desk.run(10)
+    desk.tell(over(alert("a", severity="critical"), desk.at))
+    desk.run(10)
+    desk.tell(alert("a", at=desk.at, fired_at=desk.at, severity="critical"))
+    desk.run(600)
+    assert times(ops) == [5.0, 65.0]
+
+
+@pytest.mark.parametrize("severity", ["warning", "critical"])
+@pytest.mark.parametrize("status", ["overdue", "resolved"])
+def test_what_says_nothing_new_fires_does_not_delay_what_does(severity, status):
+    ops = FakeChannel()
+    desk = Desk(ops, rules=[rule("slow", respond_s=180.0)])
+    desk.tell(alert("old", severity="critical"))
+    desk.run(175.0, ticks=0.5)
+    if status == "resolved":
+        desk.tell(over(alert("old", severity="critical"), desk.at))
+    desk.run(10.0, ticks=0.5)
+    assert [status for status, _ in ops.told()] == ["firing", status]
+    last, before = times(ops)[-1], desk.at
+    assert before - T0 - last < 10.0, "just now"
+    desk.tell(alert("x", at=before, fired_at=before, severity=severity), alert("y", at=before, fired_at=before, severity=severity))
+    desk.run(60.0, ticks=0.5)
+    assert (times(ops)[2:], ops.told()[2:]) == ([before - T0 + 5.0], [("firing", "x"), ("firing", "y")])
+
+
+def test_what_was_held_hurries_no_critical_one_out_of_those_that_come_with_it():
+    ops = FakeChannel()
+    desk = Desk(ops)
+    desk.tell(alert("a"))
+    desk.run(10)
+    desk.tell(alert("held"))
+    desk.run(40)
+    for name in "bcd":
+        desk.tell(alert(name, at=desk.at, fired_at=desk.at, severity="critical"))
+        desk.run(2)
+    desk.run(600)
+    assert (times(ops), sizes(ops)) == ([5.0, 59.0], [1, 4])
 
 
 def test_a_critical_one_that_was_a_blip_takes_nobody_along():

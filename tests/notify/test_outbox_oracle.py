@@ -6,6 +6,7 @@ what it sends and what it has kept.
 
 import random
 from collections import defaultdict
+from copy import copy
 from math import inf
 
 import pytest
@@ -65,7 +66,7 @@ class World:
         self.unmuted = set()
         self.silenced = set()  # occurrences that were muted at some time after they were not
         self.flapped = set()
-        self.restarts = 0
+        self.restarts = self.exchanged = 0
         self.batches = set()
         self.begin({}, T0)
 
@@ -81,7 +82,7 @@ class World:
     # What happens -----------------------------------------------------------------------------------------------------------------
 
     def live(self, steps):
-        acts = [self.fire, self.fire, self.end, self.mute, self.take_on, self.turn, self.restart, self.storm]
+        acts = [self.fire, self.fire, self.end, self.mute, self.take_on, self.turn, self.restart, self.storm, self.exchange]
         for _ in range(steps):
             self.dice.choice(acts)()
             self.rest(self.dice.choice([0.5, 3, 7, 40, 150, 1000]))
@@ -159,6 +160,14 @@ class World:
         name = self.dice.choice(list(self.mood))
         self.mood[name] = self.dice.choice(["ok", "ok", "500", "unsure", "500", "unsure", "final"])
 
+    def exchange(self):
+        """The configuration is read again: a channel is another one of the same name, which tells the same people."""
+        self.exchanged += 1
+        number = self.dice.randrange(len(self.channels))
+        self.channels[number] = copy(self.channels[number])
+        assert self.desk.outbox.use(self.channels) == []
+        self.desk.tell(*self.alerts.values())
+
     def restart(self):
         """Killed: some time passes, and some alerts are gone when it is back."""
         self.restarts += 1
@@ -217,7 +226,7 @@ class World:
                 of[notice.key] = message.key
                 maybe |= {notice.key} if did in {"ok", "unsure"} else set()
                 taken[notice.key] += did == "ok"
-                if did == "final" and self.restarts:
+                if did == "final" and (self.restarts or self.exchanged):
                     maybe.discard(notice.key)
                     del of[notice.key]  # a new run, maybe with another address or secret, owes it anew while it fires
                 assert notice.channel == channel.name

@@ -25,7 +25,7 @@ def hurry(monkeypatch):
     monkeypatch.setattr(outbox_lane, "GATHER_S", 0.02)
 
 
-def eventually(condition, within_s=10.0):
+def eventually(condition, within_s=60.0):
     deadline = time.monotonic() + within_s
     while not (found := condition()):
         assert time.monotonic() < deadline, "it did not happen"
@@ -79,7 +79,7 @@ def office():
     yield open_one
     for one in offices:
         one.outbox.close()
-    assert not threads()
+    eventually(lambda: not threads())
 
 
 def threads():
@@ -127,7 +127,7 @@ def test_a_channel_that_hangs_delays_no_other_and_not_the_caller(office, monkeyp
     one = office(hung, other)
     before = time.monotonic()
     one.tell(now())
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 30  # it hangs for a minute
     eventually(lambda: one.sent("other"))
     assert one.store.states("hung") == ["waiting"]
     name, state, text = eventually(lambda: next((one for one in one.outbox.health() if one[1] != "ok"), None))
@@ -187,16 +187,17 @@ def test_a_channel_that_raises_is_tried_again_and_no_foreign_words_are_told(offi
     assert one.outbox.health() == [("ops", "ok", "")]
 
 
-def test_at_the_end_what_is_under_way_is_finished_and_what_hangs_is_left(office):
-    soon, hung = Slow("soon", 0.1), Slow("hung", 60)
+def test_at_the_end_what_is_under_way_is_finished_and_what_hangs_is_left(office, monkeypatch):
+    monkeypatch.setattr(sender, "CHANCE_S", 1.5)
+    soon, hung = Slow("soon", 0.1), Slow("hung", 600)
     one = office(soon, hung)
     one.tell(now())
     eventually(lambda: soon.got and hung.got)
     before = time.monotonic()
     one.outbox.close()
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 100  # it hangs for ten minutes
     assert (one.store.states("soon"), one.store.states("hung")) == (["sent"], ["waiting"])
-    assert (soon.closed, hung.closed, hung.broken_off) == (1, 1, 1)
+    eventually(lambda: (soon.closed, hung.closed, hung.broken_off) == (1, 1, 1))
     again = Outbox([hung2 := FakeChannel("hung")], rules("hung"), one.store, list(one.store.notices.values()))
     again.take([], time.time())
     eventually(lambda: hung2.got)
@@ -205,19 +206,21 @@ def test_at_the_end_what_is_under_way_is_finished_and_what_hangs_is_left(office)
 
 
 def test_the_end_is_bounded_when_a_channel_blocks_the_loop(office):
+    released = threading.Event()
+
     class Blocking(FakeChannel):
         async def send(self, message):
             self.got.append(message)
-            time.sleep(2.5)  # noqa: ASYNC251  that is the fault
+            released.wait(600)
             return "ok"
 
     ops = Blocking()
     one = office(ops)
     one.tell(now())
     eventually(lambda: ops.got)
-    before = time.monotonic()
     one.outbox.close()
-    assert time.monotonic() - before < 1.5
+    assert threads()  # it was not waited for
+    released.set()
     eventually(lambda: not threads())
 
 
@@ -266,9 +269,13 @@ def test_many_threads_tell_and_ask_at_once(office):
         worker.start()
     for worker in workers:
         worker.join()
-    one.outbox._lanes["ops"]._last = one.outbox._lanes["ops"]._last_critical = -1e9  # what is held for a minute goes now
-    one.outbox._sender.wake()
-    eventually(lambda: set(one.store.states("ops")) == {"sent"} and len(one.store.notices) == 200)
+
+    def all_sent():
+        one.outbox._lanes["ops"]._last = one.outbox._lanes["ops"]._last_critical = -1e9  # what is held for a minute goes now
+        one.outbox._sender.wake()
+        return set(one.store.states("ops")) == {"sent"} and len(one.store.notices) == 200
+
+    eventually(all_sent)
     told = [name for _, name in ops.told()]
     assert (len(told), len(set(told))) == (200, 200)
 
@@ -316,7 +323,7 @@ notices = outbox.resume(standing, time.time())
 keep(notices)
 outbox.send(notices)
 print("up", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -331,8 +338,10 @@ class Receiver(socketserver.ThreadingTCPServer):
         class Handler(socketserver.StreamRequestHandler):
             def handle(self):
                 line = self.rfile.readline().split()
+                if not line:  # who sent it was killed before it had
+                    return
                 self.server.lines.append(line)
-                if self.server.answering.wait(20):
+                if self.server.answering.wait(300):
                     self.wfile.write(b"ok\n")
 
         super().__init__(("127.0.0.1", 0), Handler)
@@ -413,3 +422,45 @@ def test_killed_at_any_moment_nothing_is_lost_and_no_notice_goes_in_two_messages
     told = {key for line in receiver.lines for key in line[1:]}
     assert len(told) == 20
     assert len({line[0] for line in receiver.lines}) == 1
+
+
+# Other channels -------------------------------------------------------------------------------------------------------------------
+
+
+class Closable(FakeChannel):
+    """Says when it was closed, and how many messages were under way in it then."""
+
+    def __init__(self, name="ops"):
+        super().__init__(name)
+        self.may_answer, self.under_way, self.closed = threading.Event(), 0, []
+
+    async def send(self, message):
+        self.under_way += 1
+        try:
+            while not self.may_answer.is_set():  # noqa: ASYNC110  it is another thread that sets it
+                await asyncio.sleep(0.005)
+            return await super().send(message)
+        finally:
+            self.under_way -= 1
+
+    async def close(self):
+        self.closed.append(self.under_way)
+
+
+def test_a_channel_that_is_gone_is_closed_when_nothing_is_under_way_in_it(office):
+    old, new = Closable(), Closable()
+    new.may_answer.set()
+    one = office(old)
+    one.tell(alert("a"))
+    eventually(lambda: old.under_way)
+    one.outbox.use([new])
+    one.tell(alert("b", severity="critical"))
+    eventually(lambda: len(new.got) == 1)
+    assert (old.closed, new.closed) == ([], [])
+    old.may_answer.set()
+    eventually(lambda: old.closed)
+    assert (old.closed, len(old.got)) == ([0], 1)
+    eventually(lambda: one.store.states("ops") == ["sent", "sent"])
+    one.outbox.close()
+    eventually(lambda: new.closed)
+    assert (len(old.closed), len(new.closed)) == (1, 1)

@@ -55,10 +55,11 @@ def subject(message: Message) -> str:
     if len(message.notices) == 1:
         text = sentence(message.notices[0])
     else:
-        standing = _standing(message)
-        ended = [notice for notice in message.notices if over(notice)]
-        parts = [f"{len(standing)} alert{'s' * (len(standing) > 1)}: {_gathered(standing)}"] if standing else []
-        parts += [f"{len(ended)} resolved: {_gathered(ended)}"] if ended else []
+        parts = []
+        for status, what in (("firing", "alert"), ("overdue", "still nobody on"), ("resolved", "resolved")):
+            found = [notice for notice in message.notices if notice.status == status]
+            if found:
+                parts.append(f"{len(found)} {what}{'s' * (status == 'firing' and len(found) > 1)}: {_gathered(found)}")
         text = "; ".join(parts)
     return safe(f"[{mark(message)}] {message.host}: {text}", _SUBJECT_CHARS)
 
@@ -143,7 +144,7 @@ def facts(notice: Notice, host: str, runbook_of: RunbookOf) -> list[tuple[str, s
     """What there is to know of an alert, each with its name."""
     alert = notice.alert
     found = [("rule", f"{alert.rule} ({alert.severity})"), ("host", host), ("since", moment(alert.since))]
-    found += [("resolved", moment(alert.at))] if over(notice) else []
+    found += [("resolved", moment(alert.at))] if over(notice) else [("why", alert.text)] * bool(alert.text and alert.rule != TEST_RULE)
     if alert.rule != TEST_RULE:
         found += [("value", value(alert)), ("threshold", threshold(alert))]
     if alert.ack is not None:

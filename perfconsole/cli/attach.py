@@ -42,7 +42,7 @@ _SOCKET_S: Final = 2.5
 _COURTESY_S: Final = 0.5
 """A console that may not act lets others be first to succeed a holder: they could not attach to an engine that refuses everything."""
 
-_AT_ONCE: Final = ("http", "tcp", "tls", "dns", "service", "alert", "alerts")
+_AT_ONCE: Final = ("http", "tcp", "tls", "dns", "service", "alert", "alerts", "notify")
 """What a running engine takes over from a configuration that was read again; the rest is in force from the next start on."""
 
 _ASK_AGAIN_S: Final = 2.0

@@ -122,7 +122,8 @@ def _cgroup() -> Finding:
 def _kernel_log() -> Finding:
     restricted = _read("/proc/sys/kernel/dmesg_restrict").strip() == "1"
     denied = "" if _can_read("/dev/kmsg") else ("kernel.dmesg_restrict is 1" if restricted else "/dev/kmsg cannot be opened")
-    return _sight("kernel log", denied, "can be read", "run as root, or sysctl kernel.dmesg_restrict=0 for everybody")
+    fix = "give it CAP_SYSLOG (or run it as root), join the group adm or systemd-journal, or sysctl kernel.dmesg_restrict=0 for everybody"
+    return _sight("kernel log", denied, "can be read", fix)
 
 
 # The terminal ---------------------------------------------------------------------------------------------------------------------

@@ -18,10 +18,21 @@ def run(args: Namespace) -> int:
     for line in (*loaded.notices, *themes.load_theme(loaded.config.console.theme, env=os.environ).notices):
         notice(line)
     if args.verb == "check":
+        for line in _unnamed(loaded):
+            notice(line)
         print(f"{loaded.path}: no faults" if loaded.path else "no configuration file: the defaults are in force")
     else:
         _show(loaded)
     return 0
+
+
+def _unnamed(loaded: Loaded) -> list[str]:
+    """What is to be said of channels that nobody is told by."""
+    if not loaded.config.notify:
+        return []
+    from perfconsole.config.check_notify import unnamed
+
+    return unnamed(loaded.config)
 
 
 def _show(loaded: Loaded) -> None:

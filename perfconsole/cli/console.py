@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from perfconsole.engine.engine import Engine
     from perfconsole.ui.app import ConsoleApp
     from perfconsole.ui.settings import Settings
+
+_GARBAGE: Final = 5_000
+"""Objects that are made and not freed between two looks for those that hold each other: half a MiB at the worst."""
 
 _NO_TERMINAL: Final = "the console needs a terminal for input, output and errors; without one use `perfconsole snapshot`"
 _SWITCH_INTERVAL_S: Final = 0.001
@@ -94,9 +97,13 @@ def _settled(args: "Namespace") -> tuple[Loaded, LoadedTheme]:
 
 
 def _tidy() -> None:
-    """Free what importing left behind (0.5 MiB), and never look at what stays again; after the first frame, for it takes 20 ms."""
+    """Free what importing left behind (0.5 MiB), and never look at what stays again; after the first frame, for it takes 20 ms.
+
+    What is drawn and measured from then on is freed without the collector, but for little: it looks every ten seconds, not every one.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_GARBAGE)
     gc.enable()
 
 
@@ -132,8 +139,17 @@ def _settings(loaded: Loaded, theme: LoadedTheme) -> "Settings":
         per_core=config.system.cpu_normalize == "core",
         user=actor(),
         bell=config.console.bell,
-        notices=(*loaded.notices, *theme.notices),
+        notices=(*loaded.notices, *theme.notices, *_undesktop(config.console.bell)),
     )
+
+
+def _undesktop(bell: Sequence[str]) -> list[str]:
+    """Why no desktop can be told, where one is to be."""
+    if "desktop" not in bell:
+        return []
+    from perfconsole.ui.desktop import missing
+
+    return [why] if (why := missing(os.environ)) else []
 
 
 def _drawable(spec: ThemeSpec, colours: int) -> ThemeSpec:
@@ -159,4 +175,6 @@ def _run(app: "ConsoleApp", *, mouse: bool) -> int:
     ConsoleDriver.entered = True
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     code = app.run(mouse=mouse)
+    if Terminal.current:
+        Terminal.current.leave()  # before what takes time: nobody listens to signals any more, and a second one ends it amid that
     return (UNMEASURED if app.return_code else 0) if code is None else code

@@ -6,8 +6,8 @@ from perfconsole.cli.checks import Finding
 from perfconsole.config.schema import Config
 
 if TYPE_CHECKING:
-    from perfconsole.collectors.http.shared import Shared
-    from perfconsole.collectors.http.turns import Turns
+    from perfconsole.collectors.http.attempts.shared import Shared
+    from perfconsole.collectors.http.checking.turns import Turns
     from perfconsole.core.checks import Check, Outcome
 
 AREA: Final = "endpoints"
@@ -36,10 +36,10 @@ async def _checked(checks: "tuple[Check, ...]") -> "list[Outcome]":
     """Their outcomes, in the same order; begun one after the other as the console does."""
     import asyncio
 
-    from perfconsole.collectors.http.checker import CAP
-    from perfconsole.collectors.http.descriptors import allow_many
-    from perfconsole.collectors.http.shared import Shared
-    from perfconsole.collectors.http.turns import Turns
+    from perfconsole.collectors.http.apart.descriptors import allow_many
+    from perfconsole.collectors.http.attempts.shared import Shared
+    from perfconsole.collectors.http.checking.checker import CAP
+    from perfconsole.collectors.http.checking.turns import Turns
 
     allow_many()
     turns, shared = Turns(CAP), Shared()
@@ -47,7 +47,7 @@ async def _checked(checks: "tuple[Check, ...]") -> "list[Outcome]":
 
 
 async def _outcome(check: "Check", shared: "Shared", turns: "Turns") -> "Outcome":
-    from perfconsole.collectors.http.probers import prober_of
+    from perfconsole.collectors.http.checking.probers import prober_of
 
     prober = prober_of(check, shared)
     place = await turns.place(well=True)
@@ -59,8 +59,8 @@ async def _outcome(check: "Check", shared: "Shared", turns: "Turns") -> "Outcome
 
 
 def _finding(check: "Check", outcome: "Outcome") -> Finding:
-    from perfconsole.collectors.http.account import said
-    from perfconsole.collectors.http.followed import parted
+    from perfconsole.collectors.http.following.account import said
+    from perfconsole.collectors.http.following.followed import parted
 
     words = said(outcome).removeprefix(f"{outcome.name}: ")
     if outcome.unmeasured:
@@ -72,7 +72,7 @@ def _finding(check: "Check", outcome: "Outcome") -> Finding:
 
 
 def _stamps() -> Finding:
-    from perfconsole.collectors.http.stamps import available
+    from perfconsole.collectors.http.network.stamps import available
 
     if available():
         return Finding(AREA, "latencies", "ok", "by the kernel's own stamps, however busy the console is")

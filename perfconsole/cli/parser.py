@@ -123,7 +123,8 @@ def _snapshot(commands: Commands) -> None:
     _targets(parser, argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="as one JSON object, perfconsole.snapshot/1")
     parser.add_argument("--fail-on", choices=("warning", "critical"),
-                        help="exit 1 or 2 while an alert of this severity or worse fires (a mere threshold is none)")  # fmt: skip
+                        help="exit 1 or 2 while an alert of this severity or worse fires (a mere threshold is none), "
+                             "2 also while an endpoint fails its check")  # fmt: skip
 
 
 def _probe(commands: Commands) -> None:

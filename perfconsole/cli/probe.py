@@ -133,7 +133,7 @@ async def repeat(check: Check, count: int, take: Callable[[Outcome], None], apar
         take: Called with each outcome, before the next probe begins.
         apart_s: Seconds from start to start.
     """
-    from perfconsole.collectors.http.checker import Checker
+    from perfconsole.collectors.http.checking.checker import Checker
 
     def nobody(_: Outcome) -> None:
         """Whoever asked gets it."""

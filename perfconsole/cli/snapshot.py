@@ -133,11 +133,20 @@ def _sorted(state: State) -> State:
     return state
 
 
+def _of_endpoints(state: State) -> list[str]:
+    """What their states amount to: each is checked once, and as with `probe` one that failed is down.
+
+    Their alerts last for a minute before they fire, which no snapshot does.
+    """
+    table = state.table(EndpointTable, TARGET)
+    return ["critical" for row in (table.rows if table else ()) if row.state in {"down", "failing"}]
+
+
 def _code(state: State, fail_on: str | None) -> int:
     if fail_on:
         # A threshold without a duration only colours: it never enters an exit code.
-        firing = (alert for alert in state.alerts.values() if alert.state == "firing" and not alert.colour)
-        worst = max((rank(alert.severity) for alert in firing), default=0)
+        found = [alert.severity for alert in state.alerts.values() if alert.state == "firing" and not alert.colour]
+        worst = max(map(rank, [*found, *_of_endpoints(state)]), default=0)
         if worst >= rank(fail_on):
             return worst
     failed = any(

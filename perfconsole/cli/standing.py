@@ -69,14 +69,26 @@ def _known(loaded: Loaded) -> Known:
             began = state.stream.began if state.stream else state.at
             in_force = {rule.name: rule for rule in (state.stream.rules if state.stream else ())}
             alerts = [alert for alert in state.alerts.values() if not alert.colour]
-            return Known(state.at, state.stream.host if state.stream else "", True, alerts, state.silences, in_force, began)
+            host = state.stream.host if state.stream else ""
+            return Known(state.at, host, True, alerts, state.silences, in_force, began, _runbooks(loaded))
     from perfconsole.history.events import read
 
     now = time.time()
     saved = read(directory, now)
     in_force = {rule.name: rule for rule in rules(loaded.config, loaded.rule_places)}
-    alerts = silenced_now([*(standing.alert for standing in saved.standings), *saved.told], saved.silences)
-    return Known(now, safe(os.uname().nodename), False, alerts, saved.silences, in_force)
+    standing = [standing.alert for standing in saved.standings if standing.alert.state != "inactive"]
+    alerts = silenced_now([*standing, *saved.told], saved.silences)
+    return Known(now, safe(os.uname().nodename), False, alerts, saved.silences, in_force, runbooks=_runbooks(loaded))
+
+
+def _runbooks(loaded: Loaded) -> dict[str, str]:
+    """Runbooks of endpoints, by name, as they are configured here."""
+    config = loaded.config
+    if not any(one.runbook for one in (*config.http, *config.tcp, *config.tls, *config.dns)):
+        return {}
+    from perfconsole.config.endpoints import checks
+
+    return {check.name: check.runbook for check in checks(config) if check.runbook}
 
 
 # What changes something ---------------------------------------------------------------------------------------------------------------

@@ -116,8 +116,11 @@ def gathered(alerts: Sequence[Alert], what: str) -> Event:
 def scope(alert: Alert) -> str:
     """What an alert is about, as events have it: an endpoint, ``postgres:NAME``, a unit, a path, else the host."""
     labels = dict(alert.labels)
-    if "server" in labels:
-        return f"postgres:{labels['server']}"
+    server = labels.get("server") or (labels.get("target", "") if labels.get("collector") == "postgres" else "")
+    if server:
+        return f"postgres:{server}"
+    if labels.get("collector") == "http":
+        return labels["target"]
     return next((labels[name] for name in ("endpoint", "unit", "mountpoint") if name in labels), "host")
 
 

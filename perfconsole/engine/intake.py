@@ -79,11 +79,12 @@ class Intake:
         group = self._groups.get(place)
         interval_s = measured.interval_s or collector.interval_s
         same = group is not None and (group.series is measured.series or group.series == measured.series)
-        if group is not None and same and group.interval_s == interval_s:  # what is a gap, and how long samples are kept, goes by it
+        judged_by = (interval_s, measured.timeout_s, measured.failures)  # what is a gap, what is down, and how long samples are kept
+        if group is not None and same and (group.interval_s, group.timeout_s, group.failures) == judged_by:
             return group
         if group is None and not measured.series:
             return None
-        group = Group(self._next_group, collector.name, measured.target, interval_s, measured.series, at)
+        group = Group(self._next_group, collector.name, measured.target, interval_s, measured.series, at, *judged_by[1:])
         self._next_group += 1
         self._defined.append(group)
         if not measured.series:

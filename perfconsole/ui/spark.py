@@ -1,7 +1,9 @@
 """Sparklines: one cell a bucket of time, aligned to the clock, so that only the newest cell changes between two paints."""
 
 from collections.abc import Sequence
-from math import isnan, nan
+from itertools import groupby
+from math import fsum, isnan, nan
+from operator import itemgetter
 from typing import Final
 
 from perfconsole.core.series import GAP, buckets
@@ -66,8 +68,10 @@ def bridged(values: Sequence[float], width_s: float, interval_s: float, *, begun
         interval_s: Seconds between samples.
         begun: The newest bucket has only just begun, see `begun`.
     """
-    longest = int((GAP + 0.5) * interval_s / width_s)
     out = list(values)
+    if not any(map(isnan, out)):
+        return out
+    longest = int((GAP + 0.5) * interval_s / width_s)
     last = -1
     for i, value in enumerate(values):
         if isnan(value):
@@ -93,14 +97,20 @@ def put_spark(line: Line, look: Look, values: Sequence[float], top: float, limit
 
     A gap is drawn as one; what lies before the first value is nothing that was missed, and stays empty.
     """
-    bars = look.glyphs.bars
+    known = [value for value in values if not isnan(value)]
+    begun = len(values) - len(known)
+    ordinary = known and top > 0 and min(known) >= 0 and not floors and not any(max(known) > limit for limit, _ in limits)
+    if ordinary and not isnan(fsum(values[begun:])):  # all in one role, and no gap: most are, and take a third of the time
+        _put_bars(line.put(" " * begun, "border"), look.glyphs.bars, known, top)
+        return
+    bars, gap = look.glyphs.bars, (" ", "border")
+    steps, highest = len(bars), bars[-1]
     cells: list[tuple[str, str]] = []
-    begun = False
     for value in values:
         if isnan(value):
-            cells.append((look.glyphs.gap if begun else " ", "border"))
+            cells.append(gap)
             continue
-        begun = True
+        gap = (look.glyphs.gap, "border")
         role = "chart"
         for limit, severity in limits:
             if value > limit:
@@ -108,19 +118,25 @@ def put_spark(line: Line, look: Look, values: Sequence[float], top: float, limit
         for floor, severity in floors:
             if value < floor:
                 role = f"{severity}_bar"
-        index = int(value / top * len(bars)) if top > 0 else 0
-        failed = bool(floors) and value <= 0
-        cells.append((look.glyphs.failed if failed else bars[max(0, min(index, len(bars) - 1))], role))
+        index = int(value / top * steps) if top > 0 and value > 0 else 0
+        failed = floors and value <= 0
+        cells.append((look.glyphs.failed if failed else bars[index] if index < steps else highest, role))
     put_cells(line, cells)
+
+
+def _put_bars(line: Line, bars: str, values: Sequence[float], top: float) -> None:
+    """Bars of values that are known, not negative, and within their limits."""
+    highest = len(bars) - 1
+    text = "".join([bars[min(int(value / top * len(bars)), highest)] for value in values])
+    line.put(text[:-1], "chart").put(text[-1:], "chart")
 
 
 def put_cells(line: Line, cells: Sequence[tuple[str, str]]) -> None:
     """Draw characters with their roles, run by run. The newest cell is a span of its own: it is the one that changes."""
-    start = 0
-    for i in range(1, len(cells) + 1):
-        if i == len(cells) or i == len(cells) - 1 or cells[i][1] != cells[start][1]:
-            line.put("".join(char for char, _ in cells[start:i]), cells[start][1])
-            start = i
+    for role, run in groupby(cells[:-1], itemgetter(1)):
+        line.put("".join(map(itemgetter(0), run)), role)
+    for char, role in cells[-1:]:
+        line.put(char, role)
 
 
 def drawn(look: Look, values: Sequence[float], top: float) -> str:

@@ -106,7 +106,7 @@ class Follower:
             self.ticks.append(tick)
             self.state.apply(tick)
 
-    def until(self, condition, timeout_s=5.0):
+    def until(self, condition, timeout_s=60.0):
         end = time.monotonic() + timeout_s
         while True:
             self.pull()

@@ -2,20 +2,26 @@
 
 import asyncio
 from math import nan
+from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from perfconsole.core.alert_requests import AckArgs, AlertArgs, SilenceArgs, UnsilenceArgs
 from perfconsole.core.errors import RequestError
 from perfconsole.core.notices import Notice, Saved
+from perfconsole.core.ports import Measured, Result
 from perfconsole.core.requests import ALERT_ACK, ALERT_HISTORY, ALERT_SILENCE, ALERT_UNSILENCE
+from perfconsole.core.shipped import SHIPPED
 from perfconsole.core.state import State
 from perfconsole.core.tick import Group, Reading, Rule, SeriesDef, Tick
 from perfconsole.engine.alerting import Alerting
 from perfconsole.engine.clock import Moment
+from perfconsole.engine.intake import Intake
 
 WALL = 1.7e9
 BUSY = Rule("busy", "critical", "system.cpu.utilization", 0.9, for_s=60.0, keep_s=5.0, colour=False)
+HOUR = Rule("hour", "warning", "system.cpu.utilization", 0.7, stat="avg", over_s=1200.0, for_s=60.0, min_samples=80, colour=False)
 AT_ONCE = Rule("at-once", "critical", "system.cpu.utilization", 0.9, colour=False)
 
 
@@ -225,6 +231,115 @@ def test_a_kill_between_counts_for_nothing():
         again.tick(float(boot))
     assert later.told == [(70.0, "pending", "firing")]
     assert again.alert.since == WALL + 10
+
+
+def windows(store):
+    """The names of the long windows that are kept, and how many samples each holds."""
+    return {one.alert.rule: (len(one.window) - 4) // 12 for one in store.saved.standings if one.alert.state == "inactive"}
+
+
+def test_a_long_window_is_kept_every_five_minutes_and_goes_on_after_a_kill():
+    store = Store()
+    run = Run(HOUR, store=store)
+    for boot in range(10, 1500, 10):
+        run.tick(float(boot), 0.5)
+    assert len(store.changes) == 4  # all is well: nothing else is written
+    assert windows(store) == {"hour": 120}
+    later = Store()
+    again = Run(HOUR, boot=1500.0, store=later, saved=store.saved)
+    assert not again.state.alerts
+    for boot in range(1510, 2400, 10):
+        again.tick(float(boot), 1.0)
+    assert later.told[0][1:] == ("inactive", "pending")
+    assert 1500.0 + 360 <= later.told[0][0] < 1500.0 + 390  # when of 90 that are known 37 are bad: not with the first of them
+
+
+def test_a_window_that_nobody_measured_yet_is_not_lost_with_the_next_kill():
+    store = Store()
+    run = Run(HOUR, store=store)
+    for boot in range(10, 1500, 10):
+        run.tick(float(boot), 0.5)
+    run.alerting.close()
+    assert windows(store) == {"hour": 120}
+    later = Store()
+    again = Run(HOUR, AT_ONCE, store=later, boot=1500.0, saved=store.saved)
+    again.tick(1501.0, 1.0)  # one that fires at once has everything written that stands
+    assert windows(later) == {"hour": 120}
+    third = Run(HOUR, boot=1502.0, saved=later.saved, store=Store())
+    third.tick(1510.0, 0.5)
+    third.alerting.close()
+    assert windows(third.store) == {"hour": 119}  # one has left it
+
+
+def test_very_many_long_windows_are_gathered_and_taken_some_at_a_time():
+    rules = [replace(HOUR, name=f"hour-{number}") for number in range(200)]
+    store = Store()
+    run = Run(*rules, store=store)
+    for boot in range(10, 310, 10):
+        run.tick(float(boot), 0.5)
+    at = 310.0
+    while not windows(store):
+        at += 0.5
+        run.tick(at)
+    assert 1 <= (at - 310.0) / 0.5 <= 5  # 6000 samples, 4000 with a tick
+    assert set(windows(store).values()) == {30}
+    again = Run(*rules, boot=at + 1, store=Store(), saved=store.saved)
+    held = []
+    for beat in range(1, 8):
+        again.tick(at + 1 + beat / 2)
+        kept = list(again.alerting._stage.windows("b1"))
+        held.append(len(again.alerting._stage._windows._claimed))
+        assert len(kept) == 200
+    assert held == sorted(held, reverse=True)
+    assert held[-1] == 0
+    assert held[0] > 0
+
+
+def test_an_error_rate_that_pends_fires_when_it_is_due_though_it_was_killed_half_way():
+    rule = next(rule for rule in SHIPPED if rule.name == "error-rate-critical")
+    series = (SeriesDef(rule.metric, (("endpoint", "shop"), ("service", "web"))),)
+    store, later = Store(), Store()
+    first = Run(rule, store=store)
+    first.tick(1.0, groups=[Group(1, "c", "host", 10.0, series)])
+    for boot in range(10, 171, 10):
+        first.tick(float(boot), 0.0)
+    again = Run(rule, boot=172.0, store=later, saved=store.saved)
+    again.tick(172.5, groups=[Group(1, "c", "host", 10.0, series)])
+    for boot in range(180, 400, 10):
+        again.tick(float(boot), 0.0)
+    assert store.told == [(20.0, "inactive", "pending")]
+    assert [one for one in later.told if one[1] != one[2]] == [(320.0, "pending", "firing")]
+
+
+def test_an_outage_that_an_earlier_run_told_of_is_not_told_again_by_a_window_that_still_holds_it():
+    up = (SeriesDef("httpcheck.up", (("endpoint", "shop"), ("service", "web"))),)
+    down, pooled = (
+        next(rule for rule in SHIPPED if rule.name == name) for name in ("service-down-critical", "intermittent-errors-warning")
+    )
+    store = Store()
+    first = Run(down, pooled, store=store)
+    first.tick(1.0, groups=[Group(1, "c", "host", 10.0, up)])
+    for boot in range(10, 251, 10):
+        first.tick(float(boot), 0.0 if 10 < boot <= 150 else 1.0)
+    over = first.state.alerts["service-down-critical{endpoint=shop,service=web}"]
+    assert over.state == "resolved"
+    again = Run(down, pooled, boot=252.0, saved=store.saved._replace(told=[over]), store=Store())
+    again.tick(252.5, groups=[Group(1, "c", "host", 10.0, up)])
+    for boot in range(260, 500, 10):
+        again.tick(float(boot), 1.0)
+    alert = again.state.alerts["intermittent-errors-warning{endpoint=shop,service=web}"]
+    assert (alert.state, alert.muted) == ("firing", "of an outage that service-down-critical told of")
+
+
+def test_what_a_rule_judges_by_comes_with_the_group_and_another_of_it_is_another_group():
+    intake, found = Intake(), []
+    http = SimpleNamespace(name="http", interval_s=1.0)
+    for seq, (timeout_s, failures) in enumerate([(5.0, 2), (5.0, 2), (30.0, 2), (30.0, 9)]):
+        intake.take(
+            http, Result([Measured("shop", (SeriesDef("httpcheck.up"),), [1.0], None, 10.0, None, timeout_s, failures)]), WALL + seq
+        )
+        found += [(group.interval_s, group.timeout_s, group.failures) for group in intake.close(seq, WALL + seq, float(seq)).groups]
+    assert found == [(10.0, 5.0, 2), (10.0, 30.0, 2), (10.0, 30.0, 9)]
 
 
 def test_what_was_over_before_is_shown_and_not_kept_twice():

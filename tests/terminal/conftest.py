@@ -1,7 +1,17 @@
 """Consoles in terminals, each with a home of its own; ended when the test is."""
 
 import pytest
-from harness import CONSOLE, Pty, environment
+from harness import CONSOLE, Pty, environment, figure
+
+
+@pytest.fixture
+def tell(request):
+    """Add a line to the table of what it costs: what, the console's figure, the promise."""
+
+    def tell(name, ours, promise):
+        figure(request.node, name, ours, promise=promise)
+
+    return tell
 
 
 @pytest.fixture

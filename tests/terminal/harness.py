@@ -23,6 +23,13 @@ import pyte
 ROOT = Path(__file__).parents[2]
 CONSOLE = (sys.executable, "-m", "perfconsole")
 
+PATIENCE_S = 30.0
+"""What is waited for comes within a second; where much else runs beside, in several. In this time it comes, or never does."""
+
+HANG_S = 10.0
+"""How long an end may take. The console promises half a second, of which a busy machine makes three (see what `tell` tells); whatever
+waits for a terminal that does not read, or a thread that hangs, waits for ever."""
+
 ESCAPE = re.compile(
     rb"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
     rb"|\x1b[\]PX^_].*?(?:\x07|\x1b\\)"  # OSC, DCS, SOS, PM, APC
@@ -63,6 +70,11 @@ def environment(home, **changes):
         "PYTHONSAFEPATH": "1",  # the working directory is not searched: a test may run anywhere
     }
     return {name: value for name, value in (keep | own | changes).items() if value is not None}
+
+
+def figure(node, name, ours, floor="", promise=""):
+    """Have a figure printed with all others at the end of the run: see `tests/conftest.py`."""
+    node.user_properties.append(("figure", ("perf", (name, ours, floor, promise))))
 
 
 class Pty:
@@ -125,7 +137,7 @@ class Pty:
         """Read what comes for so long, or until the program has ended and all is read."""
         self.until(lambda: False, seconds)
 
-    def until(self, condition, within_s=15.0):
+    def until(self, condition, within_s=PATIENCE_S):
         """Read until a condition holds; whether it does. Tried after every read, and every 20 ms."""
         end = time.perf_counter() + within_s
         while not condition():
@@ -156,13 +168,13 @@ class Pty:
                 self.send(b"\x1b[?%s;2$y" % query[1])
         return bool(data)
 
-    def wait_text(self, pattern, within_s=15.0):
+    def wait_text(self, pattern, within_s=PATIENCE_S):
         """Read until the screen matches; the time. Fails with the screen when it does not."""
         found = re.compile(pattern)
         assert self.until(lambda: found.search(self.screen()), within_s), f"no {pattern!r} within {within_s} s on:\n{self.screen()}"
         return self.now_s
 
-    def wait_stream(self, pattern, within_s=15.0, start=0):
+    def wait_stream(self, pattern, within_s=PATIENCE_S, start=0):
         """Read until the stream from byte `start` on matches once escapes are taken out; the time."""
         found = re.compile(pattern)
         assert self.until(lambda: found.search(self.text(start)), within_s), f"no {pattern!r} in {bytes(self.raw[start:][-2000:])!r}"
@@ -171,13 +183,39 @@ class Pty:
     def screen(self):
         """What a person sees, one line a row."""
         self._draw()
-        return "\n".join(line.rstrip() for line in self._emulator.listener.display)
+        screen = self._emulator.listener  # not its own `display`, which falls over half a wide character: one that was painted over
+        rows = ((screen.buffer[y][x].data for x in range(screen.columns)) for y in range(screen.lines))
+        return "\n".join("".join(row).rstrip() for row in rows)
 
     def cells(self):
         """Character, colours and attributes of every cell."""
         self._draw()
         screen = self._emulator.listener
         return [[screen.buffer[y][x] for x in range(screen.columns)] for y in range(screen.lines)]
+
+    def steady(self, shown, for_s=0.6, within_s=PATIENCE_S):
+        """Read until something of the screen has been the same for so long; that."""
+        last, since = shown(), self.now_s
+        end = since + within_s
+        while self.now_s - since < for_s:
+            assert self.now_s < end, f"never the same for {for_s} s:\n{self.screen()}"
+            self.read(for_s / 10)
+            now = shown()
+            if now != last:
+                last, since = now, self.now_s
+        return last
+
+    def wipe(self):
+        """Blank the screen, of which the program knows nothing: what is on it afterwards was painted afterwards."""
+        self._draw()
+        self._emulator.listener.erase_in_display(2)
+
+    @property
+    def is_full(self):
+        """Whether whoever writes to the terminal has to wait until it is read."""
+        poll = select.poll()
+        poll.register(self.slave, select.POLLOUT)
+        return not poll.poll(0)
 
     def _draw(self):
         fresh = bytes(self.raw[self._fed :])
@@ -227,7 +265,7 @@ class Pty:
         """Send a signal."""
         os.kill(self.pid, number)
 
-    def wait_exit(self, within_s=5.0):
+    def wait_exit(self, within_s=HANG_S):
         """Read until it has ended; the exit code as a shell shows it (128 + n for signal n)."""
         assert self.until(self._ended, within_s), f"did not end within {within_s} s; screen:\n{self.screen()}"
         while self._take(0):  # its last words may have come with its end
@@ -235,7 +273,7 @@ class Pty:
         code = self.process.returncode
         return code if code >= 0 else 128 - code
 
-    def leave(self, keys="q", within_s=5.0):
+    def leave(self, keys="q", within_s=HANG_S):
         """Quit by key; the exit code, and the seconds it took."""
         began = self.now_s
         self.send(keys)
@@ -256,7 +294,7 @@ class Pty:
         os.close(self.slave)
         os.close(self.master)
 
-    def wait_gone(self, within_s=5.0):
+    def wait_gone(self, within_s=HANG_S):
         """Wait for the end without reading; the seconds, and the exit code as a shell shows it."""
         began = time.perf_counter()
         code = self.process.wait(within_s)
@@ -280,6 +318,15 @@ class Pty:
             with contextlib.suppress(OSError):
                 found = re.search(rb"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_bytes(), re.MULTILINE)
                 total += int(found[1]) * 1024 if found else 0
+        return total
+
+    def own_bytes(self):
+        """Anonymous memory of it and of what it started: of the rest its share depends on who else runs the same Python."""
+        total = 0
+        for pid in _tree(self.pid):
+            with contextlib.suppress(OSError):
+                found = dict(re.findall(rb"^(\w+): +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_bytes(), re.MULTILINE))
+                total += int(found.get(b"Pss_Anon", found[b"Private_Dirty"])) * 1024
         return total
 
     def cost(self, seconds):

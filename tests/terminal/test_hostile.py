@@ -10,6 +10,9 @@ from staged import HARM
 pytestmark = pytest.mark.slow
 
 STAGED = (sys.executable, str(Path(__file__).with_name("staged.py")))
+TICK_S = "0.3"
+"""A tick of nothing but news is 0.1 s of work on a large screen: more of them, and a busy machine would come to nothing else."""
+
 ALLOWED = re.compile(
     r"\x1b\[[0-9;]*m"  # styles
     r"|\x1b\[[0-9]+(?:;[0-9]+)?[HABCDG]"  # the cursor
@@ -19,75 +22,174 @@ ALLOWED = re.compile(
     r"|[\r\n]"
 )
 FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+PALETTE = "▔{20}"
+PANES, HIDDEN_S = 16, 1.0
+"""More than there are; and what is waited for before one that has the keys is taken for one that is not on view."""
 
-KEYS = (
-    *("jjk", "e", "e", "\t", "e", "jj", "e", "\t", "\r", "jjjj", "\t", "e", "\x1b"),  # Operations, a process
-    *("1", "\t", "\t", "\t", "e", "jjj", "e", "\r", "\t", "\t", "\t", "jjj", "\t", "\t", "\x1b"),  # endpoints on Operations, one of them
-    *("5", "jjj", "b", "s", "r", "c", "\r", "jj", "\t", "c", "\x1b", "/", "a", "\x1b", "\x1b"),  # Endpoints
-    *("6", "jj", "t", "jj", "t", "p", "u", "\x1b", "s", "s", "r", "/", "a", "\x1b", "\r", "jjj", "\x1b"),  # Processes
-    *(
-        "U",
-        "jj",
-        "t",
-        "s",
-        "r",
-        "/",
-        "a",
-        "\x1b",
-        "\x1b",
-        "j",
-        "\r",
-        "\t",
-        "jj",
-        "\t",
-        "\t",
-        "\r",
-        "\x1b",
-        "\x1b",
-        "U",
-    ),  # Units, one of them
-    *("8", "jjj", "/", "a", "\x1b", "\x1b", ".", ".", "n", "N"),  # Changes
-    *("1", "m", "x", "\r", "i", "y", "\r", "d", "jjj", "\t", "jj", "\t", "\t", "\x1b", "6"),  # a mark, a note, the machine in detail
-    *(
-        "x",
-        "j",
-        "\x1b",
-        "x",
-        "\r",
-        "\r",
-        "\x1b",
-        "w",
-        "\x1b",
-        ":",
-        "sig",
-        "\x1b",
-        "?",
-        "\x1b",
-        " ",
-        "6",
-        "1",
-        " ",
-        "T",
-        "T",
-        "1",
-    ),  # dialogs, themes
-)
+OPERATIONS = r"(?m)^[ ▸]SYSTEM .*\n(?:.*\n)*.TOP PROCESSES"
+FROZEN = r"FROZEN|\bF[ROZE]*…"  # a long name leaves little room for it
+WHERE = re.compile(r"▸([A-Z]{3,}(?: [A-Z]+)?)")
+"""The title of what has the keys."""
 
 
-PAUSE_S = {"\x1b": 0.45, "\r": 0.3}
-"""Esc would be taken for the beginning of the next key; and what is closing takes keys as long as it is there."""
+class Walk:
+    """Goes about in a console by key: one that opens or closes something is followed by another when that is seen, and at once.
 
-NEW = ("UNIT", "CHANGES", "mark: ", "note: ", "Access")
+    A pattern that matches before its key is pressed would tell nothing: what was seen before has to be gone.
+    """
+
+    def __init__(self, pty):
+        self._pty = pty
+
+    def __call__(self, *keys):
+        """Press keys that only move or change something; each is painted (or a tick that came with it) before the next."""
+        for key in keys:
+            before = len(self._pty.raw)
+            self._pty.send(key)
+            self._wait(lambda: len(self._pty.raw) > before, key, "anything")  # noqa: B023  asked at once
+
+    def opens(self, key, pattern):
+        """Press a key after which something is seen."""
+        self._wait(lambda: not self._seen(pattern), "what came before", f"not {pattern}")
+        self._pty.send(key)
+        self._wait(lambda: self._seen(pattern), key, pattern)
+
+    def closes(self, key, pattern):
+        """Press a key after which something is not seen any more."""
+        self._wait(lambda: self._seen(pattern), "what came before", pattern)
+        self._pty.send(key)
+        self._wait(lambda: not self._seen(pattern), key, f"not {pattern}")
+
+    def goes_to(self, pane):
+        """Press Tab until a pane has the keys; false where there is none of that name on view."""
+        for _ in range(PANES):
+            before = self._has_the_keys()
+            if before == pane:
+                return True
+            self._pty.send("\t")
+            self._pty.until(lambda: self._has_the_keys() not in {before, None}, HIDDEN_S)  # noqa: B023  asked at once
+        return False
+
+    def _has_the_keys(self):
+        found = WHERE.search(self._pty.screen())
+        return found and found[1]
+
+    def _seen(self, pattern):
+        return re.search(pattern, self._pty.screen())
+
+    def _wait(self, condition, key, pattern):
+        seen = self._pty.until(condition)
+        assert self._pty.process.poll() is None, f"ended after {key!r}:\n{self._pty.text()[-3000:]}"
+        assert seen, f"{key!r} brought no {pattern!r}:\n{self._pty.screen()}"
 
 
-def toggled(pty, key, pattern):
-    """Press a key that turns something on and off until that is seen: what is closing still takes keys, and who knows how it stands."""
-    for _ in range(5):
-        before = len(pty.raw)
-        pty.send(key)
-        if pty.until(lambda: re.search(pattern, pty.text(before)), 2.0):  # noqa: B023  asked at once
-            return
-    raise AssertionError(f"{key!r} brought no {pattern}:\n{pty.text()[-3000:]}")
+def filters(walk, *, closes="filter 'a'"):
+    """Ask for a filter, have it, and be rid of it."""
+    walk.opens("/", "filter: words")
+    walk.opens("a", "filter 'a'")
+    walk.closes("\x1b", closes)
+
+
+def operations(walk):
+    walk("jjk")
+    walk.closes("e", OPERATIONS)  # a pane alone
+    walk.opens("e", OPERATIONS)
+    for pane in ("SYSTEM", "ALERTS", "CHANGES", "HTTP"):
+        if walk.goes_to(pane):
+            walk.closes("e", OPERATIONS)
+            walk("jj", "j")
+            walk.opens("e", OPERATIONS)
+    assert walk.goes_to("TOP PROCESSES")
+    walk("jjj")
+
+
+def one_process(walk, *keys, back):
+    walk.opens("\r", r"(?m)^ PROCESS \d")
+    walk(*keys)
+    walk.opens("\x1b", back)
+
+
+def endpoints(walk):
+    walk.opens("5", "▸ENDPOINTS")
+    walk("jjj", "b", "s", "r", "c")
+    walk.opens("\r", "(?m)^ ENDPOINT ")
+    walk("jj", "\t", "\t", "\t", "c", "jj")
+    walk.opens("\x1b", "▸ENDPOINTS")
+    filters(walk)
+    walk.opens("\x1b", OPERATIONS)
+
+
+def processes(walk):
+    walk.opens("6", "▸PROCESSES")
+    walk("jj")
+    walk.opens("t", "PROCESSES.* tree ")
+    walk("jj")
+    walk.closes("t", "PROCESSES.* tree ")
+    walk("p")
+    walk.opens("u", "PROCESSES.* by unit ")
+    walk.closes("\x1b", "PROCESSES.* by unit ")
+    walk("s", "s", "r")
+    filters(walk)
+    one_process(walk, "jjj", "\t", "jj", "\t", "\t", "\t", "jjj", back="▸PROCESSES")
+
+
+def units(walk):
+    walk.opens("U", "▸UNITS")
+    walk("jj", "t", "s", "r")
+    filters(walk)
+    walk("j")
+    walk.opens("\r", "Processes .Journal")
+    walk("\t", "jj", "\t", "j", "\t", "j")
+    walk.opens("\x1b", "▸UNITS")
+    walk.opens("U", "▸PROCESSES +UNITS")
+
+
+def changes(walk):
+    walk.opens("8", "▸CHANGES.* last 2h")
+    walk("jjj", "n", "N")
+    filters(walk)
+    walk.closes(".", "CHANGES.* last 2h")
+    walk.opens("1", OPERATIONS)
+    walk(".", ".", "n", "N")
+
+
+def prompts(walk):
+    """A mark, and a note: the words are answered with others."""
+    for key, asked in (("m", "mark: "), ("i", "note: ")):
+        walk.opens(key, asked)
+        walk.opens("x", r"(?m)^ *x\Z")
+        walk.closes("\r", r"(?m)^ *x\Z")
+
+
+def this_machine(walk):
+    walk.opens("d", "Findings.*Access")
+    walk("jjj", "\t", "jj", "\t", "\t")
+    walk.opens("\x1b", OPERATIONS)
+
+
+def dialogs(walk):
+    walk.opens("6", "▸PROCESSES")
+    walk.opens("x", "KILL")
+    walk("j")
+    walk.closes("\x1b", "KILL")
+    walk.opens("x", "KILL")
+    walk.closes("\r", "KILL")
+    walk.opens("w", "nice +0 ")
+    walk.closes("\x1b", "nice +0 ")
+    walk.opens(":", PALETTE)
+    walk("sig")
+    walk.closes("\x1b", PALETTE)
+    walk.opens("?", "(?m)^.KEYS")
+    walk.opens("\x1b", "▸PROCESSES")
+
+
+def themes(walk):
+    walk.opens(" ", FROZEN)
+    walk.opens("1", OPERATIONS)
+    walk.closes(" ", FROZEN)
+    walk.opens("T", r"theme \w+")
+    walk("T", "1")
+    walk.opens(" ", FROZEN)
 
 
 def leaked(pty):
@@ -100,19 +202,12 @@ def leaked(pty):
 @pytest.mark.parametrize("kind", ["hostile", "raw"])
 def test_nothing_of_it_reaches_the_terminal(spawn, kind, size):
     """Through every screen, pane, dialog and prompt, ten thousand texts; `raw`: as if neither collector nor recording had cleaned them."""
-    pty = spawn(kind, program=STAGED, size=size)
-    pty.wait_stream("SYSTEM")
-    for keys in KEYS:
-        pty.send(keys)
-        pty.read(PAUSE_S.get(keys, 0.12))
-        assert pty.process.poll() is None, f"ended after {keys!r}:\n{pty.text()[-3000:]}"
-    pty.read(0.5)
-    toggled(pty, "?", "KEYS")
-    toggled(pty, "?", "PROCESSES")
-    toggled(pty, " ", "FROZ|ROZE|OZEN")  # a letter that stood there already is not painted again
+    pty = spawn(kind, TICK_S, program=STAGED, size=size)
+    pty.wait_text(OPERATIONS)
+    walk = Walk(pty)
+    for part in (operations, endpoints, processes, units, changes, prompts, this_machine, dialogs, themes):
+        part(walk)
     code, _ = pty.leave("\x03")
-    for seen in ("SYSTEM", "HTTP", "ENDPOINTS", "ENDPOINT ", "PROCESSES", "PROCESS ", "KILL", "nice", *NEW):  # it went there
-        assert seen in pty.text(), seen
     assert leaked(pty) == []
     assert [bytes(pty.raw).count(mode) for mode in (b"\x1b[?1049l", b"\x1b[?1003h")] == [1, 2]  # what the console itself says
     assert "Traceback" not in pty.text(), pty.text()[-3000:]
@@ -121,11 +216,24 @@ def test_nothing_of_it_reaches_the_terminal(spawn, kind, size):
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"LC_ALL": "C"}, {"TERM": "linux", "COLORTERM": None}], ids=["NO_COLOR", "C", "linux"])
 def test_nor_where_the_terminal_can_do_less(spawn, env):
-    pty = spawn("raw", program=STAGED, **env)
-    pty.wait_stream("SYSTEM")
-    for keys in ("e", "e", "\r", "\x1b", "6", "t", "/", "x", "\x1b", "?", "\x1b", "x", "\x1b"):
-        pty.send(keys)
-        pty.read(0.12)
+    pty = spawn("raw", TICK_S, program=STAGED, **env)
+    pty.wait_text("TOP PROCESSES")
+    walk = Walk(pty)
+    walk.closes("e", "SYSTEM")
+    walk.opens("e", "SYSTEM")
+    walk("jj")
+    walk.opens("\r", r"PROCESS \d")
+    walk.opens("\x1b", "SYSTEM")
+    walk.opens("6", "[▸>]PROCESSES")
+    walk("t")
+    walk.opens("/", "filter: words")
+    walk.opens("x", "filter 'x'")
+    walk.closes("\x1b", "filter 'x'")
+    walk.opens("?", "KEYS")
+    walk.closes("\x1b", "KEYS")
+    walk("jj")
+    walk.opens("x", "KILL")
+    walk.closes("\x1b", "KILL")
     code, _ = pty.leave("\x03")
     assert (code, leaked(pty), pty.unrestored()) == (0, [], [])
 

@@ -4,6 +4,8 @@ Measured against Textual's own table and sparkline: 2.5 KB a paint in place of 1
 """
 
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.filter import LineFilter
@@ -41,6 +43,7 @@ class Pane(Widget):
     def __init__(self, id: str | None = None) -> None:  # noqa: A002  Textual's word
         super().__init__(id=id)
         self._strips: list[Strip] = []
+        self._width = 0
 
     # What subclasses say ----------------------------------------------------------------------------------------------------------
 
@@ -54,7 +57,7 @@ class Pane(Widget):
 
     # What they use ----------------------------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def console_app(self) -> "ConsoleApp":
         """The app, by its own type."""
         from perfconsole.ui.app import ConsoleApp  # noqa: PLC0415  the app mounts the panes
@@ -69,7 +72,7 @@ class Pane(Widget):
 
     def line(self, on: str = "background") -> Line:
         """A new line, as wide as the pane."""
-        return Line(self.look, self.size.width, on)
+        return Line(self.look, self._width or self.size.width, on)
 
     def title_line(self, title: str, note: str = "", severity: str = "") -> Line:
         """The bar on top of a pane: its name, perhaps a state, a note at its right; marked while the pane has the focus."""
@@ -90,20 +93,21 @@ class Pane(Widget):
         if not width or not height:
             return
         old, self._strips = self._strips, self._made(state)
-        strips = self._strips
         if len(old) != height or old[0].cell_length != width:
             self.refresh()
             return
-        regions = [Region(x1, y, x2 - x1, 1) for y, strip in enumerate(strips) for x1, x2 in changed(old[y], strip)]
+        pairs = enumerate(zip(old, self._strips, strict=True))
+        regions = [Region(x1, y, x2 - x1, 1) for y, (was, now) in pairs if was is not now for x1, x2 in changed(was, now)]
         if regions:
             self.refresh(*regions)
 
     def _made(self, state: State) -> list[Strip]:
+        """The lines, as many as there is room for; those that say what they said before are the very same."""
         width, height = self.size
-        strips = [line.strip() for line in self.lines(state, width, height)[:height]]
-        while len(strips) < height:
-            strips.append(self.line().strip())
-        return strips
+        self._width = width  # to ask Textual for it takes as long as half a line
+        lines = list(self.lines(state, width, height)[:height])
+        lines += [self.line() for _ in range(height - len(lines))]
+        return [line.strip(before) for line, before in zip_longest(lines, self._strips[: len(lines)])]
 
     def repaint(self) -> None:
         """Draw everything again: another theme, another size, another selection."""
@@ -112,7 +116,7 @@ class Pane(Widget):
 
     def on_resize(self) -> None:
         """A new size is a new picture: it is made when it is painted, which Textual is about to do."""
-        self._strips = []
+        self._strips, self._width = [], 0
 
     def watch_has_focus(self, has_focus: bool) -> None:
         """The focus is shown in the title. Not on the events: those reach this class before `has_focus` has changed."""
@@ -122,6 +126,16 @@ class Pane(Widget):
     def get_content_width(self, container: Size, viewport: Size) -> int:  # noqa: ARG002  Textual's signature
         """As wide as it may be: the content never asks for a layout."""
         return container.width
+
+    def _set_dirty(self, *regions: Region) -> None:
+        """Note what is to be painted; for Textual's own cache of lines, which a pane does without, it would be noted twice more.
+
+        And there for good: over a day that is a set of all spans that ever changed, 10 MiB.
+        """
+        if regions:
+            self._repaint_regions.update(regions)
+        else:
+            self._repaint_regions = {self.size.region}
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """None: the look already knows what the terminal can show."""

@@ -1,26 +1,46 @@
 """Alerts wherever one is in the console: the news that something fires, the bell, and taking on or silencing what the screen shows."""
 
 import os
-import time
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from textual.events import Event, Key
 
 from perfconsole.core.requests import ALERT_ACK, ALERT_SILENCE, RULE_EDIT
 from perfconsole.core.tick import Alert, Rule
-from perfconsole.ui.bell import Bell, sequence
+from perfconsole.ui.bell import DESKTOP, Bell, sequence
 from perfconsole.ui.moments import MomentsApp
 from perfconsole.ui.newly import Newly, News, news
 from perfconsole.ui.settings import Settings
-from perfconsole.ui.verdict import judge, rules, runbook
+from perfconsole.ui.verdict import Verdict, judge, rules, runbook
 
 if TYPE_CHECKING:
     from perfconsole.ui.screens.base import ConsoleScreen
 
 _NEWS_S: Final = 10.0
+_LEAST_S: Final = 2.0
+"""A key that was already on its way when something fired says nothing of its having been seen."""
+
+Label = tuple[str, str]
+"""Name and value."""
 
 ALERT_OPS: Final = {"alert.ack": ALERT_ACK.name, "alert.silence": ALERT_SILENCE.name}
+
+
+def of_one_rule(verdict: Verdict, label: Label) -> list[Alert]:
+    """The alerts of one rule that fire with a label, for a dialog is about one alert or several of one rule.
+
+    Of several rules the gravest that nobody is on yet; those that are muted only where no other fires.
+    """
+    for alerts in (verdict.alerts, verdict.muted):
+        ours = [alert for alert in alerts if label in alert.labels]
+        if ours:
+            first = next((alert for alert in ours if alert.ack is None), ours[0])
+            return [alert for alert in ours if alert.rule == first.rule]
+    return []
 
 
 class AlarmsApp(MomentsApp, inherit_bindings=False):
@@ -33,6 +53,7 @@ class AlarmsApp(MomentsApp, inherit_bindings=False):
 
     settings: Settings
     news: News | None = None
+    _told_at: float = 0.0
     _newly: Newly
     _bell: Bell
 
@@ -55,23 +76,34 @@ class AlarmsApp(MomentsApp, inherit_bindings=False):
         if not fresh:
             return
         told = news(state, fresh)
-        self._ring(f"{told.severity}: {told.text}")
+        self._ring(told)
         if self.front is None or self.front.SCOPE != "alerts" or self.pump.past:
             self._say(told)
 
     def _say(self, told: News) -> None:
-        self.news = told
+        self.news, self._told_at = told, monotonic()
         self._show_news()
+        self._hush_after(_NEWS_S)
+
+    def _hush_after(self, seconds: float) -> None:
+        """End what is told now, unless something else is by then."""
+        told = self.news
 
         def over() -> None:
             if self.news is told:
-                self.hush()
+                self.news = None
+                self._show_news()
 
-        self.set_timer(_NEWS_S, over)
+        self.set_timer(seconds, over)
 
     def hush(self) -> None:
-        """It was seen."""
-        if self.news is not None:
+        """It was seen, though not sooner than it could be read."""
+        if self.news is None:
+            return
+        left_s = self._told_at + _LEAST_S - monotonic()
+        if left_s > 0:
+            self._hush_after(left_s)
+        else:
             self.news = None
             self._show_news()
 
@@ -80,33 +112,67 @@ class AlarmsApp(MomentsApp, inherit_bindings=False):
             self.front.footer.show(self.state)
 
     async def on_event(self, event: Event) -> None:
-        """Any key says that somebody looks."""
+        """Any key says that somebody looks, once there was time to."""
         if isinstance(event, Key):
             self.hush()
         await super().on_event(event)
 
-    def _ring(self, text: str) -> None:
-        """Have the terminal call somebody, if that is wanted; through the driver, for nothing else may write to the terminal."""
-        sound = sequence(self.settings.bell, text, tmux=bool(os.environ.get("TMUX")))
-        if sound and self._driver is not None and self._bell.may_ring(time.monotonic()):
+    def _ring(self, told: News) -> None:
+        """Call somebody, if that is wanted; by the terminal through the driver, for nothing else may write to that."""
+        wanted, text = self.settings.bell, f"{told.severity}: {told.text}"
+        if not wanted or self._driver is None or not self._bell.may_ring(monotonic()):
+            return
+        if sound := "".join(sequence(kind, text, tmux=bool(os.environ.get("TMUX"))) for kind in wanted):
             self._driver.write(sound)
+        if DESKTOP in wanted:
+            from perfconsole.ui import desktop  # noqa: PLC0415  only when one is called
+
+            if os.environ.get(desktop.ADDRESS):  # where there is none, that was said at the start
+                desktop.notify(told.severity, text, self._not_told)
+
+    def _not_told(self, why: str) -> None:
+        """Say that a call went wrong. From another thread; the app may have ended meanwhile."""
+        with suppress(RuntimeError, CancelledError):
+            self.call_from_thread(self.tell, why, "warning")
 
     # Acting -----------------------------------------------------------------------------------------------------------------------
 
     @property
+    def concern(self) -> Label | None:
+        """What the screen, or what is selected there, is about, as a label of its alerts; None where it is about everything."""
+        return getattr(self.front, "concern", None)
+
+    @property
     def meant(self) -> Sequence[Alert]:
-        """The alerts that an action is about: what is selected, or shown in detail; else the worst, which the header tells."""
+        """The alerts that an action is about: what is selected, or shown in detail; else the worst, which the header tells.
+
+        Where something else is looked at than the worst is about, it is never that one.
+        """
         chosen: Sequence[Alert] = getattr(self.front, "chosen", ())
-        return chosen or judge(self.state).alerts[:1]
+        if chosen:
+            return chosen
+        verdict = judge(self.state)
+        return verdict.alerts[:1] if self.concern is None else of_one_rule(verdict, self.concern)
+
+    def _none_is_meant(self) -> bool:
+        """Whether nothing fires of what is looked at; that is told then."""
+        if self.concern is None or self.meant:
+            return False
+        self.tell(f"no alert of {self.concern[1]} is firing", "warning")
+        return True
 
     async def do_alert_ack(self) -> None:
         """Take on what is meant, or give it back."""
+        if self._none_is_meant():
+            return
         from perfconsole.ui.screens.alert_dialogs import acknowledge  # noqa: PLC0415  only when asked
 
         await acknowledge(self, self.meant)  # type: ignore[arg-type]  # the console's app is the only one of these
 
     async def do_alert_silence(self) -> None:
         """Silence what is meant."""
+        if self._none_is_meant():
+            return
         from perfconsole.ui.screens.alert_dialogs import silence  # noqa: PLC0415  only when asked
 
         await silence(self, self.meant)  # type: ignore[arg-type]  # likewise

@@ -45,6 +45,7 @@ _TOLD: Final = 500
 _REPLAY_HINTS: Final = (
     ("time.back", "back"), ("time.forward", "on"), ("replay.play", "play"), ("time.go", "go to"), ("alert.next", "next alert or mark"),
 )  # fmt: skip
+_HELD_HINTS: Final = (("time.live", "live again"),)
 _STEPS: Final = frozenset({"alert.next", "alert.previous"})
 
 
@@ -87,6 +88,7 @@ class ConsoleApp(MarksApp, inherit_bindings=False):
         self._behind = False
         self._shown_at = nan
         self._subscribed = False
+        self._sensible = self._conditions()
         self.register_theme(textual_theme(settings.theme, plain=self.look.plain))
         self.theme = settings.theme.name
         for key in self.keymap.keys():  # noqa: SIM118  not a mapping
@@ -112,7 +114,7 @@ class ConsoleApp(MarksApp, inherit_bindings=False):
         self._subscribed = True
         self.look_at()
         self.call_later(self.show_state, True)  # what came before was no news to anybody
-        self.set_interval(_WATCHDOG_S, self._check_silence)
+        self.set_interval(_WATCHDOG_S, self._attend)
         for notice in self.settings.notices:
             self.tell(notice, "warning")
         if self.settings.started:
@@ -177,6 +179,11 @@ class ConsoleApp(MarksApp, inherit_bindings=False):
         """The console's screen that is on view: under a dialog, the one it lies on."""
         return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, ConsoleScreen)), None)
 
+    def _attend(self) -> None:
+        if isinstance(self._driver, ConsoleDriver) and self._driver.is_hung_up:
+            self.exit(128 + signal.SIGHUP)
+        self._check_silence()
+
     def _check_silence(self) -> None:
         # Ticks that bring nothing are no news, but the time since the last that did is.
         if self.pump.silent_s() or self.state.at - self._shown_at > _WATCHDOG_S:
@@ -217,7 +224,8 @@ class ConsoleApp(MarksApp, inherit_bindings=False):
     def hints(self) -> list[tuple[str, str]]:
         """Keys and titles for the footer."""
         front = self.front
-        hints = [*(_REPLAY_HINTS if self.replaying else ()), *(front.hints() if front else ())]
+        held = _REPLAY_HINTS if self.replaying else _HELD_HINTS if self.frozen else ()
+        hints = [*held, *(front.hints() if front else ())]
         return [(self.keymap.sign(name), title) for name, title in hints if self.keymap.sign(name) and self.can(name)]
 
     def actions(self) -> list[Action]:
@@ -227,18 +235,27 @@ class ConsoleApp(MarksApp, inherit_bindings=False):
 
     def can(self, action_id: str) -> bool:
         """Whether an action exists and makes sense here and now; what does not is neither done nor shown."""
-        sensible = {"time.live": self.frozen, "time.back": self.replaying, "time.forward": self.replaying, "time.go": self.replaying}
-        sensible["reload"] = self.settings.reload is not None
-        sensible["screen.endpoints"] = checked(self.state)
-        sensible |= {"mark": self.may_mark or bool(self.counted()), "note": self.may_mark}
-        sensible |= {action: self.offers(op) and (action != "alert.ack" or bool(self.meant)) for action, op in ALERT_OPS.items()}
-        if self.front is None or self._doer(action_id) is None:
+        front = self.front
+        if front is None or not front.is_mounted or self._doer(action_id) is None:  # a footer that is hidden asks at any time
             return False
         if action_id == "alert.edit":
             return self.changeable is not None
-        if action_id in _STEPS and not hasattr(self.front, "do_alert_next"):
+        if action_id in _STEPS and not hasattr(front, "do_alert_next"):
             return self.pump.past is not None
-        return sensible.get(action_id, True) and self.front.can(action_id)
+        return (action_id not in self._sensible or self._sensible[action_id]()) and front.can(action_id)
+
+    def _conditions(self) -> dict[str, Callable[[], bool]]:
+        """What makes sense at some times only, whatever the screen; the footer asks of a dozen actions with every reading."""
+        return {
+            "time.live": lambda: self.frozen,
+            **dict.fromkeys(("time.back", "time.forward", "time.go"), lambda: self.replaying),
+            "reload": lambda: self.settings.reload is not None,
+            "screen.endpoints": lambda: checked(self.state),
+            "mark": lambda: self.may_mark or bool(self.counted()),
+            "note": lambda: self.may_mark,
+            "alert.ack": lambda: self.offers(ALERT_OPS["alert.ack"]) and bool(self.meant or self.concern),
+            "alert.silence": lambda: self.offers(ALERT_OPS["alert.silence"]),
+        }
 
     def _doer(self, action_id: str) -> Callable[[], object] | None:
         name = "do_" + action_id.replace(".", "_")

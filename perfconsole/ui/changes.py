@@ -87,15 +87,15 @@ def recent(events: Iterable[Event], now: float, window_s: float = RECENT_S) -> l
 def telling(events: Sequence[Event], most: int) -> list[Event]:
     """The most telling of them, by severity and rank, of equals the newest; in the order given, which is newest first.
 
-    Alerts come last, for they have a list of their own. Of several lines one is for what somebody said last, however much else there
-    is: who sets a mark looks for it.
+    Alerts come last, for they have a list of their own. Of several lines one, and of many a third, is for what people said last, however
+    much else there is: who sets a mark looks for it, and a deploy explains more than any one thing that came of it.
     """
     if len(events) <= most:
         return list(events)
     best = sorted(events, key=lambda event: (event.kind != ALERT, *rank(event)), reverse=True)[: max(0, most)]
-    said_last = next((event for event in events if event.kind in PEOPLES), None)
-    if most > 1 and said_last and not any(event.kind in PEOPLES for event in best):
-        best[-1] = said_last
+    said = [event for event in events if event.kind in PEOPLES][: max(1, most // 3) if most > 1 else 0]
+    others = [event for event in best if event not in said]
+    best = [*said, *others[: max(0, most) - len(said)]]
     kept = {id(event) for event in best}
     return [event for event in events if id(event) in kept]
 

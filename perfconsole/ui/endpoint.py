@@ -85,7 +85,7 @@ class Endpoint(Followed[EndpointRow]):
     @property
     def about(self) -> About:
         """What changed with it."""
-        return of_endpoint(self.row.name)
+        return of_endpoint(self.row.name, self.row.unit, self.row.database)
 
     def series(self, state: State, metric: str, **labels: str) -> Series | None:
         """The history of one of its values."""
@@ -175,6 +175,16 @@ def usual_phases(subject: Endpoint, state: State, since: float) -> tuple[dict[st
         values = found.points(since)[1] if found else []
         medians[phase] = percentiles(values[i] for i in good if i < len(values)).p50
     return medians, len(good)
+
+
+def own_delays(subject: Endpoint, state: State) -> list[tuple[str, float]]:
+    """What the console itself had to do with the last check, in seconds, where that is known.
+
+    How late it was started and how long it waited for its turn, which are in no latency; and how much of that may not be the target's.
+    """
+    late, turn = subject.series(state, "httpcheck.lateness"), subject.series(state, "httpcheck.slot_wait")
+    known = [("late", late.value if late else nan), ("turn", turn.value if turn else nan), ("doubt", subject.row.doubt_s)]
+    return [(name, seconds) for name, seconds in known if not isnan(seconds)]
 
 
 def _phase(subject: Endpoint, state: State, phase: str) -> Series | None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from math import floor, isnan, nan
+from time import localtime, strftime
 from typing import Final, NamedTuple
 
 from msgspec import structs
@@ -72,7 +73,8 @@ def moved_on(state: State, row: EndpointRow) -> EndpointRow:
     found = state.find("httpcheck.up", endpoint=row.name, service=row.service) if overdue(row, state.at) else None
     if found is None or not found.ring.last > row.at:
         return row
-    return structs.replace(row, at=found.ring.last, last_s=state.value("httpcheck.duration", endpoint=row.name, service=row.service))
+    last_s = state.value("httpcheck.duration", endpoint=row.name, service=row.service)
+    return structs.replace(row, at=found.ring.last, last_s=last_s, at_least=row.at_least and found.value < 1)
 
 
 def sign(look: Look, state: str) -> Sign:
@@ -89,8 +91,14 @@ def why(row: EndpointRow, now: float) -> str:
     if row.state == "suppressed":
         return f"by {row.blocked_by}" + (f"; {failure}" if failure else "")
     if row.state == "maintenance":
-        return f"planned; {failure}" if failure else "planned: counts for nothing"
+        planned = "planned" if isnan(row.until) else f"planned until {clocked(row.until, now)}"
+        return f"{planned}; {failure}" if failure else f"{planned}: counts for nothing"
     return "not checked yet" if row.state == "unknown" and isnan(row.at) else failure
+
+
+def clocked(at: float, now: float) -> str:
+    """``04:00``; with the day where that is another one than today: ``Sun 08 Mar 04:00``."""
+    return strftime("%H:%M" if localtime(at)[:3] == localtime(now)[:3] else "%a %d %b %H:%M", localtime(at))
 
 
 def once(text: str) -> str:
@@ -126,6 +134,16 @@ def last_text(row: EndpointRow) -> str:
     return f">={units.latency(row.last_s)}" if row.at_least and not isnan(row.last_s) else units.latency(row.last_s)
 
 
+def bound_text(value_s: float, cut_s: float) -> str:
+    """A percentile; ``>=5.0s`` from where on checks were given up: it is at least so long."""
+    return f">={units.latency(value_s)}" if value_s >= cut_s else units.latency(value_s)
+
+
+def failures_text(row: EndpointRow) -> str:
+    """Why checks failed, and how often: ``25x timeout, 5x 503``; empty where none did."""
+    return ", ".join(f"{count}x {name}" for name, count in row.failures)
+
+
 def error_text(ratio: float) -> str:
     """Percent that is only 0 where there is no error at all."""
     if isnan(ratio):
@@ -148,7 +166,7 @@ def days_text(seconds: float) -> str:
 def numbers(row: EndpointRow, now: float) -> str:
     """What its checks measured, in brief: ``p95 141ms n 180  err 0.0%  cert 12d``."""
     parts = [
-        f"p95 {units.latency(row.p95_s)} n {units.count(row.n)}" if row.n else "",
+        f"p95 {bound_text(row.p95_s, row.cut_s)} n {units.count(row.n)}" if row.n else "",
         f"err {error_text(row.error_ratio)}%" if row.checks else "",
         f"cert {days_text(row.expires - now)}" if not isnan(row.expires) else "",
     ]
@@ -157,13 +175,15 @@ def numbers(row: EndpointRow, now: float) -> str:
 
 def copied(row: EndpointRow, now: float) -> str:
     """Everything that its line tells, as text."""
+    percentiles = ((50, row.p50_s), (95, row.p95_s), (99, row.p99_s))
     parts = [
         f"{row.name} {state_of(row, now)}" + (f" for {lasting(now - row.since)}" if not isnan(row.since) else ""),
         why(row, now),
         row.url,
         f"status {row.status}" if row.status else "",
         f"last {last_text(row)}",
-        f"probe p50 {units.latency(row.p50_s)} p95 {units.latency(row.p95_s)} p99 {units.latency(row.p99_s)} (n {row.n})",
+        " ".join(["probe", *(f"p{p} {bound_text(value, row.cut_s)}" for p, value in percentiles), f"(n {row.n})"]),
+        f"failed {failures_text(row)}" if row.failures else "",
         f"error {error_text(row.error_ratio)}%  availability {availability_text(row.availability)}%",
         f"certificate {days_text(row.expires - now)}" if not isnan(row.expires) else "",
     ]

@@ -180,7 +180,7 @@ def _queues(state: State) -> Iterator[Meter]:
     drops = state.find("system.tcp.listen.drops")
     if drops is not None and any(rate > 0 for rate in drops.points(state.at - _LATELY_S)[1]):
         waits = f"TIME_WAIT {units.count(state.value('system.tcp.time_wait'))}"
-        yield Meter("refused", drops, float("nan"), f"connections at a full accept queue  {waits}", 2)
+        yield Meter("refused", drops, float("nan"), f"a full accept queue  {waits}", 2)
     if state.value("system.conntrack.utilization") >= _TRACKED:
         yield from _one(
             state, "conntrack", "system.conntrack.utilization", 2, f"{units.count(state.value('system.conntrack.entries'))} tracked"

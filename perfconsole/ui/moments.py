@@ -71,17 +71,19 @@ class MomentsApp(App[int], inherit_bindings=False):
         """Whether a moment is held that was live."""
         return self.pump.past is not None and not self.pump.past.past
 
-    def banner(self) -> str:
-        """What must not be overlooked: that this is not the present."""
+    def banners(self) -> list[str]:
+        """What must not be overlooked, that this is not the present: from all of it to as little as tells the moment."""
         past = self.pump.past
         if past is None:
-            return ""
+            return []
         if self.frozen:
-            return f"FROZEN {clock(past.at)}  live +{units.duration(self.pump.live.at - past.at)}"
+            brief = f"FROZEN {clock(past.at)}"
+            return [f"{brief}  live +{units.duration(self.pump.live.at - past.at)}", brief]
         span = past.stream.recorded if past.stream else None
         told = f"  of {clock(span[0])} - {clock(span[1])}" if span else ""
         how = "playing" if self._playing else "the end" if span and past.at >= span[1] else "standing"
-        return f"REPLAY {time.strftime('%a %d %b', time.localtime(past.at))} {clock(past.at)}{told}  {how}"
+        moment = f"REPLAY {time.strftime('%a %d %b', time.localtime(past.at))} {clock(past.at)}"
+        return [f"{moment}{told}  {how}", f"{moment}  {how}", moment, f"REPLAY {clock(past.at)}"]
 
     @property
     def _playing(self) -> bool:

@@ -20,7 +20,7 @@ class Settings(NamedTuple):
         reload: Reads the configuration again: gives new settings; None where there is nothing to read.
         notices: To be told at the start.
         user: Who acts here: stands in acknowledgements and silences.
-        bell: How the terminal calls somebody when an alert fires (`bell.KINDS`).
+        bell: How the console calls somebody when an alert fires (`bell.KINDS`).
     """
 
     theme: ThemeSpec
@@ -38,4 +38,4 @@ class Settings(NamedTuple):
     reload: Callable[[], "Settings"] | None = None
     notices: Sequence[str] = ()
     user: str = ""
-    bell: str = "off"
+    bell: Sequence[str] = ()

@@ -52,9 +52,10 @@ class About(NamedTuple):
 MACHINE: Final = About(frozenset(), machine=True)
 
 
-def of_endpoint(name: str) -> About:
-    """What is about an endpoint."""
-    return About(frozenset({name}))
+def of_endpoint(name: str, unit: str = "", database: str = "") -> About:
+    """What is about an endpoint, the unit that serves it, and the PostgreSQL server that it works with; empty for none that is known."""
+    units = {unit, unit if "." in unit else f"{unit}.service"} if unit else set()  # as systemctl takes it
+    return About(frozenset({name, *units, *({f"postgres:{database}"} if database else ())}))
 
 
 def of_server(name: str) -> About:

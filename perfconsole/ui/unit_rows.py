@@ -137,6 +137,16 @@ def limit_text(row: UnitRow) -> str:
 # One unit -------------------------------------------------------------------------------------------------------------------------
 
 
+_SYSTEMDS: Final = frozenset({"service", "scope", "slice"})
+
+
+def row_of(name: str) -> UnitRow:
+    """A unit of which nothing but the name is known, as an event or an alert has it; `Unit` finds the rest."""
+    name = name.partition(" (")[0]  # of two with one name a series has what the second belongs to beside it
+    kind = name.rpartition(".")[2]
+    return UnitRow("", name, kind if kind in _SYSTEMDS else "container")
+
+
 class Unit(Followed[UnitRow]):
     """A unit, by the path of its cgroup; one that does not run, by its name."""
 
@@ -157,7 +167,7 @@ class Unit(Followed[UnitRow]):
 
     def _elsewhere(self, table: UnitTable) -> UnitRow | None:
         """A unit of systemd that has ended has no cgroup, and one that was started again has one: its name is the same."""
-        if self.row.kind not in {"service", "scope", "slice"}:
+        if self.row.path and self.row.kind not in _SYSTEMDS:
             return None
         return next((row for row in table.rows if row.name == self.row.name and (not row.path or not self.row.path)), None)
 

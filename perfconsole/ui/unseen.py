@@ -8,7 +8,7 @@ from perfconsole.core.tick import Health
 
 TITLE: Final = "Not seen"
 
-_OBSERVERS: Final = frozenset({"kernel log", "journal", "logins", "access", "changes", "units"})
+_OBSERVERS: Final = frozenset({"kernel log", "journal", "logins", "access", "changes", "units", "postgres.log"})
 """Collectors that an ordinary user, or a container, always sees less with: told once where one looks for it, not on the first screen."""
 
 _UNSEEN: Final = frozenset({"denied", "off"})

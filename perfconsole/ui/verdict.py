@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from msgspec.structs import replace
 
 from perfconsole.core import alert_words, words
-from perfconsole.core.alert_order import rank, worst_first
+from perfconsole.core.alert_order import coming, rank, worst_first
 from perfconsole.core.endpoints import TARGET, EndpointTable, identity
 from perfconsole.core.requests import HTTP_DETAIL
 from perfconsole.core.state import State
@@ -81,7 +81,7 @@ def judge(state: State) -> Verdict:
 
 def _judged(state: State) -> Verdict:
     every = [alert for alert in state.alerts.values() if alert.state == "firing"]
-    pending = [alert for alert in state.alerts.values() if alert.state == "pending" and not alert.colour]
+    pending = coming(state.alerts.values())
     kept = every
     if any(map(of_endpoints, every)):
         from perfconsole.core.endpoint_alerts import counted  # noqa: PLC0415  not where nothing is checked

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from textual.css.stylesheet import Stylesheet
+from textual.widgets import Input
 from world import Console, World, console_app, frozen_costs
 
 _parse_rules = Stylesheet._parse_rules
@@ -32,6 +33,7 @@ def still(monkeypatch):
     monkeypatch.setattr("perfconsole.engine.engine._DEBOUNCE_S", 0.0)
     monkeypatch.setattr("textual._wait.SLEEP_GRANULARITY", 0.002)  # 20 ms twice a key are most of a test's time
     monkeypatch.setattr(Stylesheet, "_parse_rules", parsed_once)
+    monkeypatch.setattr(Input, "_toggle_cursor", lambda _: None)  # a cursor that blinks is in every other picture of a busy machine
     with frozen_costs():
         yield
     os.environ.pop("TZ", None)

@@ -1,5 +1,6 @@
 """Alerts on Operations and in the header: alerts before thresholds, each counted once, what is muted always seen; opened from there."""
 
+import re
 import time
 
 import pytest
@@ -13,7 +14,7 @@ from perfconsole.core.tick import Stream, Tick
 from perfconsole.ui import verdict
 from perfconsole.ui.screens.alert import AlertScreen
 from perfconsole.ui.screens.alerts import AlertsScreen
-from perfconsole.ui.screens.processes import ProcessesScreen
+from perfconsole.ui.screens.system import SystemScreen
 from perfconsole.ui.widgets.header import recorder_text
 from perfconsole.ui.widgets.over import OverPane
 
@@ -83,6 +84,37 @@ async def test_what_is_in_maintenance_makes_none_ill_though_it_is_silenced_too(m
         assert "1 muted" in console.lines[0]
 
 
+async def test_that_somebody_records_is_told_at_80_columns_too(make_alert_world, open_console):
+    for recorder, screens in (("/var/lib/perfconsole", "17"), ("", "1")):
+        world = make_alert_world(4, scripts=(), alerts=[], silences=())
+        world.engine.stream = structs.replace(world.engine.stream, recorder=recorder)
+        world.say(rules=RULES)
+        for size in ((80, 24), (60, 16)):
+            async with open_console(world, size=size) as console:
+                for screen in screens:
+                    await console.press(screen)
+                    assert ("  rec  03:1" in console.lines[0]) == bool(recorder), console.lines[0]
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24), LARGE])
+async def test_which_moment_is_held_is_never_crowded_out(make_alert_world, open_console, size):
+    many = [structs.replace(CPU, id=str(i), rule=str(i), labels=(("cpu", str(i)),)) for i in range(12)]
+    world = make_alert_world(4, alerts=[*ALERTS, *many])
+    async with open_console(world, size=size) as console:
+        await console.press("space")
+        assert re.search(r"FROZEN 03:1\d:\d\d( |$)", console.lines[0]), console.lines[0]
+        assert re.search("■ 1 CRIT  ?▲ 13 WARN", console.lines[0])
+        assert ("live +" in console.lines[0]) == (size == LARGE)
+        assert console.lines[-1].startswith(" L live again")
+        await console.press("L")
+        assert "live again" not in console.lines[-1]
+
+
+async def test_the_worst_threshold_is_told_without_how_many_more_where_those_do_not_fit(make_alert_world, open_console):
+    async with open_console(make_alert_world(4, scripts=(), alerts=[CPU], silences=()), size=(120, 36)) as console:
+        assert " over: disk /var 91% > 85%" in console.lines[1], console.lines[1]
+
+
 async def test_who_records_is_told_where_there_is_room(make_alert_world, open_console):
     for size, there in ((LOW, False), ((120, 36), False), (LARGE, True)):
         world = make_alert_world(4)
@@ -102,7 +134,7 @@ async def test_who_records_is_told_where_there_is_room(make_alert_world, open_co
     quiet.apply(Tick(2, START, 0.0, key=True, stream=Stream("h", "s", "b", "0", recorder="字" * 200_000 + "end")))
     began = time.process_time()
     assert recorder_text(quiet, console.app.look, 30) == "recorder …" + "字" * 8 + "end"
-    assert time.process_time() - began < 0.5  # measured sign by sign it takes minutes
+    assert time.process_time() - began < 10  # a millisecond; measured sign by sign it takes minutes
 
 
 def test_the_worst_is_first_then_the_oldest_and_thresholds_are_last():
@@ -229,12 +261,12 @@ async def test_a_click_selects_and_opens(alert_world, open_console):
         await console.until(lambda: isinstance(console.screen, AlertScreen))
 
 
-async def test_a_machines_own_threshold_leads_to_its_processes(make_alert_world, open_console):
+async def test_the_threshold_of_a_filesystem_leads_to_the_machine_in_detail(make_alert_world, open_console):
     world = make_alert_world(4, scripts=(), alerts=[], silences=())
     async with open_console(world, size=LARGE) as console:
         assert listed(console)[0].startswith("OVER THRESHOLD NOW  ▲")
         await console.press("tab", "tab", "j", "enter")
-        assert isinstance(console.screen, ProcessesScreen)
+        assert isinstance(console.screen, SystemScreen)
 
 
 async def test_a_value_has_the_colour_of_what_fires_and_not_of_what_is_pending_or_over(make_alert_world, open_console):

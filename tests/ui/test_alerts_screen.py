@@ -3,7 +3,22 @@
 import re
 
 import pytest
-from alert_world import ALERTS, DISK, DOWN, HISTORY_OF_DOWN, KEPT, RULES, RUNBOOK, SOON, alert_world, alerts_screen, make_alert_world, storm
+from alert_world import (
+    ALERTS,
+    CPU,
+    DISK,
+    DOWN,
+    HISTORY_OF_DOWN,
+    KEPT,
+    RULES,
+    RUNBOOK,
+    SOON,
+    alert,
+    alert_world,
+    alerts_screen,
+    make_alert_world,
+    storm,
+)
 from msgspec import structs
 from test_screens import first_difference
 from world import START, Console, Told, console_app
@@ -330,6 +345,31 @@ async def test_enter_opens_an_alert_and_esc_comes_back(alert_world, kind):
         assert pane(console).alert.rule == DISK.rule
         await console.press("escape")
         assert isinstance(console.screen, OperationsScreen)
+
+
+async def test_where_there_is_no_note_words_have_its_room(make_alert_world, monkeypatch):
+    monkeypatch.setattr("perfconsole.ui.widgets.alerts.present", lambda *_: True)
+    long = {"value": 4.0, "limit": 1.0, "stat": "max", "over_s": 60.0}
+    noted = structs.replace(DOWN, ack=CPU.ack)
+    slow = alert("slow-query-ended-warning", "postgresql.statement.slowest", (("server", "orders"),), "warning", **long)
+    world = make_alert_world(4, scripts=(), alerts=[noted, slow], silences=())
+    async with alerts_screen(world, size=(80, 24)) as console:
+        (told,) = [line for line in console.lines[4:] if "slowest" in line]
+        assert "slowest finished statement of orders max 4.0s > 1.0s" in told
+        assert any("acked by ops" in line for line in console.lines[4:])
+
+
+async def test_enter_without_a_choice_opens_the_worst(alert_world):
+    async with alerts_screen(alert_world) as console:
+        await console.press("enter")
+        assert isinstance(console.screen, AlertScreen)
+        assert console.screen.subject.alert.rule == DOWN.rule
+
+
+async def test_enter_where_there_is_none_says_so(make_alert_world):
+    async with alerts_screen(make_alert_world(4, scripts=(), alerts=[], silences=())) as console:
+        await console.press("enter")
+        assert "there is no alert to open" in console.lines[-1]
 
 
 async def test_enter_and_z_on_a_silence_offer_to_end_it(alert_world, kind):

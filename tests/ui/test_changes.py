@@ -117,6 +117,9 @@ def test_one_line_is_for_what_somebody_said_last_however_much_goes_wrong():
     assert changes.telling([*bad, DEPLOY], 4) == [*bad[:3], DEPLOY]
     assert changes.telling([*bad, DEPLOY], 1) == bad[:1]
     assert changes.telling(bad, 4) == bad[:4]
+    said = [event(100 + i, "mark", f"deploy {i}") for i in range(5)]
+    assert changes.telling([*bad, *said], 9) == [*bad[:6], *said[:3]], "of many lines a third"
+    assert changes.telling([*said, bad[0]], 4) == [said[0], said[1], said[2], bad[0]]
 
 
 def test_alerts_come_last_for_they_have_a_list_of_their_own():

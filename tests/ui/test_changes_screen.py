@@ -437,6 +437,25 @@ async def test_or_to_its_server(make_postgres_world):
         assert console.screen.server == SERVER
 
 
+@pytest.mark.parametrize(
+    ("one", "screen"),
+    [
+        (("unit", "shop.service failed", "shop.service"), "UnitScreen"),
+        (("oom", "python3 was killed", "shop.service"), "UnitScreen"),
+        (("oom", "a process was killed", "host"), "ChangesScreen"),
+        (("login", "anna logged in", "sshd"), "SystemScreen"),
+    ],
+)
+async def test_or_to_its_unit_or_to_what_is_known_of_access(make_changes_world, one, screen):
+    kind, text, scope = one
+    async with changes_screen(make_changes_world(events=(event(0, kind, text, "warning", scope),))) as console:
+        await console.press("slash", *text, "enter", "enter")
+        await console.settled()
+        assert type(console.screen).__name__ == screen
+        if screen == "UnitScreen":
+            assert console.screen.subject.row.name == scope
+
+
 async def test_or_says_that_only_a_recording_goes_back(make_changes_world):
     async with changes_screen(make_changes_world()) as console:
         await console.press("enter")
@@ -578,6 +597,19 @@ async def test_an_endpoints_latency_shows_when_something_was_done(make_http_worl
         assert before  # that it went down
         assert await ticked(console, "#latency", event(100, "mark", "deploy")) == (before, 1)
         assert await ticked(console, "#latency", event(10, "endpoint", "slow", "warning", CHECKOUT)) == (before + 1, 1)
+
+
+async def test_an_endpoints_latency_shows_what_became_of_what_serves_it(make_http_world):
+    """Its unit, with or without what systemd adds to the name, and the database that it works with."""
+    world = make_http_world(100)
+    async with endpoints_screen(world, size=LARGE) as console:
+        script = next(script for script in SCRIPTS if script.name == CHECKOUT)
+        await console.app.push_screen(EndpointScreen(row(script)))
+        told = [event(20, "unit", "x restarted", scope="shop.service"), event(40, "postgres", "work_mem", scope="postgres:orders")]
+        before, _ = await ticked(console, "#latency", *told)
+        world.http.changed[CHECKOUT] = {"unit": "shop", "database": "orders"}
+        await console.step()
+        assert await ticked(console, "#latency") == (before + 2, 0)
 
 
 async def test_statements_show_what_changed_at_their_server(make_postgres_world):

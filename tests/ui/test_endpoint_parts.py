@@ -19,7 +19,7 @@ from perfconsole.core.tick import Group, Reading, SeriesDef, Tick
 from perfconsole.ui import endpoints
 from perfconsole.ui.arrange import Item
 from perfconsole.ui.endpoint import Checked, Endpoint, columns, last_phases, least_cut, usual_phases, windows, within
-from perfconsole.ui.endpoint_rows import by_service, counts
+from perfconsole.ui.endpoint_rows import BRIEF, EVERY, by_service, counts
 from perfconsole.ui.look import Look
 from perfconsole.ui.markdown import fenced, plain, table_of
 from perfconsole.ui.subject import ENDED, LIVE, UNSEEN
@@ -282,32 +282,62 @@ def test_how_many_are_in_which_state_is_told_as_far_as_it_is_known():
     assert counts(EndpointTable(TARGET, START, 100, [], ()), START, 20) == []
 
 
+def test_a_percentile_with_a_timeout_in_it_is_told_as_a_lower_bound():
+    cut = endpoint("hang", last_s=2.0, at_least=True, p50_s=0.1, p95_s=2.0, p99_s=3.0, n=120, cut_s=2.0, checks=120)
+    cells = {column.id: column.text(cut) for column in EVERY if column.id in {"last", "p50", "p95", "p99"}}
+    assert cells == {"last": ">=2.0s", "p50": "100ms", "p95": ">=2.0s", "p99": ">=3.0s"}
+    assert {column.text(ServiceRow("shop", 2, 1, p95_s=2.0, cut_s=1.5)) for column in BRIEF if column.id == "p95"} == {">=2.0s"}
+    assert endpoints.numbers(cut, START).startswith("p95 >=2.0s n 120")
+    assert "probe p50 100ms p95 >=2.0s p99 >=3.0s (n 120)" in endpoints.copied(cut, START)
+
+
+def test_planned_work_says_when_it_ends():
+    def words(until):
+        return endpoints.why(endpoint("a", "maintenance", until=until), START)
+
+    assert words(nan) == "planned: counts for nothing"
+    assert words(START + 1_680) == "planned until 03:40: counts for nothing"
+    assert words(START + 3 * 86_400) == "planned until Sat 07 Mar 03:12: counts for nothing"
+    failing = endpoint("a", "maintenance", until=START + 1_680, cause="connect", error="connection refused")
+    assert endpoints.why(failing, START) == "planned until 03:40; connection refused"
+
+
+def test_why_checks_failed_is_told_by_how_often():
+    failing = endpoint("a", failures=(("timeout", 25), ("503", 5)))
+    assert endpoints.failures_text(failing) == "25x timeout, 5x 503"
+    assert "failed 25x timeout, 5x 503" in endpoints.copied(failing, START)
+    assert "failed" not in endpoints.copied(endpoint("b"), START)
+
+
 def test_a_name_of_any_kind_has_a_key():
     keys = {endpoint(name).key for name in ("shop", "在庫", "", "\udc80\udcff", "\ud800", "pohs")}
     assert len(keys) == 6
 
 
-def test_what_was_checked_since_the_table_was_told_makes_a_row_that_is_overdue_present():
-    labels = (("endpoint", "a"), ("service", "shop"))
+def checked_since(row, later, up, took):
+    """A state whose table, with a row, was told at the start, and whose series know of one check since, a second ago."""
+    labels = (("endpoint", row.name), ("service", row.service))
+    group = Group(1, "http", row.name, 2.0, tuple(SeriesDef(f"httpcheck.{name}", labels) for name in ("up", "duration")))
     state = State()
-    group = Group(1, "http", "a", 2.0, tuple(SeriesDef(f"httpcheck.{name}", labels) for name in ("up", "duration")))
-    row = endpoint("a", interval_s=2.0, last_s=0.1)
+    readings = [Reading(1, later - 1, [up, took])]
+    state.apply(Tick(1, later, 0.0, key=True, groups=[group], readings=readings, tables=[EndpointTable(TARGET, START, 1, [row])]))
+    return state
+
+
+def test_what_was_checked_since_the_table_was_told_makes_a_row_that_is_overdue_present():
     later = START + 9.0
-    state.apply(
-        Tick(
-            1,
-            later,
-            0.0,
-            key=True,
-            groups=[group],
-            readings=[Reading(1, later - 1, [1.0, 0.3])],
-            tables=[EndpointTable(TARGET, START, 1, [row])],
-        )
-    )
+    state = checked_since(endpoint("a", interval_s=2.0, last_s=0.1), later, 1.0, 0.3)
     (found,) = endpoints.table(state).rows
     assert (found.at, found.last_s, endpoints.state_of(found, later)) == (later - 1, 0.3, "up")
     state.apply(Tick(2, later + 8, 8.0))
     assert endpoints.state_of(endpoints.table(state).rows[0], later + 8) == "stale"
+
+
+@pytest.mark.parametrize(("up", "took", "text"), [(1.0, 0.3, "300ms"), (0.0, 5.0, ">=5.0s"), (nan, nan, "-")])
+def test_a_check_since_then_was_given_up_only_if_it_failed(up, took, text):
+    state = checked_since(endpoint("a", interval_s=2.0, last_s=5.0, at_least=True), START + 20.0, up, took)
+    (found,) = endpoints.table(state).rows
+    assert endpoints.last_text(found) == text
 
 
 @pytest.mark.parametrize(

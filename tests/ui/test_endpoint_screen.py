@@ -270,7 +270,7 @@ async def test_how_it_is_checked_holds_references_and_no_secrets(http_world):
             ("? unknown for", "not measured: ${PARTNER_TOKEN} is not set", "told nothing", "set it in the environment of perfconsole"),
         ),
         ("new", ("? unknown", "not checked yet", "no phases are known")),
-        ("orders-db", ("protocol tcp", "last check: ok in")),
+        ("orders-db", ("last check: ok in", "avail    100%")),
         ("在庫", ("ENDPOINT 在庫", "http://10.0.0.9:8080/在庫")),
     ],
 )
@@ -300,28 +300,95 @@ async def test_one_that_is_removed_keeps_what_was_last_known(http_world):
         assert not console.app.can("endpoint.check")
 
 
+async def test_few_facts_are_those_that_tell_how_it_does(http_world):
+    async with endpoints_screen(http_world, size=(80, 24)) as console:
+        await opened(console, "api")
+        facts = " ".join(console.lines[5:9])
+        for label in ("last", "error", "avail", "cert     12d", "p95", "checked"):
+            assert f" {label} " in facts, label
+        assert " every " not in facts
+
+
+async def test_what_is_the_consoles_own_is_told_of_a_good_check_as_well(http_world):
+    http_world.http.changed["api"] = {"doubt_s": 0.002}
+    async with endpoints_screen(http_world, size=(80, 24)) as console:
+        await opened(console, "api")
+        await console.step()
+        assert console.pane.NAME == "Phases"
+        assert "ours: late 400us  turn 0us  doubt 2.0ms" in console.text
+
+
+async def test_classes_of_failures_are_counted(http_world):
+    http_world.http.changed[CHECKOUT] = {"failures": (("timeout", 25), ("503", 5))}
+    async with endpoints_screen(http_world, size=(80, 24)) as console:
+        await opened(console)
+        await console.step()
+        await front(console, "Percentiles")
+        assert "failed in 12m: 25x timeout, 5x 503" in console.text
+        await console.press("y")
+        assert "failed: 25x timeout, 5x 503" in console.app.clipboard
+
+
+async def test_what_is_checked_rarely_has_percentiles_of_its_hundred_checks(http_world):
+    rare = {"interval_s": 3600.0, "held_s": 360_000.0, "n": 101, "p95_s": 1.5, "p99_s": 2.0, "cut_s": 2.0, "failed": 0}
+    http_world.http.changed["api"] = rare
+    async with endpoints_screen(http_world, size=(120, 42)) as console:
+        await opened(console, "api")
+        await console.step()
+        (line,) = [line for line in console.lines if "4d4h" in line and ">=2.0s" in line]
+        assert [cell for cell in line.split() if cell in {"101", "1.5s", ">=2.0s"}] == ["101", "1.5s", ">=2.0s"]
+        assert "1.5s (n 101, 4d4h)" in console.text
+
+
+async def test_the_certificates_of_hops_are_told_beside_the_last_ones(http_world):
+    hops = (structs.replace(FAILURE.hops[0], url="https://shop.example/", expires=START + 2.5 * 86_400), FAILURE.hops[1])
+    http_world.http.answers["http.detail"] = structs.replace(DETAIL, last=structs.replace(DETAIL.last, hops=hops))
+    async with endpoints_screen(http_world, size=(80, 40)) as console:
+        await opened(console)
+        await front(console, "Certificates")
+        at = next(number for number, line in enumerate(console.lines) if "on the way: https://shop.example/" in line)
+        assert "■ ends 06 Mar 2026 (2d)" in console.lines[at + 1]
+
+
 # Asking -----------------------------------------------------------------------------------------------------------------------------
 
 
-async def test_it_is_read_again_when_a_check_fails_and_when_the_state_changes(http_world):
+async def test_it_is_read_again_when_it_fails_and_when_it_fails_in_another_way(http_world):
+    failures = [
+        {"state": "up", "cause": "protocol", "error": "server closed"}, {"state": "down", "cause": "protocol", "error": "server closed"},
+        {"state": "down", "cause": "status", "error": "503", "status": 503},
+        {"state": "down", "cause": "status", "error": "504", "status": 504},
+        {"state": "down", "cause": "status", "error": "504 db pool full", "status": 504}, {},
+    ]  # fmt: skip
     async with endpoints_screen(http_world, size=(80, 24)) as console:
         await opened(console, "api")
         await console.step(2)
         assert len(asked(http_world, "detail")) == 1
-        http_world.http.changed["api"] = {"state": "up", "cause": "status", "error": "503", "failed": 1}
+        for count, fields in enumerate(failures, 2):
+            http_world.http.changed["api"] = fields
+            await console.step()
+            await answered(console)
+            assert len(asked(http_world, "detail")) == count
+            await console.step(2)
+            assert len(asked(http_world, "detail")) == count  # it goes on as it is
+
+
+async def test_while_it_fails_as_before_it_is_read_again_every_ten_seconds(http_world, kind):
+    latest = structs.replace(DETAIL.failure, body="db pool full")
+    async with endpoints_screen(http_world, kind, (110, 60)) as console:
+        await opened(console)
+        http_world.http.answers["http.detail"] = structs.replace(DETAIL, failure=latest)
+        await console.step(4)
+        assert len(asked(http_world, "detail")) == 1
         await console.step()
         await answered(console)
         assert len(asked(http_world, "detail")) == 2
-        await console.step(2)
-        assert len(asked(http_world, "detail")) == 2  # it goes on failing
-        http_world.http.changed["api"] = {"state": "down", "cause": "status", "error": "503", "failed": 2}
+        assert "db pool full" in console.text
+        http_world.http.changed[CHECKOUT] = {"state": "up", "cause": "", "error": ""}
         await console.step()
         await answered(console)
-        assert len(asked(http_world, "detail")) == 3
-        http_world.http.changed.clear()
-        await console.step()
-        await answered(console)
-        assert len(asked(http_world, "detail")) == 4
+        await console.step(12)
+        assert len(asked(http_world, "detail")) == 3  # what is well stays as it was read
 
 
 async def test_a_refusal_stands_where_the_answer_would(http_world, kind):

@@ -1,7 +1,7 @@
 """The Endpoints screen: its table in every state and size, sorted, filtered, grouped and folded; what is checked, copied and opened."""
 
 import re
-from math import isnan
+from math import isnan, nan
 
 import pytest
 from http_world import CHECKOUT, LEGACY, LOGIN, PARTNER, SCRIPTS, TARGET, WELL, endpoints_screen, http_world, make_http_world, many, row
@@ -10,7 +10,7 @@ from test_screens import first_difference
 from textual.command import CommandPalette
 from world import START, Console, Told, console_app
 
-from perfconsole.core.endpoints import EndpointTable
+from perfconsole.core.endpoints import EndpointRow, EndpointTable
 from perfconsole.core.errors import CollectorError, RequestError
 from perfconsole.core.requests import EndpointArgs
 from perfconsole.core.shipped import SHIPPED
@@ -115,6 +115,34 @@ async def test_percentiles_are_said_to_be_of_probes_and_of_how_many(http_world, 
         assert "P95" in console.lines[3]
         told = line_of(console, "stock") if size[0] >= 120 else console.lines[-2]
         assert "72" in told.split(), "checks of one endpoint in twelve minutes"
+
+
+@pytest.mark.parametrize(
+    ("rare", "note"),
+    [
+        (("api",), "probe percentiles over the last 12m, of rare checks over 100 of them"),
+        ((), "probe percentiles over the last 12m"),
+        (tuple(script.name for script in SCRIPTS), "probe percentiles over up to 4d4h"),
+    ],
+)
+async def test_the_time_that_is_told_is_that_of_most(http_world, rare, note):
+    for name in rare:
+        http_world.http.changed[name] = {"interval_s": 3600.0, "held_s": 360_000.0}
+    async with endpoints_screen(http_world, size=(200, 60)) as console:
+        title = next(line for line in console.lines if "ENDPOINTS" in line)
+        assert title.endswith(note)
+
+
+async def test_percentiles_that_are_lower_bounds_say_so_and_have_room_for_it(http_world):
+    async with endpoints_screen(http_world, size=(160, 48)) as console:
+        heads = next(line for line in console.lines if " P95 " in line)
+        http_world.http.changed["cart"] = {"p50_s": 0.81, "p95_s": 0.25, "p99_s": nan, "cut_s": 0.25}
+        await console.step()
+        cart = next(line for line in console.lines if "cart" in line and "WHY" not in line)
+        assert ">=810ms" in cart
+        assert ">=250ms" in cart
+        wider = next(line for line in console.lines if " P95 " in line)
+        assert wider.index("P95") - wider.index("P50") == heads.index("P95") - heads.index("P50") + 2
 
 
 async def test_every_state_has_its_words(http_world):
@@ -456,6 +484,15 @@ async def test_a_check_now_is_told(http_world, kind):
         await console.until(lambda: "cart is not checked any more" in console.lines[-1])
         await console.press("space", "c")
         assert len(asked(http_world, "check")) == 2  # a moment is held: nothing is checked in it
+
+
+async def test_enter_without_a_choice_opens_the_first_endpoint_and_folds_nothing(http_world):
+    async with endpoints_screen(http_world) as console:
+        assert not isinstance(console.screen.table._items[0].row, EndpointRow), "the line of a service is on top"
+        await console.press("enter")
+        assert isinstance(console.screen, EndpointScreen)
+        await console.press("escape")
+        assert isinstance(console.screen.table._items[1].row, EndpointRow)
 
 
 async def test_a_runbook_is_copied_or_said_to_be_missing(http_world):

@@ -356,7 +356,7 @@ def endpoint(state, cause=""):
     ("state", "cause", "said"),
     [
         ("down", "timeout", [("critical", "cart is down (timeout)")]),
-        ("failing", "status", [("warning", "cart has failed a check (status)")]),
+        ("failing", "status", [("warning", "cart has failed 2 checks (status)")]),
         ("unknown", "unmeasured", [("critical", "cart is down (unmeasured)")]),
         ("suppressed", "status", []),
         ("maintenance", "", []),
@@ -381,7 +381,9 @@ def test_where_no_row_was_told_its_checks_let_conclude_it():
 def test_a_certificate_that_ended_with_the_endpoint_is_told_once():
     up = SeriesDef("httpcheck.up", ENDPOINT)
     state = told(0.0, 0.0, value=-3600.0)
-    expiry = Alert("e", "e", "httpcheck.tls.expiry", ENDPOINT, "critical", "firing", "inactive", START, START, -3600.0, 1.0, above=False)
+    expiry = Alert(
+        "e", "e", "httpcheck.tls.expiry", ENDPOINT, "critical", "firing", "inactive", START, START, -3600.0, 86_400.0, above=False
+    )
     state.apply(Tick(2, START, 0.0, alerts=[expiry]))
     assert words(state) == [("critical", "cart is down")]
     assert state.find(up.name, **dict(up.labels)) is not None

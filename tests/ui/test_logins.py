@@ -115,9 +115,11 @@ async def watched(console):
 
 
 async def mounted(console):
-    """The line."""
-    screen = await watched(console)
-    return screen.query_one(LoginsLine)
+    """The line, once it has its place: on a busy machine that comes after it is there, and a click goes elsewhere until then."""
+    line = (await watched(console)).query_one(LoginsLine)
+    await console.until(lambda: line.size.height == 1)
+    await console.settled()
+    return line
 
 
 def line_of(console):

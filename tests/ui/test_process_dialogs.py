@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from textual.events import Key
+from world import PATIENCE_S
 
 from perfconsole.collectors.processes import ProcessCollector
 from perfconsole.config import actions, themes
@@ -233,7 +234,7 @@ async def test_an_own_child_is_ended_by_hand():
             async with console(LocalSource(engine)).run_test(size=(80, 24)) as pilot:
                 table = pilot.app.screen.table
                 await pilot.press("slash", *str(child.pid), "enter")
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PATIENCE_S):
                     while table.row is None or table.row.pid != child.pid:
                         await pilot.press("g")
                         await pilot.pause(0.02)

@@ -24,6 +24,7 @@ from perfconsole.ui.look import ASCII, UNICODE, Look
 from perfconsole.ui.screens.prompt import read_time
 from perfconsole.ui.spark import Track, put_spark, scale_top
 from perfconsole.ui.widgets.places import long_ago
+from perfconsole.ui.widgets.system import fitting
 
 # Sparklines -------------------------------------------------------------------------------------------------------------------------
 
@@ -247,7 +248,7 @@ def test_a_full_queue_and_a_full_table_have_rows_when_they_matter():
     drops["system.tcp.listen.drops", ""] = [7.0, 9.0, 9.0]
     tracked["system.conntrack.utilization", ""] = 0.5
     rows = told_of(drops | tracked, steps=3)
-    assert rows["refused"].detail == "connections at a full accept queue  TIME_WAIT 300"
+    assert rows["refused"].detail == "a full accept queue  TIME_WAIT 300"
     assert rows["conntrack"].value == "50%"
     drops["system.tcp.listen.drops", ""] = [7.0, 9.0, *[9.0] * 8]
     assert told_of(drops, steps=10, step_s=20.0) == {}  # three minutes ago is history
@@ -330,3 +331,11 @@ def test_sessions_of_a_recording_say_how_long_ago_they_were_seen_unless_the_serv
     assert said.startswith("seen 44")
     state.apply(Tick(2, 145.0, 2.0, health=[Health("postgres", "orders", "error", 145.0, 100.0, 0.0, "down", "start it")]))
     assert long_ago(state, "orders", 100.0) == []
+
+
+@pytest.mark.parametrize(
+    ("room", "shown"),
+    [(60, "16 run  2 blocked  5m 12.52  15m 8.42"), (30, "16 run  2 blocked  5m 12.52"), (20, "16 run  2 blocked"), (4, "16 run")],
+)
+def test_of_the_words_beside_a_value_the_last_ones_go_whole(room, shown):
+    assert fitting("16 run  2 blocked  5m 12.52  15m 8.42", room) == shown

@@ -26,12 +26,15 @@ from world import START
 from perfconsole.core.errors import RequestError
 from perfconsole.core.ports import Result
 from perfconsole.core.requests import POSTGRES_CANCEL, POSTGRES_CONNECT, POSTGRES_MARK, POSTGRES_TERMINATE, SessionArgs
+from perfconsole.core.state import State
 from perfconsole.core.tables import WINDOWS, SessionRow, SessionTable
-from perfconsole.core.tick import Health
+from perfconsole.core.tick import Alert, Health, Stream, Tick
 from perfconsole.ui.look import ASCII, UNICODE
 from perfconsole.ui.screens.queries import QueriesScreen
 from perfconsole.ui.screens.session_dialog import SessionDialog, end_session
+from perfconsole.ui.screens.statement import StatementScreen
 from perfconsole.ui.widgets.header import clock
+from perfconsole.ui.widgets.places import server_severity
 from perfconsole.ui.widgets.queries import COLUMNS, QueriesPane, flight_text, load_text, moment
 from perfconsole.ui.widgets.sessions import SessionsPane, arranged, waits_text
 from perfconsole.ui.widgets.table import wrapped
@@ -128,7 +131,7 @@ async def test_a_click_brings_a_table_to_the_front_and_selects(postgres_world):
 
 async def test_the_line_on_top_says_how_the_server_does(postgres_world):
     async with queries_screen(postgres_world, size=TALL) as console:
-        assert [word in console.lines[2] for word in (SERVER, "● OK", "■ 2 blocked", "time in: CPU 50% Lock 30% IO 20%")] == [True] * 4
+        assert [word in console.lines[2] for word in (SERVER, "▲ WARN", "■ 2 blocked", "time in: CPU 50% Lock 30% IO 20%")] == [True] * 4
         postgres_world.postgres.fault = None
         postgres_world.postgres.health = [("postgres", SERVER, "error", START, 0.0, 0.0, "db1:5432: down: connection refused", "start it")]
         await console.step()
@@ -287,12 +290,56 @@ async def test_windows_turn_and_the_mark_is_set_and_shown(postgres_world, kind):
             await console.press("m", "enter")
 
 
-@pytest.mark.parametrize("key", ["enter", "p", "V", "A", "x"])
+@pytest.mark.parametrize("key", ["p", "V", "A", "x"])
 async def test_a_key_that_needs_a_selection_says_so(postgres_world, key):
     async with queries_screen(postgres_world) as console:
         await console.press(key)
         assert isinstance(console.screen, QueriesScreen)
         assert "nothing is selected: j and k choose" in footer(console)
+
+
+async def test_enter_without_a_choice_opens_what_is_on_top(postgres_world):
+    async with queries_screen(postgres_world) as console:
+        top = pane(console)._items[0].row.queryid
+        await console.press("enter")
+        assert isinstance(console.screen, StatementScreen)
+        await console.press("escape")
+        assert pane(console).row.queryid == top
+
+
+@pytest.mark.parametrize("key", ["enter", "p"])
+async def test_a_session_leads_to_what_it_executes(postgres_world, key):
+    async with queries_screen(postgres_world) as console:
+        await console.press("tab", "j")
+        session = console.screen.pane.row
+        await console.press(key)
+        assert isinstance(console.screen, StatementScreen)
+        assert console.screen.subject.row.queryid == session.queryid
+
+
+async def test_of_a_session_whose_statement_is_not_known_that_is_said(postgres_world):
+    async with queries_screen(postgres_world) as console:
+        await console.press("tab", "j")
+        table = console.screen.pane
+        at = next(i for i, item in enumerate(table._items) if not item.row.queryid)
+        await console.press(*["j"] * at, "enter")
+        assert isinstance(console.screen, QueriesScreen)
+        assert "not among the statements of this window" in footer(console)
+
+
+def test_a_server_that_answers_is_as_well_as_its_alerts_say():
+    def blocked(severity, server, **fields):
+        labels = (("server", server),)
+        return Alert(server, server, "postgresql.sessions.blocked", labels, severity, "firing", "", START, START, 2.0, 0.0, **fields)
+
+    state = State()
+    alerts = [blocked("warning", SERVER), blocked("critical", "other")]
+    state.apply(Tick(1, START, 0.0, key=True, alerts=alerts, stream=Stream("h", "s", "b", "0")))
+    well = Health("postgres", SERVER, "ok", START, START)
+    assert server_severity(state, well) == "warning"
+    assert server_severity(state, structs.replace(well, target="other")) == "critical"
+    assert server_severity(state, structs.replace(well, target="third")) == "ok"
+    assert server_severity(state, structs.replace(well, state="stale")) == "stale", "of what cannot be asked nothing else is known"
 
 
 async def test_a_mark_that_is_refused_changes_nothing(postgres_world):
@@ -530,11 +577,11 @@ async def test_another_roles_session_says_which_grant_would_end_it(postgres_worl
 async def test_servers_stand_in_one_order_and_are_told_apart(make_postgres_world):
     names = ("10.0.0.7:5432/orders", "10.0.0.7:5432/audit")
     async with queries_screen(make_postgres_world(4, *names), size=LOW) as console:
-        assert " 10.0.0.7:5432/audit 1/2 ● OK" in console.lines[2]
+        assert " 10.0.0.7:5432/audit 1/2 ▲ WARN" in console.lines[2]
         assert "S server" in footer(console)
         await console.press("1")
         audit, orders = (next(line for line in reversed(console.lines) if f" {name} " in line) for name in sorted(names))
-        assert audit.index("● OK") == orders.index("● OK")
+        assert audit.index("▲ WARN") == orders.index("▲ WARN")
 
 
 async def test_why_there_is_nothing_is_told_in_full(postgres_world):

@@ -1,14 +1,15 @@
 """ctrl+r with a real engine, as it is put together for a configuration: endpoints come, change and go; what stays keeps its history."""
 
 import asyncio
+import json
 import shutil
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from misbehaving import Lab
-from world import Console, settings
+from world import PATIENCE_S, Console, settings
 
 from perfconsole import assembly
 from perfconsole.config.load import load
@@ -17,8 +18,12 @@ from perfconsole.core.endpoints import TARGET, EndpointTable
 from perfconsole.core.errors import ConfigError, RequestError
 from perfconsole.core.requests import CONFIG_RELOAD, RULE_EDIT
 from perfconsole.engine.local import LocalSource
+from perfconsole.notify import outbox_hold, outbox_lane
 from perfconsole.ui.app import ConsoleApp
 from perfconsole.ui.screens.endpoints import EndpointsScreen
+
+_SEVERAL = 5
+"""Checks of half a second each: more than are made between a reload and the second failure of something."""
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +42,8 @@ def endpoint(name, url, **keys):
 
 
 @asynccontextmanager
-async def console_over(file, *endpoints, size=(120, 36)):
-    """A console over a configuration of some endpoints, and a function that writes another."""
+async def console_over(file, *endpoints, size=(120, 36), keep=False):
+    """A console over a configuration of some endpoints, and a function that writes another; whether it keeps alerts."""
 
     def write(*endpoints):
         file.write_text("".join(endpoints))
@@ -54,6 +59,8 @@ async def console_over(file, *endpoints, size=(120, 36)):
     write(*endpoints)
     engine = assembly.build_engine(read().config, rule_places=read().rule_places, reload=read)
     engine.start()
+    if keep:
+        assert assembly.keep_alerts(engine, read().config) == ""
     app = ConsoleApp(LocalSource(engine), read_settings())
     try:
         async with app.run_test(size=size) as pilot:
@@ -66,7 +73,7 @@ async def console_over(file, *endpoints, size=(120, 36)):
 
 async def until(console, told):
     """Wait until some words are on the screen."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while told not in console.text:  # noqa: ASYNC110  what is waited for is told to nobody
             await asyncio.sleep(0.02)
 
@@ -85,13 +92,14 @@ async def test_what_stays_keeps_its_history_what_changed_begins_anew_and_the_dif
     stays, changes = endpoint("stays", lab.url("/ok")), endpoint("changes", lab.url("/ok"))
     async with console_over(tmp_path / "config.toml", stays, changes) as (console, write):
         await until(console, "● 2 up")
+        await console.until(lambda: row_of(console, "stays").checks >= _SEVERAL)
         kept = first_check(console, "stays")
         write(stays, endpoint("changes", lab.url("/status/503")), endpoint("comes", lab.url("/ok")))
         await console.pilot.press("ctrl+r")
         await until(console, "configuration read again; endpoints: 1 added, 1 changed")
         await until(console, "■ 1 down  ● 2 up")
         assert first_check(console, "stays") == kept
-        assert row_of(console, "stays").checks > row_of(console, "changes").checks
+        assert row_of(console, "stays").checks >= _SEVERAL
         assert row_of(console, "changes").availability == 0.0  # what it was before was another target's
         write(stays)
         await console.pilot.press("ctrl+r")
@@ -181,7 +189,7 @@ async def test_rules_change_while_it_runs_also_by_hand_and_where_they_are_writte
         await console.until(lambda: "too{}" in console.app.pump.live.alerts)
         assert console.app.pump.live.alerts["always{}"].since == since  # whose rule is as it was goes on
         done = await console.app.source.request(RULE_EDIT.name, RuleArgs("too", (("severity", "critical"), ("for", "3s"))))
-        assert done.text.endswith("rules: 1 changed")
+        assert done.text.endswith("rules: 1 changed; endpoints: as they were")
         await console.until(lambda: getattr(console.app.pump.live.alerts.get("too{}"), "severity", "") == "critical")
         assert file.read_text().startswith(ALWAYS)
         with pytest.raises(RequestError, match="no rule in force is called other"):
@@ -215,17 +223,73 @@ async def test_a_rule_is_changed_from_the_screen_where_it_is_written(lab, tmp_pa
         await console.until(lambda: [rule.for_s for rule in console.app.pump.live.stream.rules if rule.name == "always"] == [7200.0])
 
 
-async def test_a_channel_comes_with_the_next_start_and_until_then_the_ones_there_are_told(lab, tmp_path):
-    def hook(name):
-        return f'[alerts]\nnotify = ["{name}"]\n[[notify]]\nname = "{name}"\ntype = "hook"\ncommand = ["/bin/true"]\n'
+def hook(name, file):
+    """A channel that writes what it is told to a file."""
+    return f'[[notify]]\nname = "{name}"\ntype = "hook"\ncommand = ["/bin/sh", "-c", "cat >> {file}; echo >> {file}"]\n'
 
-    async with console_over(tmp_path / "config.toml", hook("ops"), ALWAYS) as (console, write):
-        await console.until(lambda: console.app.state.stream is not None)
-        write(hook("ops-new"), ALWAYS, ALWAYS.replace("always", "too"))
+
+def told(file):
+    """What a channel was told: status and rule, in their order."""
+    with suppress(FileNotFoundError, ValueError):  # it may be written just now
+        lines = [json.loads(line) for line in file.read_text().splitlines() if line]
+        return [(alert["status"], alert["rule"]) for line in lines for alert in line["alerts"]]
+    return []
+
+
+FIRES = '[[alert]]\nname = "fires"\nseverity = "warning"\nmetric = "system.uptime"\nabove = 0\nfor = "2s"\nkeep_firing_for = "0s"\n'
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """What begins a configuration whose alerts are kept apart; messages go at once."""
+    monkeypatch.setattr(outbox_lane, "GATHER_S", 0.05)
+    monkeypatch.setattr(outbox_hold, "HOLD_S", 0.0)
+
+    def text(*notify):
+        named = ", ".join(f'"{name}"' for name in notify)
+        return f'[history]\ndir = "{tmp_path / "state"}"\n[alerts]\ndefaults = false\nnotify = [{named}]\n'
+
+    return text
+
+
+async def test_channels_come_change_and_go_while_it_runs(kept, tmp_path):
+    ops, other, dev = (tmp_path / name for name in ("ops", "other", "dev"))
+    async with console_over(tmp_path / "config.toml", kept(), FIRES, keep=True, size=(160, 36)) as (console, write):
+
+        async def reload(told, *lines):
+            write(*lines)
+            await console.pilot.press("ctrl+r")
+            await until(console, told)
+
+        await console.until(lambda: getattr(console.app.pump.live.alerts.get("fires{}"), "state", "") == "firing")
+        await reload("configuration read again; rules: 1 changed; channels: 1 added; ", kept("ops"), FIRES, hook("ops", ops))
+        await console.until(lambda: told(ops) == [("firing", "fires")])
+        await reload("channels: 1 added, 1 changed", kept("ops", "dev"), FIRES, hook("ops", other), hook("dev", dev))
+        await console.until(lambda: told(dev) == [("firing", "fires")])
+        await reload("channels: as they were", kept("ops", "dev"), FIRES, hook("ops", other), hook("dev", dev))
+        await reload('[[notify]] "dev" is told of nothing', kept("ops"), FIRES, hook("ops", other), hook("dev", dev))
+        await reload("channels: 1 removed", kept("ops"), FIRES, hook("ops", other))
+        await reload("rules: 1 removed", kept("ops"), hook("ops", other))
+        await console.until(lambda: told(other) == [("resolved", "fires")])
+        assert (told(ops), told(dev)) == ([("firing", "fires")], [("firing", "fires")])
+        assert console.app.state.health["notify", "dev"].state == "ok"
+
+
+async def test_what_was_owed_to_a_channel_that_is_gone_is_told(kept, tmp_path):
+    bad = '[[notify]]\nname = "bad"\ntype = "hook"\ncommand = ["/bin/false"]\n'
+    async with console_over(tmp_path / "config.toml", kept("bad"), FIRES, bad, keep=True, size=(160, 36)) as (console, write):
+        await console.until(lambda: "failing" in getattr(console.app.state.health.get(("notify", "bad")), "error", ""))
+        write(kept(), FIRES)
         await console.pilot.press("ctrl+r")
-        await until(console, "channels change at the next start")
+        gone = "the channel bad is gone: 1 notice that it was owed is dropped"
+        await until(console, f"channels: 1 removed; {gone}")
+        await console.until(lambda: gone in [event.text for event in console.app.state.events])
+        await console.until(lambda: console.app.state.health["notify", "bad"].state == "ok")
 
-        def notified():
-            return {rule.name: rule.notify for rule in console.app.pump.live.stream.rules if rule.name in {"always", "too"}}
 
-        await console.until(lambda: notified() == {"always": ("ops",), "too": ("ops",)})
+async def test_who_keeps_no_alerts_tells_nobody_and_says_so(kept, tmp_path):
+    async with console_over(tmp_path / "config.toml", kept(), FIRES, size=(160, 36)) as (console, write):
+        await console.until(lambda: console.app.state.stream is not None)
+        write(kept("ops"), FIRES, hook("ops", tmp_path / "ops"))
+        await console.pilot.press("ctrl+r")
+        await until(console, "channels: none is told from here, where no alerts are kept")

@@ -6,6 +6,8 @@ import pytest
 from world import rows
 
 from perfconsole.core.tables import ProcessTable
+from perfconsole.ui.screens.process import ProcessScreen
+from perfconsole.ui.screens.processes import ProcessesScreen
 
 SIZES = [(80, 24), (160, 48)]
 HELD = 100
@@ -219,6 +221,16 @@ async def test_a_collector_that_failed_from_the_start_says_why(make_world, open_
         assert "no /proc here" in console.lines[1]
 
 
+async def test_what_is_done_to_a_process_is_never_done_to_one_that_nobody_chose(world, open_console):
+    async with open_console(world) as console:
+        for key in ("x", "w"):
+            await console.press("6", key)
+            assert isinstance(console.screen, ProcessesScreen)
+            assert "no process is selected: j and k choose" in console.lines[-1]
+        await console.press("enter")
+        assert isinstance(console.screen, ProcessScreen), "what is only looked at is the one on top"
+
+
 async def test_processes_kept_from_us_are_said_to_be(world, open_console):
     from perfconsole.collectors.processes.backend import Hidden
 
@@ -254,3 +266,16 @@ async def test_a_storm_of_resizes_leaves_a_right_picture(make_world, open_consol
             assert all(strip.cell_length == width for strip in console.strips)
         await console.settled()
         assert first_difference(before, console.picture) is None
+
+
+async def test_a_footer_that_is_hidden_may_draw_its_keys_while_another_screen_is_just_being_made(world, open_console, monkeypatch):
+    """A notice is over after some seconds, whatever is on view by then: of a screen that has no panes yet nothing is asked."""
+    async with open_console(world) as console:
+        footer, app = console.screen.footer, console.app
+        assert app.can("process.signal") is False
+        assert app.can("nav.down")
+        footer.tell("in passing")
+        monkeypatch.setattr(type(app), "front", property(lambda _: ProcessesScreen()))
+        assert (app.can("process.signal"), app.can("nav.down"), app.hints()) == (False, False, [])
+        footer._notice = ""
+        footer.show(app.state)

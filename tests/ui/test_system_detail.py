@@ -139,6 +139,13 @@ async def test_where_nobody_may_look_at_logins_that_is_a_finding_with_its_fix(ma
         assert copied == ["join group adm"]
 
 
+async def test_the_list_of_changes_says_who_may_tell_nothing_there(make_world, open_console):
+    async with open_console(make_world(more=(Units(), Blind())), size=(80, 24)) as console:
+        await console.step()
+        await console.press("8")
+        assert "last 2h  not seen: journal" in console.text
+
+
 async def test_a_source_that_does_not_offer_it_says_so(make_world, open_console):
     async with open_console(make_world(), "remote") as console:
         await open_system(console.app)

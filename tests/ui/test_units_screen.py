@@ -10,11 +10,15 @@ from world import START, Told
 from perfconsole.core.change_requests import UnitDetail
 from perfconsole.core.errors import CollectorError, RequestError
 from perfconsole.core.requests import UNIT_DETAIL
-from perfconsole.core.tick import Stream, Tick
+from perfconsole.core.tick import Alert, Stream, Tick
 from perfconsole.core.unit_rows import REST
+from perfconsole.ui.screens.alert_target import go_to_target, open_unit, target_name
+from perfconsole.ui.screens.endpoints import EndpointsScreen
 from perfconsole.ui.screens.operations import OperationsScreen
 from perfconsole.ui.screens.process import ProcessScreen
 from perfconsole.ui.screens.processes import ProcessesScreen
+from perfconsole.ui.screens.queries import QueriesScreen
+from perfconsole.ui.screens.system import SystemScreen
 from perfconsole.ui.screens.unit import UnitScreen
 from perfconsole.ui.widgets.section import Section
 from perfconsole.ui.widgets.units import UnitsPane
@@ -558,3 +562,44 @@ async def test_no_layout_while_nothing_but_numbers_changes(units_world, open_con
         await console.step(3)
         console.screen._refresh_layout = was
         assert layouts == []
+
+
+# From elsewhere -----------------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_unit_that_an_event_or_an_alert_names_is_found(units_world, kind, open_console):
+    async with open_console(units_world, kind) as console:
+        for name, path in (
+            ("api.service", "/system.slice/api.service"),
+            ("postgresql.service (system.slice)", "/system.slice/postgresql.service"),
+            ("pod:1a2b3c4d5e6f", "/kubepods.slice/pod1a2b"),
+        ):
+            await open_unit(console.app, name)
+            await console.until(lambda path=path: console.screen.subject.row.path == path)
+            await console.press("escape")
+            assert isinstance(console.screen, ProcessesScreen)
+
+
+@pytest.mark.parametrize(
+    ("metric", "labels", "where", "screen"),
+    [
+        ("cgroup.memory.utilization", {"unit": "api.service"}, "api.service", UnitScreen),
+        ("system.array.degraded", {"device": "md0"}, "this machine: Arrays", SystemScreen),
+        ("system.filesystem.utilization", {"mountpoint": "/var"}, "this machine: Writers now", SystemScreen),
+        ("system.logins.breached", {}, "this machine: Access", SystemScreen),
+        ("system.cpu.utilization", {}, "Processes", ProcessesScreen),
+        ("system.units.failed", {}, "Units", ProcessesScreen),
+        ("postgresql.xid.age", {"server": "orders"}, "Queries of orders", QueriesScreen),
+        ("perfconsole.collector.blind", {"collector": "postgres", "target": "orders"}, "Queries of orders", QueriesScreen),
+        ("perfconsole.collector.blind", {"collector": "http", "target": "checkout"}, "checkout", EndpointsScreen),
+        ("perfconsole.collector.blind", {"collector": "journal", "target": "host"}, "this machine: Not seen", SystemScreen),
+    ],
+)
+async def test_the_way_from_an_alert_leads_where_its_cause_is_seen(units_world, open_console, metric, labels, where, screen):
+    alert = Alert("x", "rule", metric, tuple(labels.items()), "warning", "firing", "pending", START, START, 1.0, 0.5)
+    async with open_console(units_world) as console:
+        assert target_name(alert) == where
+        await go_to_target(console.app, alert)
+        await console.settled()
+        assert isinstance(console.screen, screen)
+        assert bool(console.screen.query(UnitsPane)) == (metric == "system.units.failed")

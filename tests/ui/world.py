@@ -42,6 +42,9 @@ HISTORY = 450
 
 GIB, MIB = float(1 << 30), float(1 << 20)
 COLOURS = 1 << 24
+PATIENCE_S = 60.0
+"""What is waited for is there in milliseconds; on a busy machine it takes longer, and only what never comes is a fault."""
+
 NOWHERE = {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent"}
 
 
@@ -334,7 +337,7 @@ class World:
 
     def run(self, coroutine):
         """Run something on the engine's loop, and wait for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.engine.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.engine.loop).result(PATIENCE_S)
 
     def told(self):
         """What the engine's readers were told last, and what the newest one looks at; None while it is about to tell more."""
@@ -413,7 +416,7 @@ class Console:
         if self.world is None:
             return
         quiet = 0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while quiet < 2:
                 if self.world.told() == (self.app.pump.live.seq, self.app._watch) and self._painted():
                     quiet += 1
@@ -446,7 +449,7 @@ class Console:
 
     async def until(self, condition):
         """Wait for something another thread does."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not condition():  # noqa: ASYNC110  what is waited for is told to nobody
                 await asyncio.sleep(0.005)
         await self.pilot.pause()

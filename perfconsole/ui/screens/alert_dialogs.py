@@ -32,11 +32,11 @@ _DAY_S: Final = 86_400.0
 
 async def acknowledge(app: "ConsoleApp", alerts: Sequence[Alert]) -> None:
     """Have it confirmed that somebody takes these on, or gives them back; returns when the dialog is open."""
-    standing = [alert for alert in alerts if alert.state == "firing"]
+    standing = [alert for alert in alerts if alert.state in {"firing", "pending"}]
     if standing:
         await app.push_screen(AckDialog(app, standing))
     else:
-        app.tell("only what fires can be acknowledged" if alerts else "no alert is firing", "warning")
+        app.tell("what is over cannot be acknowledged" if alerts else "no alert is firing", "warning")
 
 
 async def silence(app: "ConsoleApp", alerts: Sequence[Alert]) -> None:

@@ -56,10 +56,11 @@ class AlertsScreen(ConsoleScreen):
             await self.console_app.do_screen_operations()
 
     async def do_open(self) -> None:
-        """The selected alert in detail; of several of one rule, these below their line, or away; a silence is ended, if so wished."""
+        """The selected alert, or the first, in detail; of several of one rule, these below their line, or away; a silence is ended."""
+        self.table.choose_one()
         entry = self.table.entry
         if entry is None:
-            self._nothing_selected()
+            self.console_app.tell("there is no alert to open", "warning")
         elif entry.silence:
             await self._end(entry)
         elif entry.alert:

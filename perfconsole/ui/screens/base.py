@@ -71,7 +71,7 @@ class ConsoleScreen(Screen[None], inherit_bindings=False):
     @property
     def panes(self) -> list[Pane]:
         """All panes."""
-        return list(self.query(Pane))
+        return list(self.walk_children(Pane, with_self=False))  # a query takes a selector apart, and matches every node with it
 
     @property
     def pane(self) -> Pane | None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from perfconsole.core.change_requests import EventList, EventsArgs
+from perfconsole.core.changes import SECURITY
 from perfconsole.core.endpoints import TARGET, EndpointTable, identity
 from perfconsole.core.errors import RequestError
 from perfconsole.core.requests import EVENT_LIST
@@ -14,11 +15,14 @@ from perfconsole.core.state import State
 from perfconsole.core.tables import View
 from perfconsole.core.tick import Event
 from perfconsole.ui import changes
+from perfconsole.ui.logins import ACCESS
 from perfconsole.ui.screens.base import ConsoleScreen
 from perfconsole.ui.widgets.change_table import ChangesTable
 from perfconsole.ui.widgets.pane import Pane
 
 _PAGE = 1000
+_OF_UNITS = frozenset({"unit", "oom"})
+_HOST = "host"
 
 
 class ChangesScreen(ConsoleScreen):
@@ -159,7 +163,7 @@ class ChangesScreen(ConsoleScreen):
         app = self.console_app
         table = app.state.table(EndpointTable, TARGET)
         found = next((row for row in table.rows if row.name == event.scope), None) if table else None
-        server = event.scope.partition("postgres:")[2]
+        server = event.scope.removeprefix("postgres:") if event.scope.startswith("postgres:") else ""
         if found is not None:
             from perfconsole.ui.screens.endpoint import EndpointScreen  # noqa: PLC0415  only when opened
 
@@ -170,6 +174,14 @@ class ChangesScreen(ConsoleScreen):
             await app.do_screen_queries()
             if isinstance(app.front, QueriesScreen):
                 app.front.choose(server)
+        elif event.kind in _OF_UNITS and event.scope != _HOST:
+            from perfconsole.ui.screens.alert_target import open_unit  # noqa: PLC0415  likewise
+
+            await open_unit(app, event.scope)
+        elif event.kind in SECURITY:
+            from perfconsole.ui.screens.system import open_system  # noqa: PLC0415  likewise
+
+            await open_system(app, ACCESS)
         elif event.kind == "alert":
             await app.do_screen_alerts()
         else:

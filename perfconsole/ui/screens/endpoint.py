@@ -1,6 +1,7 @@
 """One endpoint in detail: its state, its latency, where the time goes, why it failed last, its past states and its certificates."""
 
 from collections.abc import Sequence
+from math import nan
 from typing import Any, ClassVar
 
 from textual.app import ComposeResult
@@ -24,6 +25,15 @@ _HELD = 200
 """Rows looked at beside this one: as many as the table below begins with, so that going back there finds it as it was."""
 
 
+_AGAIN_S = 10.0
+"""What fails is read again after so long, though it fails as before."""
+
+
+def _told(row: EndpointRow) -> tuple[object, ...]:
+    """What the table says of it that more can be read of: its state, and why it fails."""
+    return (row.state, row.cause, row.status if row.cause else 0, row.error)
+
+
 class EndpointScreen(SectionedScreen):
     """An endpoint, followed by its name: one that is not checked any more keeps what was last known of it.
 
@@ -45,7 +55,7 @@ class EndpointScreen(SectionedScreen):
         self.subject = Endpoint(row)
         self.detail: Answer[EndpointDetail] = Answer()
         self.checking = False
-        self._told = (row.state, bool(row.cause))
+        self._told, self._read_at = _told(row), nan
         failure, phases = FailureSection(self.subject, self.detail), PhasesSection(self.subject)
         self._first = failure if row.cause else phases
         self.sections = [
@@ -71,6 +81,11 @@ class EndpointScreen(SectionedScreen):
         """Whether the sections lie behind each other."""
         return not (self.has_class("-wide") and self.has_class("-high"))
 
+    @property
+    def concern(self) -> tuple[str, str]:
+        """What alerts are to be about to be meant here."""
+        return "endpoint", self.subject.row.name
+
     # Showing ----------------------------------------------------------------------------------------------------------------------
 
     def views(self) -> list[View]:
@@ -80,15 +95,20 @@ class EndpointScreen(SectionedScreen):
     def show(self, state: State) -> None:
         """Follow the endpoint, read what a failure or another state brought, then bring the panes up to date."""
         self.subject.follow(state)
-        row = self.subject.row
-        before, self._told = self._told, (row.state, bool(row.cause))
-        news = self._told[0] != before[0] or (bool(row.cause) and not before[1])
-        if not self.detail.asked or (news and not self.detail.waiting):
+        if not self.detail.asked or (not self.detail.waiting and self._outdated(state)):
             self._read()
         super().show(state)
 
+    def _outdated(self, state: State) -> bool:
+        """Whether there is more to be read than was: while it fails, headers and body change without any word of that."""
+        row = self.subject.row
+        if _told(row) != self._told:
+            return True
+        return bool(row.cause) and self.subject.live and abs(state.at - self._read_at) >= _AGAIN_S
+
     def _read(self) -> None:
-        self.ask_for(self.detail, HTTP_DETAIL.name, EndpointArgs(self.subject.row.name))
+        if self.ask_for(self.detail, HTTP_DETAIL.name, EndpointArgs(self.subject.row.name)):
+            self._told, self._read_at = _told(self.subject.row), self.console_app.state.at
 
     def answered(self, answer: Answer[Any]) -> None:
         """Outcomes tell after what time a check is given up."""

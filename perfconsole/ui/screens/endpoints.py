@@ -41,6 +41,14 @@ class EndpointsScreen(ConsoleScreen):
         """What the table shows."""
         return [view for table in self.query(EndpointsPane) for view in table.views()]
 
+    @property
+    def concern(self) -> tuple[str, str] | None:
+        """What alerts are to be about to be meant here: the selected endpoint, or all of the selected service; None while none is."""
+        row = self.table.row
+        if row is None:
+            return None
+        return ("service", row.row.name) if isinstance(row, Service) else ("endpoint", row.name)
+
     def can(self, action_id: str) -> bool:
         """A check needs a source that carries it out."""
         return action_id != "endpoint.check" or self.console_app.offers(HTTP_CHECK.name)
@@ -53,10 +61,14 @@ class EndpointsScreen(ConsoleScreen):
             await self.console_app.do_screen_operations()
 
     async def do_open(self) -> None:
-        """The selected endpoint in detail; of a service, its endpoints away or back."""
+        """The selected endpoint, else the first, in detail; of a service, its endpoints away or back."""
         from perfconsole.ui.screens.endpoint import EndpointScreen  # noqa: PLC0415  only when opened
 
-        row = self.table.row
+        table, chosen = self.table, self.table.selected is not None
+        table.choose_one()
+        if isinstance(table.row, Service) and not chosen:  # nobody asked for its endpoints to go away
+            table.move(1)
+        row = table.row
         if isinstance(row, EndpointRow):
             await self.app.push_screen(EndpointScreen(row))
         elif isinstance(row, Service):

@@ -59,7 +59,7 @@ class OperationsScreen(ConsoleScreen):
 
     def views(self) -> list[View]:
         """The top processes, and the worst endpoints."""
-        views = [*(top.view() for top in self.query(ProcessPane) if top.display), _LOGINS]
+        views = [*(top.view() for top in self.walk_children(ProcessPane) if top.display), _LOGINS]
         return [*views, *(self._http.views() if self._http is not None and self._http.display else [])]
 
     def show(self, state: State) -> None:
@@ -123,6 +123,12 @@ class OperationsScreen(ConsoleScreen):
         """The alerts of the selected line, while the list of them has the keys."""
         entry = self.pane.entry if isinstance(self.pane, OverPane) else None
         return entry.members if entry and not entry.alert.colour else ()
+
+    @property
+    def concern(self) -> tuple[str, str] | None:
+        """What alerts are to be about to be meant here: the endpoint that is selected, while endpoints have the keys."""
+        row = self.pane.endpoint if self._http is not None and self.pane is self._http else None
+        return ("endpoint", row.name) if row else None
 
     def do_expand(self) -> None:
         """Give the whole screen to the pane with the focus, or back."""

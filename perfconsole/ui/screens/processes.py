@@ -123,7 +123,8 @@ class ProcessesScreen(ConsoleScreen):
             self.do_process_units()
 
     async def do_open(self) -> None:
-        """The selected process or unit in detail."""
+        """The selected process or unit, else the first, in detail."""
+        self.front.choose_one()
         if self.units:
             await self._open_unit(self.units)
             return
@@ -185,6 +186,8 @@ class ProcessesScreen(ConsoleScreen):
 
         if self.table.row:
             await send_signal(self.console_app, self.table.row)
+        else:
+            self._nothing_selected()
 
     async def do_process_renice(self) -> None:
         """Set the nice value of the selected process."""
@@ -192,3 +195,10 @@ class ProcessesScreen(ConsoleScreen):
 
         if self.table.row:
             await renice(self.console_app, self.table.row)
+        else:
+            self._nothing_selected()
+
+    def _nothing_selected(self) -> None:
+        """Such a thing is never done to one that nobody chose."""
+        down, up = (self.console_app.keymap.sign(action) for action in ("nav.down", "nav.up"))
+        self.console_app.tell(f"no process is selected: {down} and {up} choose", "warning")

@@ -15,7 +15,7 @@ from perfconsole.core.requests import (
     ServerArgs,
 )
 from perfconsole.core.state import State
-from perfconsole.core.tables import SessionRow, SessionTable, View
+from perfconsole.core.tables import SessionRow, SessionTable, StatementRow, View
 from perfconsole.ui.screens.base import ConsoleScreen
 from perfconsole.ui.widgets.pane import Pane
 from perfconsole.ui.widgets.places import offered, servers
@@ -74,6 +74,11 @@ class QueriesScreen(ConsoleScreen):
     def server(self) -> str:
         """The server that is looked at; empty while there is none."""
         return self.query_one(QueriesPane).target
+
+    @property
+    def concern(self) -> tuple[str, str] | None:
+        """What alerts are to be about to be meant here."""
+        return ("server", self.server) if self.server else None
 
     def tabs(self) -> Sequence[tuple[str, bool]]:
         """Titles of the tables, and which is in front; nothing where both can be seen."""
@@ -140,6 +145,8 @@ class QueriesScreen(ConsoleScreen):
         await self.app.push_screen(ServerScreen(self.server))
 
     async def do_open(self) -> None:
+        """The selected statement, or that of the selected session, else the first, in detail."""
+        self._table.choose_one()
         await self._open_statement()
 
     async def do_query_plan(self) -> None:
@@ -154,11 +161,22 @@ class QueriesScreen(ConsoleScreen):
     async def _open_statement(self, first: str = "") -> None:
         from perfconsole.ui.screens.statement import StatementScreen  # noqa: PLC0415  only when opened
 
-        pane = self.pane
-        if isinstance(pane, QueriesPane) and pane.row:
-            await self.app.push_screen(StatementScreen(pane.row, pane.target, pane.window, first))
-        elif isinstance(pane, QueriesPane):
+        table = self._table
+        row = table.row if isinstance(table, QueriesPane) else self._executed(table)
+        if row:
+            await self.app.push_screen(StatementScreen(row, self.server, self.query_one(QueriesPane).window, first))
+        elif table.row is None:
             self._nothing_selected()
+        else:
+            self.console_app.tell("what this session runs is not among the statements of this window", "warning")
+
+    def _executed(self, table: SessionsPane) -> StatementRow | None:
+        """The statement that the selected session executes, or did last, if it is known."""
+        session, statements = table.row, self.query_one(QueriesPane).table(self.console_app.state)
+        if session is None or statements is None or not session.queryid:
+            return None
+        same = [row for row in statements.rows if (row.queryid, row.database) == (session.queryid, session.database)]
+        return next((row for row in same if row.user == session.user), same[0] if same else None)  # after SET ROLE it is another's
 
     async def on_pane_opened(self, event: Pane.Opened) -> None:
         """A click on the selected row."""

@@ -17,3 +17,8 @@ class ServerScreen(FactsScreen):
 
     def __init__(self, server: str) -> None:
         super().__init__(server, ServerArgs(server))
+
+    @property
+    def concern(self) -> tuple[str, str]:
+        """What alerts are to be about to be meant here."""
+        return "server", self.subject

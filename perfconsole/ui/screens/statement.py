@@ -80,7 +80,21 @@ class StatementScreen(SectionedScreen):
         self.bring(self.plan_section if self._begin else self.text_section)
         self.show(self.console_app.state)
         if self._begin and self.can(self._begin):
-            await self.console_app.perform(self._begin)
+            await self._plan_first(self._begin)
+
+    async def _plan_first(self, action_id: str) -> None:
+        """Begin with the plan of the kind whose key opened this: before it is mounted nothing is performed for the asking."""
+        if action_id == "query.analyze":
+            await self.do_query_analyze()
+        elif action_id == "query.live_plan":
+            await self.do_query_live_plan()
+        else:
+            self.do_query_plan()
+
+    @property
+    def concern(self) -> tuple[str, str]:
+        """What alerts are to be about to be meant here."""
+        return "server", self.subject.server
 
     def hints(self) -> Sequence[tuple[str, str]]:
         """Enter does another thing in a plan where an index can be tried."""

@@ -63,6 +63,11 @@ class UnitScreen(SectionedScreen):
         self.bring(self.journal if self.subject.row.state == "failed" else self.processes)
         self.show(self.console_app.state)
 
+    @property
+    def concern(self) -> tuple[str, str]:
+        """What alerts are to be about to be meant here."""
+        return "unit", self.subject.row.name
+
     # Showing ----------------------------------------------------------------------------------------------------------------------
 
     def views(self) -> list[View]:

@@ -44,6 +44,7 @@ class AlertsPane(TablePane):
         self._tracks: dict[Key, Track] = {}
         self._what_cells = alerts.WHAT_LEAST
         self._note_cells = alerts.NOTE_LEAST
+        self._spills = False
         self._count_of: tuple[object, tuple[int, int]] = (None, (0, 0))
 
     def table(self, state: State) -> Any:
@@ -295,6 +296,12 @@ class AlertsPane(TablePane):
         shown = alert_words.shown(alert, value)
         return shown if alert_words.either_or(alert) else f"{shown} {alert_words.threshold(alert)}"
 
+    def _row(self, item: Item, columns: Sequence[Column], state: State) -> Line:
+        """Of what there is no note, the words may have the room of that, where it is beside them."""
+        beside = [column.id for column in columns][-2:] == ["what", "note"]
+        self._spills = beside and not self._note(item.row, state)[0]
+        return super()._row(item, columns, state)
+
     def _put(self, line: Line, item: Item, column: Column, state: State) -> None:
         """A history has a style a cell; a state is no block of its colour."""
         entry: Entry = item.row
@@ -313,6 +320,10 @@ class AlertsPane(TablePane):
             line.put(self._what(entry, state), "foreground" if entry.section == FIRING else "stale", column.width + beside).gap()
             return
         elif len(entry.members) > 1 and column.id == "value":
+            return
+        elif self._spills and column.id in {"what", "note"}:
+            if column.id == "what":
+                line.put(*self.cell(item, column, state), line.left - 1)
             return
         elif column.id == "history":
             if entry.alert and entry.section != RESOLVED:

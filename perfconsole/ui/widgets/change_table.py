@@ -15,6 +15,7 @@ from perfconsole.ui.changes import Change
 from perfconsole.ui.columns import Column, by_pane, fitting
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
+from perfconsole.ui.unseen import unseen
 from perfconsole.ui.widgets.table import TablePane
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class ChangeTable(NamedTuple):
     def total(self) -> int:
         """How many there are."""
         return len(self.rows)
+
+
+_TELLING: Final = frozenset({"kernel log", "journal", "changes"})
+"""Observers without whom much of what happened is missing here; why, and what would help, stands with the machine's details."""
 
 
 class ChangesTable(TablePane):
@@ -91,9 +96,10 @@ class ChangesTable(TablePane):
         return f"nothing known has changed in the last {changes.window_text(self.window_s)}: {wider} looks further back"
 
     def notes(self, state: State, table: Any) -> list[str]:  # noqa: ARG002  that is asked of the screen
-        """The window, and whether there is more."""
+        """The window, whether there is more, and who may tell nothing here."""
         window = "all that is known" if self.window_s == inf else f"last {changes.window_text(self.window_s)}"
-        return [*filter(None, (self.changes_screen.reading,)), window]
+        hidden = ", ".join(dict.fromkeys(health.collector for health in unseen(state) if health.collector in _TELLING))
+        return [*filter(None, (self.changes_screen.reading,)), window, *([f"not seen: {hidden}"] if hidden else [])]
 
     def views(self) -> list[View]:
         """What changed is told anyway."""

@@ -5,7 +5,9 @@ from math import isnan
 from typing import Final
 
 from perfconsole.core import units
+from perfconsole.core.endpoint_samples import LATE
 from perfconsole.core.endpoints import CALM, TARGET
+from perfconsole.core.series import HELD_S
 from perfconsole.core.state import State
 from perfconsole.ui import endpoints
 from perfconsole.ui.endpoint import Endpoint
@@ -85,16 +87,17 @@ class EndpointFacts(FactsGrid[Endpoint]):
         certificate = endpoints.certificate_severity(state, row, state.at)
         ago = f" ({endpoints.lasting(state.at - row.at)})" if state.at - row.at >= 60 else ""
         yield "last", endpoints.last_text(row), f"{over[-1]}_bar" if over else "foreground"
+        yield "error", f"{endpoints.error_text(row.error_ratio)}%".replace("-%", "-"), "foreground"
+        yield "avail", f"{endpoints.availability_text(row.availability)}%".replace("-%", "-"), "foreground"
+        ends = endpoints.days_text(row.expires - state.at)
+        yield "cert", f"{ends or units.UNKNOWN}{'' if row.verified else ' not good'}", f"{certificate}_bar" if certificate else "foreground"
+        held = f", {endpoints.lasting(row.held_s)}" if row.held_s > HELD_S * LATE else ""
+        yield "p95", f"{endpoints.bound_text(row.p95_s, row.cut_s)} (n {units.count(row.n)}{held})", "foreground"
         yield "checked", f"{clock(row.at)}{ago}" if not isnan(row.at) else "not yet", "foreground"
         yield "every", units.duration(row.interval_s).removesuffix("00s").replace(".0s", "s"), "foreground"
         yield "service", row.service or units.UNKNOWN, "foreground"
         yield "address", row.address or units.UNKNOWN, "foreground"
         yield "protocol", row.protocol or row.kind, "foreground"
-        yield "error", f"{endpoints.error_text(row.error_ratio)}%".replace("-%", "-"), "foreground"
-        yield "avail", f"{endpoints.availability_text(row.availability)}%".replace("-%", "-"), "foreground"
-        ends = endpoints.days_text(row.expires - state.at)
-        yield "cert", f"{ends or units.UNKNOWN}{'' if row.verified else ' not good'}", f"{certificate}_bar" if certificate else "foreground"
-        yield "p95", f"{units.latency(row.p95_s)} (n {units.count(row.n)})", "foreground"
         yield "size", units.size(row.size_bytes), "foreground"
         yield "status", str(row.status) if row.status else units.UNKNOWN, "foreground"
 

@@ -9,9 +9,11 @@ from msgspec import structs
 from rich.cells import cell_len
 
 from perfconsole.core import units
-from perfconsole.core.checks import Certificate, TlsFacts
+from perfconsole.core.checks import Certificate, Outcome, TlsFacts
+from perfconsole.core.endpoint_samples import LATE
 from perfconsole.core.percentiles import Percentiles, percentiles
 from perfconsole.core.requests import EndpointChange, EndpointDetail
+from perfconsole.core.series import HELD_S
 from perfconsole.core.state import EVENTS_HELD, State
 from perfconsole.ui import endpoints
 from perfconsole.ui.endpoint import Endpoint, least_cut, windows, within
@@ -62,7 +64,15 @@ class PercentilesSection(SubjectSection[Endpoint]):
             told = [check.up < 1 for check in inside if not isnan(check.up)]
             ratio = sum(told) / len(told) if told else nan
             made.append(Numbers(name, percentiles(latencies), max(latencies, default=nan), least_cut(inside), ratio))
-        return made
+        return [*made, *self._beyond(state.at - first + interval_s)]
+
+    def _beyond(self, held_s: float) -> list[Numbers]:
+        """What the table knows of what is checked so rarely that its series hold few checks."""
+        row = self._subject.row
+        if row.held_s <= max(HELD_S * LATE, held_s):
+            return []
+        found = Percentiles(row.n, row.p50_s, row.p90_s, row.p95_s, row.p99_s)
+        return [Numbers(units.duration(row.held_s)[:5], found, nan, row.cut_s, row.error_ratio)]
 
     @property
     def faded(self) -> bool:
@@ -86,7 +96,14 @@ class PercentilesSection(SubjectSection[Endpoint]):
             )
         if any(window.cut_s > 0 for window in numbers):
             rows += self.paragraph(">= given up: the truth is longer", width, "dim")
-        return rows
+        return rows + self._why(width)
+
+    def _why(self, width: int) -> list[Parts]:
+        """Why checks failed: 25 timeouts are another matter than 25 answers of 503."""
+        row = self._subject.row
+        if not row.failures:
+            return []
+        return self.paragraph(f"failed in {endpoints.lasting(row.held_s)}: {endpoints.failures_text(row)}", width, "foreground")
 
     def note(self, state: State) -> str:  # noqa: ARG002  it is always so
         """Of what: no request but the probes' is known."""
@@ -98,7 +115,9 @@ class PercentilesSection(SubjectSection[Endpoint]):
         rows = [
             [one.name, str(one.found.n), *(one.text(column) for column in _EVERY), endpoints.error_text(one.error_ratio)] for one in numbers
         ]
-        return f"**{plain(self._subject.row.name)}**: probe latencies\n\n" + table_of(["over", "n", *_EVERY, "error %"], rows)
+        why = endpoints.failures_text(self._subject.row)
+        told = f"\n\nfailed: {plain(why)}" if why else ""
+        return f"**{plain(self._subject.row.name)}**: probe latencies\n\n" + table_of(["over", "n", *_EVERY, "error %"], rows) + told
 
 
 class ReadSection(AnswerSection[Endpoint, EndpointDetail]):
@@ -188,9 +207,14 @@ class CertificatesSection(ReadSection):
     @property
     def facts(self) -> TlsFacts | None:
         """What the last handshake told; of the last failure where there was none since."""
+        return self._outcome.tls if self._outcome else None
+
+    @property
+    def _outcome(self) -> Outcome | None:
+        """The check that it is of."""
         detail = self._answer.result
         outcomes = (detail.last, detail.failure) if detail else ()
-        return next((outcome.tls for outcome in outcomes if outcome and outcome.tls), None)
+        return next((outcome for outcome in outcomes if outcome and outcome.tls), None)
 
     def entries(self, detail: EndpointDetail, state: State, width: int) -> Sequence[Parts]:  # noqa: ARG002  see `facts`
         """Whether it is good, and a few lines a certificate."""
@@ -203,6 +227,10 @@ class CertificatesSection(ReadSection):
         rows += [[(part, 0, "dim")] for part in chopped(spoken, width - 2)]
         for certificate in tls.chain:
             rows += self._certificate(certificate, state, width)
+        for hop in self._outcome.hops[:-1] if self._outcome else ():
+            if not isnan(hop.expires):
+                rows += [[(part, 0, "title")] for part in chopped(f"on the way: {hop.url}", width - 2)]
+                rows.append([self._ends(hop.expires, state)])
         return rows
 
     def _not_good(self, tls: TlsFacts) -> str:
@@ -210,17 +238,19 @@ class CertificatesSection(ReadSection):
         return f"{failed} not verified: {tls.error}" if tls.error else f"{failed} not verified: nobody asked (insecure)"
 
     def _certificate(self, certificate: Certificate, state: State, width: int) -> Iterator[Parts]:
-        left_s = certificate.not_after - state.at
-        alone = structs.replace(self._subject.row, expires=certificate.not_after, verified=True)
-        role = endpoints.certificate_severity(state, alone, state.at)
-        ends = f"{'ended' if left_s < 0 else 'ends'} {day(certificate.not_after)} ({endpoints.days_text(left_s) or units.UNKNOWN})"
-        sign = f"{self.look.glyph(role)} " if role else ""
         for part in chopped(certificate.subject or "no subject", width - 2):
             yield [(part, 0, "title")]
-        yield [(f"  {sign}{ends}", 0, f"{role}_bar" if role else "foreground"), (f"  from {day(certificate.not_before)}", 0, "dim")]
+        yield [self._ends(certificate.not_after, state), (f"  from {day(certificate.not_before)}", 0, "dim")]
         for text in (f"issuer {certificate.issuer}", f"names {_listed(certificate.names)}" if certificate.names else ""):
             for part in chopped(text, width - 4):
                 yield [(f"  {part}", 0, "dim")]
+
+    def _ends(self, at: float, state: State) -> tuple[str, int, str]:
+        """When a certificate ends, as grave as that is."""
+        left_s = at - state.at
+        role = endpoints.certificate_severity(state, structs.replace(self._subject.row, expires=at, verified=True), state.at)
+        ends = f"{'ended' if left_s < 0 else 'ends'} {day(at)} ({endpoints.days_text(left_s) or units.UNKNOWN})"
+        return f"  {f'{self.look.glyph(role)} ' if role else ''}{ends}", 0, f"{role}_bar" if role else "foreground"
 
     def known(self, state: State, width: int) -> Sequence[Parts]:
         """When the first one ends: the table says that."""

@@ -1,14 +1,16 @@
 """The table of endpoints: by service, worst first, with the history of each; below it what changed last."""
 
-from collections.abc import Sequence
-from math import nan
+from collections.abc import Mapping, Sequence
+from math import isnan, nan
 from typing import Any, ClassVar, Final
 
 from rich.cells import cell_len
 
 from perfconsole.core import units
 from perfconsole.core.endpoint_alerts import alerting
+from perfconsole.core.endpoint_samples import LEAST
 from perfconsole.core.endpoints import CALM, TARGET, EndpointRow, EndpointTable, ServiceRow
+from perfconsole.core.series import HELD_S
 from perfconsole.core.state import State
 from perfconsole.core.tables import Table, View
 from perfconsole.core.tick import Event
@@ -41,6 +43,7 @@ _JUMP: Final = 1 << 16
 
 _CHANGES_LEAST, _CHANGES_MOST = 2, 10
 _QUIET: Final = frozenset({"p50", "n", "since"})
+_BOUNDED: Final = frozenset({"p50", "p95", "p99"})
 _OF_SERVICES: Final = frozenset({"p50", "p95", "p99", "n", "error", "availability"})
 
 
@@ -72,6 +75,7 @@ class EndpointsPane(TablePane):
         self._folded: set[str] = set()
         self._several: frozenset[str] = frozenset()
         self._name_cells = NAME_LEAST
+        self._bounded: Mapping[str, int] = {}
         self._window_s = SHORTEST_S
 
     def table(self, state: State) -> EndpointTable | None:
@@ -107,7 +111,8 @@ class EndpointsPane(TablePane):
         """Those that fit; what is sorted by is among them. Names take what they need, histories what is left."""
         width = max(self.size.width - 2, 1)
         wanted = [column._replace(rank=0) if column.field == self.sort else column for column in self._wanted]
-        sized = [column._replace(width=self._name_cells) if column.id == "name" else column for column in wanted]
+        widths = {"name": self._name_cells, **self._bounded}
+        sized = [column._replace(width=widths.get(column.id, column.width)) for column in wanted]
         columns = fitting(sized, width, DETAIL_LEAST)
         spare = max(width - sum((column.width or DETAIL_LEAST) + 1 for column in columns), 0)
         cells = HISTORY_LEAST + spare
@@ -135,6 +140,7 @@ class EndpointsPane(TablePane):
         self._several = frozenset(service.name for service in services)
         longest = max((*(cell_len(row.name) + 1 for row in rows), *map(cell_len, self._several)), default=0)
         self._name_cells = max(NAME_LEAST, min(longest, NAME_MOST))
+        self._bounded = self._widened([*rows, *services])
         items = super().arranged(sorted(rows, key=lambda row: row.name), room)
         state = self.console_app.state
         if self.sort == "urgency" and not self.reverse:
@@ -145,6 +151,12 @@ class EndpointsPane(TablePane):
         if self._to_end and items and table and len(table.rows) >= table.total:
             self._to_end, self.selected = False, items[-1].row.key
         return items
+
+    def _widened(self, rows: Sequence[EndpointRow | ServiceRow]) -> Mapping[str, int]:
+        """Widths of percentiles of which one is a lower bound: nowhere else is there room for its sign."""
+        cut = [row for row in rows if not isnan(row.cut_s)]
+        columns = [column for column in self._wanted if column.id in _BOUNDED] if cut else []
+        return {column.id: max(column.width, *(len(column.text(row)) for row in cut)) for column in columns}
 
     def turn(self) -> None:
         """Group by service, or not."""
@@ -170,12 +182,23 @@ class EndpointsPane(TablePane):
         filtered = f"{sum(isinstance(item.row, EndpointRow) for item in self._items)} of {table.total}  filter {self.match!r}"
         held = f"{len(table.rows)} of {table.total} held" if len(table.rows) < table.total else f"{table.total}"
         line = self.title_line(self._title).gap(2).put(filtered if self.match else held, "dim").gap(2)
-        over = max((row.held_s for row in table.rows), default=nan)
-        lasted = endpoints.lasting(over).removeprefix("<") if over > 0 else ""
-        notes = [f"probe percentiles over the last {lasted}", f"probe p95, last {lasted}", "probe p95"] if lasted else [""]
+        notes = self._notes(table)
         self.put_counts(line, state, table, len(notes[-1]))
         note = next((note for note in notes if line.left > len(note) + 1), "")
         return line.to(max(line.x, line.width - len(note) - 1)).put(note, "dim")
+
+    def _notes(self, table: EndpointTable) -> list[str]:
+        """Over what time the numbers are, the longest first; that what is checked rarely has its last hundred checks is said if it fits."""
+        usual = [row.held_s for row in table.rows if LEAST * row.interval_s <= HELD_S and row.held_s > 0]
+        over = max(usual or [row.held_s for row in table.rows], default=nan)
+        if not over > 0:
+            return [""]
+        lasted = endpoints.lasting(over).removeprefix("<")
+        rare = any(row.held_s > max(HELD_S, over) for row in table.rows) if usual else False
+        last = f"up to {lasted}" if not usual else f"the last {lasted}"
+        whole = f"probe percentiles over {last}"
+        longest = [f"{whole}, of rare checks over 100 of them"] if rare else []
+        return [*longest, whole, f"probe p95, {last.removeprefix('the ')}", "probe p95"]
 
     def put_counts(self, line: Line, state: State, table: EndpointTable, spared: int) -> None:
         """How many are in which state, as many as there is room for; `spared` cells matter more than those that ask for no look."""

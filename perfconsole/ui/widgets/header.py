@@ -41,6 +41,9 @@ _RECORDS = "recorder "
 _RECORDER, _RECORDER_LEAST = 48, 12
 """Cells of who records, at most, and of the name at least: less of one tells nothing."""
 
+_RECORDED = "rec"
+"""That somebody does, where there is no room to say who: help has it in full."""
+
 
 def clock(at: float) -> str:
     """Local time of day."""
@@ -124,6 +127,8 @@ class Header(Pane):
         line = self.line("panel")
         right = self._right(state)
         host = state.stream.host if state.stream else self.console_app.host
+        banners = self.console_app.banners()
+        kept = cell_len(banners[-1]) + 2 if banners else 0
         counts = self._counts(judged)
         taken = sum(len(text) + 1 for part in counts if part.needed for text, _ in part.texts)
         line.gap().put(host, "title", min(len(host), max(8, line.width - len(right[-1]) - taken - 14))).gap(2)
@@ -133,23 +138,32 @@ class Header(Pane):
         if places["SYS"] != "stale":
             spared += sum(len(name) + len(WORDS[severity]) + 5 for name, severity in places.items())
         for part in counts:
-            if part.needed or line.left > sum(len(text) + 1 for text, _ in part.texts) + spared:
+            cells = sum(len(text) + 1 for text, _ in part.texts)
+            if line.left > cells + (kept if part.needed else spared) or (part.needed and not kept):
                 for text, role in part.texts:
                     line.put(text, role).gap()
                 line.gap(int(line.width >= _ROOMY))
         if places["SYS"] != "stale":
-            self._put_places(line, places, spared=len(right[-1]) + 1)  # words before how long it is up
-        banner = self.console_app.banner()
-        if banner:
-            line.put(banner, "accent")
-            return self._put_live(line)
+            spared = cell_len(banners[-2]) if banners else len(right[-1])
+            self._put_places(line, places, spared=spared + 1, kept=kept)  # words before how long it is up
+        if banners:
+            return self._put_banner(line, banners)
         silent_s = self.console_app.silent_s()
         if silent_s:
             line.put(f"no data since {units.duration(silent_s)}", "stale")
         told = next((text for text in right if line.left > len(text)), "")
-        if self.size.width >= _WIDE and self.console_app.front and self.console_app.front.SCOPE != "alerts":  # its own title says so
-            told = "  ".join(filter(None, (recorder_text(state, self.look, line.left - len(told) - 4), told)))
+        told = "  ".join(filter(None, (self._recorder(state, line.left - len(told) - 4), told)))
         return line.to(max(line.x, line.width - cell_len(told) - 1)).put(told, "dim")
+
+    def _recorder(self, state: State, room: int) -> str:
+        """Who records, or, where there is less room, that somebody does."""
+        if not state.stream or not state.stream.recorder:
+            return ""
+        brief = _RECORDED if room >= len(_RECORDED) else ""
+        if self.size.width < _WIDE:
+            return brief
+        front = self.console_app.front
+        return "" if front is None or front.SCOPE == "alerts" else recorder_text(state, self.look, room) or brief  # its own title says so
 
     def _counts(self, judged: Verdict) -> list[Count]:
         """How many alerts of which severity, how many somebody has taken on, how many notify nobody; then thresholds and pending."""
@@ -165,23 +179,28 @@ class Header(Pane):
         found.append(Count(False, [(f"{len(judged.pending)} pending", "dim")] if judged.pending else []))
         return [part for part in found if part.texts]
 
-    def _put_places(self, line: Line, places: Mapping[str, str], spared: int = 0) -> None:
-        """How each of them does; without the words where there is no room for those beside `spared` cells: the signs tell enough."""
+    def _put_places(self, line: Line, places: Mapping[str, str], spared: int = 0, kept: int = 0) -> None:
+        """How each of them does; without the words where there is no room for those beside `spared` cells: the signs tell enough.
+
+        And only those that leave the `kept` cells.
+        """
         signs = [(name, severity, f"{self.look.glyph(severity)} {WORDS[severity]}") for name, severity in places.items()]
         brief = line.left < spared + sum(len(name) + len(text) + 3 for name, _, text in signs)
         for name, severity, text in signs:
-            if line.left > len(name) + 2:  # a name without its sign says nothing
+            if line.left > len(name) + 2 + (kept and kept + 2):  # a name without its sign says nothing
                 line.put(f"{name} ", "dim").put(text[:1] if brief else text, severity).gap(2)
 
-    def _put_live(self, line: Line) -> Line:
-        """While the past is looked at, what is the matter now."""
-        now = judge(self.console_app.pump.live).over
+    def _put_banner(self, line: Line, banners: Sequence[str]) -> Line:
+        """Which moment this is, as much of it as there is room for; and what is the matter now."""
+        now, told, role = judge(self.console_app.pump.live).over, "", "stale"
         if self.console_app.frozen and self.console_app.pump.silent_s():
-            line.gap(2).put(f"now {self.look.glyph('stale')} {WORDS['stale']}", "stale")
+            told = f"  now {self.look.glyph('stale')} {WORDS['stale']}"
         elif now:
-            worst = worst_of(now)
-            line.gap(2).put(f"now {self.look.glyph(worst)} {len(now)}", worst)
-        return line
+            role = worst_of(now)
+            told = f"  now {self.look.glyph(role)} {len(now)}"
+        banner = next((text for text in banners if line.left > cell_len(text) + len(told)), banners[-1])
+        line.put(banner, "accent")
+        return line.gap(2).put(told.strip(), role) if told and line.left > len(told) else line
 
     def _right(self, state: State) -> list[str]:
         """What stands at the right, from all of it to as little as there may be room for."""
@@ -240,11 +259,12 @@ class Header(Pane):
         return self._put_over(line, state, judged) if judged.alerts and judged.thresholds and not was else line
 
     def _put_over(self, line: Line, state: State, judged: Verdict) -> Line:
-        """After the alerts, the worst of what is merely over its threshold, where there is room to say what."""
+        """After the alerts, the worst of what is merely over its threshold, if there is room to say what; how many more likewise."""
         worst, *others = judged.thresholds
-        text = f"over: {said(state, worst)}" + (f" and {len(others)} more" if others else "")
-        if line.left > len(text) + 4:
-            line.gap(2).put(self.look.glyph(worst.severity), f"{worst.severity}_bar").put(f" {text}", "dim")
+        text = f"over: {said(state, worst)}"
+        for told in (f"{text} and {len(others)} more" if others else text, text):
+            if line.left > cell_len(told) + 4:
+                return line.gap(2).put(self.look.glyph(worst.severity), f"{worst.severity}_bar").put(f" {told}", "dim")
         return line
 
     def _put_limits(self, line: Line, state: State) -> Line:

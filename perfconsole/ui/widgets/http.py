@@ -112,7 +112,7 @@ class HttpPane(EndpointsPane):
         row = slowest(table)
         if row is not None:
             worst = "worst probe" if self.size.width >= _ROOMY else "probe"
-            yield f"{worst} p95 {units.latency(row.p95_s)} {row.name} n {units.count(row.n)}", "foreground"
+            yield f"{worst} p95 {endpoints.bound_text(row.p95_s, row.cut_s)} {row.name} n {units.count(row.n)}", "foreground"
         errors = state.value("httpcheck.error.ratio")
         if not isnan(errors):
             yield f"errors {endpoints.error_text(errors)}% in 1m", "foreground" if errors else "dim"

@@ -8,7 +8,7 @@ from perfconsole.core import units
 from perfconsole.core.checks import PHASES
 from perfconsole.core.state import State
 from perfconsole.ui import endpoints
-from perfconsole.ui.endpoint import Endpoint, last_phases, usual_phases
+from perfconsole.ui.endpoint import Endpoint, last_phases, own_delays, usual_phases
 from perfconsole.ui.line import Parts
 from perfconsole.ui.look import Look
 from perfconsole.ui.markdown import plain, table_of
@@ -63,9 +63,17 @@ class PhasesSection(SubjectSection[Endpoint]):
         rows: list[Parts] = [
             [("last", 7, "dim"), (self._last_text(last), 8, "foreground"), *stacked(self.look, last, longest, cells)],
             [("median", 7, "dim"), (units.latency(total(usual)), 8, "foreground"), *stacked(self.look, usual, longest, cells)],
-            [(f"{'':11}{'last':>7}{'':5}{'median':>8}  n {n}", 0, "dim")],
         ]
-        return rows + [self._row(phase, last, usual) for phase in PHASES if not (isnan(last[phase]) and isnan(usual[phase]))]
+        head, own = f"{'':11}{'last':>7}{'':5}{'median':>8}  n {n}", self._own(state)
+        fits = len(head) + len(own) + 4 < width
+        rows.append([(f"{head}   {own}" if fits else head, 0, "dim")])
+        rows += [self._row(phase, last, usual) for phase in PHASES if not (isnan(last[phase]) and isnan(usual[phase]))]
+        return rows if fits else [*rows, [(own, 0, "dim")]]
+
+    def _own(self, state: State) -> str:
+        """What is not the target's: in no phase where it is late or waited, and in one where it is in doubt."""
+        told = [f"{name} {units.latency(seconds)}" for name, seconds in own_delays(self._subject, state)]
+        return f"ours: {'  '.join(told)}" if told else ""
 
     def _row(self, phase: str, last: Mapping[str, float], usual: Mapping[str, float]) -> Parts:
         share = last[phase] / total(last) if total(last) > 0 else float("nan")

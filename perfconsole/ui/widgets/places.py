@@ -9,7 +9,7 @@ from perfconsole.core.state import State
 from perfconsole.core.tick import Health
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
-from perfconsole.ui.verdict import checked
+from perfconsole.ui.verdict import checked, judge, of_databases, worst_of
 from perfconsole.ui.widgets.pane import Pane
 
 _MOST: Final = 6
@@ -28,7 +28,7 @@ _SEEN_S: Final = 5.0
 """Sessions are told once a second; a busy machine, or a server that takes its time, makes that two or three."""
 
 SEVERITIES: Final = {"error": "critical", "denied": "warning", "stale": "stale", "off": "unknown"}
-"""Of the states of a server that is not well."""
+"""Of the states of a server that cannot be asked, or not for all."""
 _NOT_WELL: Final = frozenset({"error", "denied", "stale"})
 
 
@@ -69,6 +69,12 @@ def long_ago(state: State, server: str, at: float) -> list[str]:
     return [f"seen {units.duration(age_s)} ago: sessions are kept only while somebody looks at them"]
 
 
+def server_severity(state: State, health: Health) -> str:
+    """How a server does: whether it can be asked; if so, the worst that is the matter with it, as the header counts it."""
+    matter = (alert for alert in judge(state).matter if of_databases(alert) and dict(alert.labels).get("server") == health.target)
+    return SEVERITIES.get(health.state) or worst_of(matter) or "ok"
+
+
 class PlacesPane(Pane):
     """One line a PostgreSQL server; one for HTTP while nothing is checked: where something is, that has a pane of its own."""
 
@@ -95,9 +101,9 @@ class PlacesPane(Pane):
 
     def _server(self, state: State, health: Health, cells: int) -> Line:
         line = self.line("panel").gap().put(health.target, "title", cells - 1).gap()
-        severity = SEVERITIES.get(health.state, "ok")
+        severity = server_severity(state, health)
         line.put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(2)
-        if severity != "ok":
+        if health.state in SEVERITIES:
             return line.put(health.error).put(f"  {health.fix}" if health.fix else "", "dim")
         for title, text, role in self._facts(state, health.target):
             if text and line.left > len(title) + len(text) + 3:

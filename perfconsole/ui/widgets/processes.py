@@ -9,7 +9,11 @@ from perfconsole.core.state import State
 from perfconsole.core.tables import EXPENSIVE, ProcessRow, ProcessTable, Table, View, select
 from perfconsole.ui.arrange import Item, grouped, tree
 from perfconsole.ui.columns import BRIEF, PROCESS, Column
+from perfconsole.ui.line import Line
 from perfconsole.ui.widgets.table import ALL, TablePane
+
+_Drawn = tuple[ProcessRow, object, Line]
+"""A row, what else is in its line, and the line."""
 
 _SHAPES = {"tree": "tree", "name": "by program", "unit": "by unit"}
 
@@ -29,6 +33,8 @@ class ProcessPane(TablePane):
     def __init__(self, title: str = "PROCESSES", columns: Sequence[str] = BRIEF, *, detailed: bool = False, id: str | None = None) -> None:  # noqa: A002  Textual's word
         super().__init__(title, [PROCESS[name] for name in columns], "cpu", detailed=detailed, id=id)
         self.shape = "list"
+        self._drawn: dict[int, _Drawn] = {}
+        self._before: dict[int, _Drawn] = {}
 
     def table(self, state: State) -> ProcessTable | None:
         """The processes of the machine."""
@@ -71,7 +77,7 @@ class ProcessPane(TablePane):
             parts.append(f"read of every process: {units.latency(health.cost_s)} a scan")
         if isinstance(table, ProcessTable) and table.hidden:
             parts.append("others hidden")
-        return [*parts, "% of one core" if self.console_app.per_core else "% of the machine"]
+        return [*parts, "CPU% of one core" if self.console_app.per_core else "CPU% of the machine"]
 
     def arranged(self, rows: Sequence[ProcessRow], room: int) -> list[Item]:
         """As the shape asks."""
@@ -82,6 +88,21 @@ class ProcessPane(TablePane):
         if self.shape == "tree":
             return tree(select(rows, self.order()), self.look.glyphs)
         return super().arranged(rows, room)
+
+    def lines(self, state: State, width: int, height: int) -> Sequence[Line]:
+        """Of the rows the lines are kept, until they are drawn again."""
+        self._before, self._drawn = self._drawn, {}
+        return super().lines(state, width, height)
+
+    def _row(self, item: Item, columns: Sequence[Column], state: State) -> Line:
+        """A process that did nothing since it was drawn is the row that it was: it keeps its line, which takes 50 us to make."""
+        row: ProcessRow = item.row
+        chosen = row.key == self.selected and (self.has_focus or self._detailed)
+        seen = (item.prefix, chosen, self._width, self.look, columns, self.console_app.per_core, state.value("system.cpu.logical.count"))
+        known = self._before.get(row.pid)
+        line = known[2] if known and known[0] is row and known[1] == seen else super()._row(item, columns, state)
+        self._drawn[row.pid] = (row, seen, line)
+        return line
 
     def cell(self, item: Item, column: Column, state: State) -> tuple[str, str]:
         """Kernel threads, and what is zero, are of lesser weight."""

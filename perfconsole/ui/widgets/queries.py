@@ -157,7 +157,7 @@ class QueriesPane(TablePane):
             return offer(health, "press c to connect")
         if pooler(state, self.target):
             return "a pooler: it has no statements of its own; its pools are read in detail"
-        return f"{health.error}  {health.fix}".strip() or self._collecting
+        return "; ".join(filter(None, (health.error, health.fix))) or self._collecting
 
     def view(self) -> View:
         """Of this server, over this window."""

@@ -9,7 +9,7 @@ from perfconsole.core.tables import SessionTable
 from perfconsole.ui.line import Line
 from perfconsole.ui.look import WORDS
 from perfconsole.ui.widgets.pane import Pane
-from perfconsole.ui.widgets.places import LONG_S, SEVERITIES, waiting_text
+from perfconsole.ui.widgets.places import LONG_S, SEVERITIES, server_severity, waiting_text
 from perfconsole.ui.widgets.sessions import blocked_count, waits_text
 
 
@@ -41,19 +41,20 @@ class ServerLine(Pane):
         health = state.health.get(("postgres", server))
         if health is None:
             return [line.put("PostgreSQL", "title")]
-        severity = SEVERITIES.get(health.state, "ok")
+        severity = server_severity(state, health)
         line.put(server, "title").gap()
         known = self._on.known()
         if len(known) > 1 and server in known:
             line.put(f"{known.index(server) + 1}/{len(known)}", "dim").gap()
-        line.put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(2)
-        for title, front in self._on.tabs():
+        tabs = self._on.tabs()
+        line.put(f"{self.look.glyph(severity)} {WORDS[severity]}", severity).gap(1 if tabs else 2)  # a tab brings a cell of its own
+        for title, front in tabs:
             line.put(self.look.glyphs.marker if front else " ", "accent").put(title, "title" if front else "dim").gap()
         line.gap()
-        if severity != "ok":
+        if health.state in SEVERITIES:
             return [line.put(health.error if health.state != "off" else "not connected", "dim")]
         for title, text, role in self._facts(state, server):
-            if line.left > len(title) + bool(title) + len(text):
+            if line.left >= len(title) + bool(title) + len(text):
                 line.put(f"{title} " if title else "", "dim").put(text, role).gap(2)
         return [line]
 

@@ -134,7 +134,7 @@ class SessionsPane(TablePane):
         health = state.health.get(("postgres.sessions", self.target)) or state.health.get(("postgres", self.target))
         if pooler(state, self.target):
             return "a pooler: its pools are read in detail; the server behind it has the sessions"
-        return f"{health.error}  {health.fix}".strip() if health and health.error else f"collecting{self.look.glyphs.ellipsis}"
+        return "; ".join(filter(None, (health.error, health.fix))) if health and health.error else f"collecting{self.look.glyphs.ellipsis}"
 
     def view(self) -> View:
         """Of this server; where not all are sent, a blocking tree as a whole."""

@@ -5,7 +5,7 @@ from math import isnan
 
 from perfconsole.core import units
 from perfconsole.core.state import State
-from perfconsole.core.tick import SeriesDef
+from perfconsole.core.tick import Rule, SeriesDef
 from perfconsole.ui.line import Line
 from perfconsole.ui.meters import Meter, meters
 from perfconsole.ui.spark import Limits, Track, fitting_window, put_spark, scale_top
@@ -24,6 +24,8 @@ class SystemPane(Pane, can_focus=True):
     def __init__(self, id: str | None = None) -> None:  # noqa: A002  Textual's word
         super().__init__(id=id)
         self._tracks: dict[SeriesDef, Track] = {}
+        self._rules: Sequence[Rule] = ()
+        self._known_limits: dict[SeriesDef, Limits] = {}
         self._first = 0
         self.expanded = False
 
@@ -78,7 +80,8 @@ class SystemPane(Pane, can_focus=True):
         value = f"{sign}{meter.value}"
         line.put(value, "stale" if stale else f"{severity}" if severity else "foreground", _VALUE, right=True)
         if _detail(width):
-            line.gap(2).put(meter.detail, "dim", _detail(width) - 1)
+            room = _detail(width) - 1
+            line.gap(2).put(fitting(meter.detail, room), "dim", room)
         return line
 
     def _severity(self, state: State, definition: SeriesDef) -> str:
@@ -86,9 +89,23 @@ class SystemPane(Pane, can_focus=True):
         return worst_of(alert for alert in state.alerts.values() if alert.state == "firing" and (alert.metric, alert.labels) == of)
 
     def _limits(self, state: State, definition: SeriesDef) -> Limits:
+        """Thresholds of a series; worked out once for the rules that are in force."""
         rules = state.stream.rules if state.stream else ()
-        covering = [rule for rule in rules if rule.above and rule.covers(definition)]
-        return tuple((rule.limit, rule.severity) for rule in sorted(covering, key=lambda rule: rule.limit))
+        if rules is not self._rules:
+            self._rules, self._known_limits = rules, {}
+        found = self._known_limits.get(definition)
+        if found is None:
+            covering = [rule for rule in rules if rule.above and rule.covers(definition)]
+            found = tuple((rule.limit, rule.severity) for rule in sorted(covering, key=lambda rule: rule.limit))
+            self._known_limits[definition] = found
+        return found
+
+
+def fitting(detail: str, room: int) -> str:
+    """As many of its parts as there is room for, two spaces apart: the last ones go whole. Of the first as much as fits."""
+    while len(detail) > room and "  " in detail:
+        detail = detail.rpartition("  ")[0]
+    return detail
 
 
 def _detail(width: int) -> int:

@@ -191,6 +191,11 @@ class TablePane(Pane, can_focus=True):
         self._select(max(0, min(len(self._items) - 1, at + rows)))
         self.repaint_rows()
 
+    def choose_one(self) -> None:
+        """Select the first row, where none is: what is opened without a choice is the one on top."""
+        if self.selected is None:
+            self.move(1)
+
     def _select(self, at: int) -> None:
         self._selected_at = at
         self.selected = self._items[at].row.key

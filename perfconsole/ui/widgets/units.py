@@ -155,15 +155,19 @@ class UnitsPane(TablePane):
         self._outdated = isinstance(table, UnitTable) and outdated(state, table)
         self._cpus = 1.0 if self.console_app.per_core else max(1.0, state.value("system.cpu.logical.count"))
         line = self._tabbed().gap()
-        notes = "  ".join([self._count(table), *self.notes(state, table)])
-        for text, severity in ailing(table.rows) if isinstance(table, UnitTable) else ():
+        ills = ailing(table.rows) if isinstance(table, UnitTable) else []
+        parts = [self._count(table), *self.notes(state, table)]
+        if ills and line.left <= len(ills[0][0]) + len("  ".join(parts)) + 5:
+            del parts[-1]  # what ails says more than what 100 % is
+        notes = "  ".join(parts)
+        for text, severity in ills:
             if line.left > len(text) + len(notes) + 5:
                 line.put(f"{self.look.glyph(severity)} {text}", f"{severity}_bar").gap(2)
         return line.to(max(line.x, line.width - len(notes) - 1)).put(notes, "dim")
 
     def notes(self, state: State, table: Table) -> list[str]:  # noqa: ARG002  the same for all of them
         """How they are arranged, and what 100 % is."""
-        return [*(["tree"] if self.as_tree else []), "% of one core" if self.console_app.per_core else "% of the machine"]
+        return [*(["tree"] if self.as_tree else []), "CPU% of one core" if self.console_app.per_core else "CPU% of the machine"]
 
     def remarks(self, state: State, table: Table) -> Sequence[str]:
         """What is wrong with the table, and what limits it."""

@@ -1,7 +1,7 @@
 """Programs in terminals, and figures: see `tests/conftest.py`."""
 
 import pytest
-from harness import Pty, environment
+from harness import Pty, environment, figure
 
 
 @pytest.fixture
@@ -9,7 +9,7 @@ def tell(request):
     """Add a line to the table at the end: what, the console's figure, the floor's, the promise."""
 
     def tell(name, ours, floor="", promise=""):
-        request.node.user_properties.append(("figure", ("perf", (name, ours, floor, promise))))
+        figure(request.node, name, ours, floor, promise)
 
     return tell
 

@@ -20,6 +20,8 @@ ENDPOINTS = 1000
 FOR_S = 6.0
 RULES = 20
 PATIENCE_S = 60.0
+ROUNDED_S = 1e-6
+"""Four roundings of epoch seconds as floats, which are 2.4e-7 s apart."""
 
 
 class Told:
@@ -58,6 +60,15 @@ def silent():
         yield listening.getsockname()[1]
 
 
+@pytest.fixture
+def unslewed(monkeypatch):
+    """A wall clock that nobody slews. What is told of a breach and of its deadline is counted by CLOCK_BOOTTIME, and has the wall clock of
+    the tick that tells it: NTP may move that by 500 ppm in between, with which no difference of the two would be exact.
+    """
+    monkeypatch.setattr("perfconsole.engine.clock.Clock.follow", lambda _: 0.0)
+
+
+@pytest.mark.usefixtures("unslewed")
 def test_they_fire_in_time_with_a_thousand_endpoints_a_database_that_hangs_and_a_screen_that_is_stuck(answering, silent, tell):
     rules = "".join(
         f"[[alert]]\nname = 'late-{i}'\nseverity = 'critical'\nmetric = 'system.uptime'\nabove = 0\nfor = '{FOR_S + i * 0.37:g}s'\n"
@@ -72,14 +83,22 @@ def test_they_fire_in_time_with_a_thousand_endpoints_a_database_that_hangs_and_a
     try:
         engine.add_sink("told", told)
         assert told.all.wait(PATIENCE_S), sorted(told.fired)
-        checked = sum(series.value == 1.0 for series in engine.state.every("httpcheck.up"))
+        checked = _all_checked(engine)
     finally:
         stuck.close()
         engine.stop()
     late_s = []
     for alert, at in told.fired.values():
         for_s = FOR_S + int(alert.rule.removeprefix("late-")) * 0.37
-        assert alert.at == pytest.approx(alert.since + for_s, abs=1e-6)
+        assert alert.at == pytest.approx(alert.since + for_s, abs=ROUNDED_S)
         late_s.append(at - alert.at)
     assert checked >= ENDPOINTS
     tell("alerts: told after they were due, at most", f"{max(late_s) * 1e3:.0f} ms", "", "500 ms, a beat")
+
+
+def _all_checked(engine):
+    """How many endpoints were found up, once it is all of them: on a busy machine one may have its first check late, or a bad one."""
+    end = time.monotonic() + PATIENCE_S
+    while (found := sum(series.value == 1.0 for series in engine.state.every("httpcheck.up"))) < ENDPOINTS and time.monotonic() < end:
+        time.sleep(0.1)
+    return found

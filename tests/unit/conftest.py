@@ -4,7 +4,7 @@ import time
 
 import msgspec
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from perfconsole.core.segment import KEYFRAME_POINTS, recorded
 from perfconsole.core.state import State
@@ -12,7 +12,7 @@ from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.tick import Event, Group, Health, Reading, SeriesDef, Stream, Tick
 from perfconsole.history.segments import SingleFile
 
-settings.register_profile("house", deadline=None, derandomize=True)
+settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
 
@@ -92,7 +92,7 @@ def told():
 def eventually():
     """Wait for what another thread or process does."""
 
-    def eventually(condition, within_s=10.0):
+    def eventually(condition, within_s=60.0):
         deadline = time.monotonic() + within_s
         while not (found := condition()):
             assert time.monotonic() < deadline, "it did not happen"

@@ -33,7 +33,7 @@ def opened(tmp_path):
     files = []
 
     def opened(directory=tmp_path / "state", now=NOW, **options):
-        files.append(EventFile(directory, lambda: now, **options))
+        files.append(EventFile(directory, lambda: now, **{"patience_s": 60.0, **options}))  # a busy disk is none that hangs
         return files[-1]
 
     yield opened
@@ -44,7 +44,7 @@ def opened(tmp_path):
 def kept(file, *found, **more):
     told = threading.Event()
     file.put(Changes(events=found, **more), told.set)
-    assert told.wait(10), "nobody was told"
+    assert told.wait(60), "nobody was told"
 
 
 # Kept -------------------------------------------------------------------------------------------------------------------------------
@@ -90,13 +90,13 @@ def test_what_is_on_its_way_to_the_disk_is_found_once(opened, monkeypatch):
 
     def slow(database, batch, now):
         begun.set()
-        released.wait(10)
+        released.wait(60)
         write(database, batch, now)
 
     monkeypatch.setattr(event_database.EventDatabase, "write", slow)
     monkeypatch.setattr("perfconsole.history.event_asking.PAUSE_S", 0.02)
     file.put(Changes(events=[event(2)]))
-    assert begun.wait(10)
+    assert begun.wait(60)
     file.put(Changes(events=[event(3), event(1)]))
     assert [one.text for one in file.events(ALL).events] == ["started 1", "started 2", "started 3"]
     assert file.events(EventsArgs(0.0, inf, 2)).more
@@ -169,7 +169,7 @@ def test_whoever_is_told_that_it_is_kept_finds_no_error_left(tmp_path, opened):
     (place / "events.db").rmdir()
     seen, told = [], threading.Event()
     file.put(Changes(events=[event(2)]), lambda: (seen.append(file.error), told.set()))
-    assert told.wait(10)
+    assert told.wait(60)
     assert seen == [""]
 
 
@@ -363,7 +363,7 @@ from perfconsole.history.events import EventFile
 file = EventFile(sys.argv[2], lambda: 1.7e9)
 told = threading.Event()
 file.put(Changes(events=[Event(1.7e9, 1.7e9, "mark", "host", "deploy", "me")]), told.set)
-told.wait(10)
+told.wait(60)
 print(file.error, flush=True)
 threading.Event().wait(30)
 """

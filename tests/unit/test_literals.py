@@ -99,4 +99,4 @@ def test_a_long_text_is_cut_and_cut_once(text, size):
 def test_a_megabyte_takes_no_time(piece):
     began = time.process_time()
     hide(piece * (1_000_000 // len(piece)))
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < 5  # what is quadratic takes hours

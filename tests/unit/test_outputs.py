@@ -3,6 +3,7 @@
 import json
 from math import inf, nan
 
+from perfconsole.core.endpoints import TARGET, EndpointRow, EndpointTable
 from perfconsole.core.state import State
 from perfconsole.core.tables import ProcessRow, ProcessTable
 from perfconsole.core.tick import Alert, Group, Health, Reading, SeriesDef, Stream, Tick
@@ -71,7 +72,7 @@ def test_a_unit_is_told_as_it_is_and_what_is_not_known_is_null():
 def test_nothing_known_is_still_an_object():
     document = json.loads(encode(snapshot(State())))
     assert document == {"schema": "perfconsole.snapshot/1", "generated_at": None, "host": "", "metrics": [], "processes": [], "units": [],
-                        "endpoints": [], "sources": [], "alerts": [], "thresholds": []}  # fmt: skip
+                        "endpoints": [], "services": [], "sources": [], "alerts": [], "thresholds": []}  # fmt: skip
     assert text(State()).startswith("?")
     assert rfc3339(nan) is None
 
@@ -113,3 +114,14 @@ def test_text_says_what_is_unknown_hidden_and_broken():
     assert any("3 processes, some hidden from this user" in line for line in lines)
     assert "? filesystems:/mnt error: does not answer: umount -l /mnt" in lines
     assert any(line.startswith("I/O") and "read 2.0K/s" in line for line in lines)
+
+
+def test_what_was_given_up_is_told_in_ascii_for_a_locale_may_have_no_other_sign():
+    row = EndpointRow(
+        "hang", "http", "shop", "http://shop/", "failing", at=AT, cause="timeout", error="no answer", last_s=0.3, at_least=True
+    )
+    told = state()
+    told.apply(Tick(2, AT, 0.0, tables=[EndpointTable(TARGET, AT, 1, [row])]))
+    (line,) = [line for line in text(told).splitlines() if line.startswith("HTTP")]
+    assert "  >=300ms  timeout: no answer  " in line
+    assert line.isascii()

@@ -165,4 +165,4 @@ def test_a_plan_deeper_than_the_interpreter_may_recurse():
         node = {"Node Type": "Append", "Total Cost": 1.0, "Plans": [node]}
     began = time.perf_counter()
     assert len(plans.picture([{"Plan": node}]).nodes) == sys.getrecursionlimit() * 3 + 1
-    assert time.perf_counter() - began < 2.0
+    assert time.perf_counter() - began < 30  # 0.1 s; where each part is gone through for every one above it, minutes

@@ -77,7 +77,7 @@ def test_what_an_engine_told_live_is_told_again(tmp_path):
         engine.add_sink("recording", sink)
         source.subscribe(woken.set)
         while len(live) < 24:
-            assert woken.wait(10), "the engine tells nothing"
+            assert woken.wait(60), "the engine tells nothing"
             woken.clear()
             ticks += source.drain()
             waves.going = not sink.wants_keyframe

@@ -196,29 +196,35 @@ import sys, time
 sys.path[:0] = [sys.argv[1]]
 from perfconsole.core.tick import Reading, SeriesDef, Group, Stream, Tick
 from perfconsole.history.recording import RecordingSink
+from perfconsole.history.segments import Segment
 sink = RecordingSink(sys.argv[2], flush_s=0.2)
 start = time.time()
 sink(Tick(0, start, 0.0, key=True, groups=[Group(1, "system", "host", 0.01, (SeriesDef("x"),))], stream=Stream("h", "s", "b", "0")))
 seq = 0
+flush = Segment.flush
+def flushed(segment):
+    newest = segment._end
+    flush(segment)
+    print("kept", newest, flush=True)
+Segment.flush = flushed
 while True:
     seq += 1
     at = time.time()
     sink(Tick(seq, at, 0.0, readings=[Reading(1, at, [float(seq)])]))
-    print(at, flush=True)
     time.sleep(0.05)
 """
 
 
 def test_a_recorder_that_is_killed_loses_two_flushes_at_most(tmp_path, machine):
+    """What one wrote is there, whenever it ends: at most what came since the one before it began is not."""
     child = subprocess.Popen([sys.executable, "-c", CHILD, Path.cwd(), tmp_path], stdout=subprocess.PIPE, text=True)
     with child:
-        first = float(child.stdout.readline())
-        while (last := float(child.stdout.readline())) < first + 1.0:
-            pass
+        lines = [child.stdout.readline() for _ in range(4)]
         child.send_signal(signal.SIGKILL)
-        told = [last, *map(float, child.stdout.read().split())]
+        lines += child.stdout.read().splitlines()
+    kept = [float(line.split()[1]) for line in lines if line.endswith("\n")]
     state = replayed(tmp_path)
-    assert told[-1] - state.at < 1.0  # 0.4 and a busy machine
+    assert state.at >= kept[-1] > kept[0]
     assert len(next(state.all_series()).ring) == state.seq
     assert FLUSH_S * 2 <= 10.0
     box = machine(start=time.time())

@@ -123,12 +123,8 @@ def test_whatever_the_password_is(password):
 )
 def test_hostile_text_takes_no_longer_than_its_length(text):
     arguments = text.split(" ")
-    took = []
-    for _ in range(3):
-        began = time.process_time()
-        redact(text)
-        between = time.process_time()
-        redact_command(arguments)
-        took.append(max(between - began, time.process_time() - between))
-    # 80,000 characters take at most 0.2 s on a quiet machine (measured: 0.17); quadratic patterns take minutes.
-    assert min(took) < 0.5
+    began = time.process_time()
+    redact(text)
+    redact_command(arguments)
+    # 80,000 characters take at most 0.2 s each way on a quiet machine (measured: 0.17); quadratic patterns take minutes.
+    assert time.process_time() - began < 8

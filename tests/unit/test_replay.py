@@ -329,7 +329,7 @@ class Reader:
         self.wake.set()
 
     def drained(self):
-        assert self.wake.wait(10)
+        assert self.wake.wait(60)
         self.wake.clear()
         return fed(self.state, self.source.drain())
 
@@ -351,7 +351,7 @@ def test_a_source_opens_at_the_end_and_goes_where_it_is_told(hour, told):
 def test_wakes_are_coalesced_and_a_reader_that_never_drains_holds_little(hour, eventually, told):
     path, ticks = hour
     with Reader(path) as reader:
-        reader.wake.wait(10)
+        reader.wake.wait(60)
         for i in range(BOUND * 3):
             with reader.source._lock:
                 reader.source._tell(reader.source._playback.seek(START + 100 + i))

@@ -92,4 +92,4 @@ def test_a_megabyte_of_anything_is_read_soon(unit):
     text = unit * (1_000_000 // len(unit))
     began = time.process_time()
     blanked(text), parameters(text), first_word(text), body(text), calls(text)
-    assert time.process_time() - began < 4.0
+    assert time.process_time() - began < 20  # 2 s at the worst; what is quadratic takes hours

@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -28,7 +29,7 @@ class Far:
 
     def __init__(self, session, silence_s):
         near, self.sock = socket.socketpair()
-        self.sock.settimeout(5)
+        self.sock.settimeout(60)
         self.source = RemoteSource(near, silence_s)
         self.session = session
         self._heard = wire.Splitter()
@@ -121,7 +122,7 @@ def test_it_relays_and_goes_on_with_who_follows_from_a_keyframe(far, followed, b
     assert [(tick.seq, tick.key) for tick in source.ticks] == [(1, True), (2, False), (70, True), (71, False)]
     assert source.ticks[2].stream.session == "b"
     assert threading.current_thread() not in followed.threads
-    assert (first.source._thread.is_alive(), first.source._open) == (False, False)
+    eventually(lambda: (first.source._thread.is_alive(), first.source._open) == (False, False))
 
 
 def test_who_follows_is_told_what_is_looked_at(far, followed, begin):
@@ -206,7 +207,7 @@ async def test_a_request_under_way_fails_with_its_engine(far, begin):
     await asyncio.to_thread(first.hear)
     first.end()
     with pytest.raises(RequestError, match=r"ended before it answered.*whether it was done"):
-        await asyncio.wait_for(asking, 5)
+        await asyncio.wait_for(asking, 60)
 
 
 async def test_a_request_that_is_handed_over_while_the_link_ends_fails_with_it(far, begin):
@@ -222,8 +223,8 @@ async def test_a_request_that_is_handed_over_while_the_link_ends_fails_with_it(f
     first.source._read = read_and_be_asked
     await asyncio.to_thread(begin, first.source)
     first.end()
-    await asyncio.to_thread(first.source._thread.join, 5)
-    async with asyncio.timeout(5):
+    await asyncio.to_thread(first.source._thread.join, 60)
+    async with asyncio.timeout(60):
         with pytest.raises(RequestError, match="the connection has ended"):
             await asyncio.wrap_future(asked[0])
 
@@ -245,7 +246,7 @@ async def test_a_request_while_nobody_is_there_fails_at_once(far, followed, begi
     await asyncio.to_thread(eventually, lambda: followed.asked)
     for one in (source, begin(None)):
         with pytest.raises(RequestError, match="no engine to ask"):
-            await asyncio.wait_for(one.request(PROCESS_SIGNAL.name, KILL), 1)
+            await asyncio.wait_for(one.request(PROCESS_SIGNAL.name, KILL), 60)
 
 
 def test_an_end_that_comes_with_the_beginning(far, followed, begin, eventually):
@@ -263,11 +264,13 @@ def test_an_engine_that_falls_silent_counts_as_ended(far, followed, begin, event
     first, second = far("a", silence_s=0.6), far("b")
     followed.turns.append(second.source)
     source = begin(first.source)
-    began = time.monotonic()
-    while time.monotonic() - began < 1.0:
+    told = [time.monotonic()]
+    while told[-1] - told[0] < 1.0:
         first.tell(1, key=True)
         time.sleep(0.02)
-    assert followed.asked == []
+        told.append(time.monotonic())
+    # A machine that stood still for that long proves nothing.
+    assert followed.asked == [] or max(later - earlier for earlier, later in pairwise(told)) > 0.2
     eventually(lambda: followed.asked)
     second.tell(7, key=True)
     eventually(lambda: source.ticks[-1].seq == 7)
@@ -296,7 +299,7 @@ def test_no_wake_after_close(far, followed, begin):
         source.close()
         wakes = source.wakes
         second.source.close()  # which was perhaps never its turn
-        telling.join(5)
+        telling.join(60)
         assert source.wakes == wakes
         assert source.drain() == []
 
@@ -307,7 +310,7 @@ def test_what_is_found_after_close_is_closed(far, followed, begin, eventually):
 
     def find():
         followed.asked.append(0)
-        finding.wait(5)
+        finding.wait(100)
         return second.source
 
     source = Succession(None, find)
@@ -315,7 +318,7 @@ def test_what_is_found_after_close_is_closed(far, followed, begin, eventually):
     eventually(lambda: followed.asked)
     began = time.monotonic()
     source.close()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 20  # who looks takes five times as long
     finding.set()
     assert second.sock.recv(1) == b""
 
@@ -327,7 +330,7 @@ def test_closing_ends_the_search(followed, begin, eventually):
     asked = len(followed.asked)
     time.sleep(0.1)
     assert len(followed.asked) <= asked + 1
-    assert not any(thread.is_alive() for thread in followed.threads)
+    eventually(lambda: not any(thread.is_alive() for thread in followed.threads))
 
 
 def test_an_end_of_our_own_is_none(far, followed, begin):
@@ -337,5 +340,5 @@ def test_an_end_of_our_own_is_none(far, followed, begin):
     first.source.ended = lambda: ended.append(1)
     source.close()
     assert first.sock.recv(1) == b""
-    first.source._thread.join(5)
+    first.source._thread.join(60)
     assert (ended, followed.asked) == ([], [])

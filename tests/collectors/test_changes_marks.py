@@ -174,7 +174,7 @@ def test_more_files_than_are_looked_at(place, marks, monkeypatch):
     monkeypatch.setattr(room, "_ENTRIES", 1000)  # ten thousand, but they take seconds to make
     monkeypatch.setattr(room, "_MANY", 100)
     for number in range(1100):
-        Path(f"{place}/{number:05}").touch()
+        put(place, f"{number:05}")
     assert len(marks.look(NOW + 100)) == 51
     assert marks.trouble is not None
     assert "more than 1,000 files" in marks.trouble[1]

@@ -66,10 +66,10 @@ def test_a_file_that_is_replaced_by_another_changed_and_by_the_same_did_not(conf
 
 def test_a_change_whose_stamps_fit_no_interval_is_told_with_one(config):
     watched = Watched([str(config)])
-    watched.look(NOW + 1000)
+    watched.look(NOW + 100_000)
     put(config, "two", OLD)
-    [event] = watched.look(NOW + 1010)
-    assert (event.time_lo, event.time_hi) == (NOW + 1000, NOW + 1010)
+    [event] = watched.look(NOW + 100_010)
+    assert (event.time_lo, event.time_hi) == (NOW + 100_000, NOW + 100_010)
 
 
 def test_files_that_come_and_go(config, tmp_path):

@@ -111,9 +111,9 @@ async def test_checks_that_are_cancelled_leave_nothing_open(apart, engine):
         for pause_s in (0, 0.001, 0.005, 0.05):
             checking = asyncio.ensure_future(many(engine, apart, what, shared, CHECKS, body_limit_bytes=1 << 30, timeout_s=5))
             await asyncio.sleep(pause_s)
-            checking.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await checking
+            if checking.cancel() or not pause_s:  # what answers may have done so by then
+                with pytest.raises(asyncio.CancelledError):
+                    await checking
         await closed(before, what)
 
 

@@ -20,6 +20,8 @@ async def test_one_on_this_machine_is_made_by_the_time_it_is_asked_for(family, a
     try:
         listener = socket.create_server((address, 0), family=family)
     except OSError as error:
+        if family == socket.AF_INET:
+            raise
         pytest.skip(f"no {address} here: {error}")
     with listener, unconnected(family) as connection:
         known = await dialing.tcp(connection, listener.getsockname())
